@@ -1,0 +1,72 @@
+"""How every result is recorded: with its command, its seed, the machine and the date."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write_result(name: str, result: dict[str, Any], *, seed: int) -> Path:
+    """Write ``results/NAME.json`` and print the summary as the last line of standard output."""
+    command = " ".join(["python", *(_shown(word) for word in sys.argv)])
+    record = {
+        "name": name,
+        "command": command,
+        "seed": seed,
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "commit": _commit(),
+        "machine": machine_facts(),
+        **result,
+    }
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps({key: value for key, value in record.items() if key != "tasks"}))
+    return path
+
+
+def machine_facts() -> dict[str, object]:
+    """What a reader needs to compare speeds."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "openvino-genai": version("openvino-genai"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "")
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _shown(word: str) -> str:
+    """Paths inside the repository are shown from its root."""
+    root = Path(__file__).resolve().parent.parent
+    path = Path(word)
+    inside = path.is_absolute() and path.is_relative_to(root)
+    return str(path.relative_to(root)) if inside else word

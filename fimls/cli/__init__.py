@@ -1,0 +1,184 @@
+"""The ``fimls`` command: arguments in, exit codes out; the work is done elsewhere.
+
+Exit codes: 0 done, 1 a failure that is explained in a line, 2 wrong usage, 130 interrupted.
+Results go to standard output; progress, timings and errors to standard error. Commands of other
+packages (``fimls train``) come in through the entry-point group ``fimls.commands``: each entry is
+a function that takes the Typer application and adds commands to it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fimls import __version__
+from fimls.cli.options import Invocation, hoist, parse_assignments
+from fimls.types import FimlsError, Mode
+
+PLUGIN_GROUP = "fimls.commands"
+_BUILT_IN = ("complete", "doctor", "prompt", "pull", "serve")
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="fimls",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Global options may stand after the command too: `fimls complete x.py:3:5 --model 1.5b`.",
+)
+
+Position = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE:LINE:COL", help="The cursor; LINE and COL count from 1, in characters."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the flag's value
+    if wanted:
+        print(f"fimls {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    context: typer.Context,
+    *,
+    engine: Annotated[
+        str | None, typer.Option(help="openvino (default), torch, http or scripted.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A name of `fimls pull --list`, or a GGUF file.")
+    ] = None,
+    adapter: Annotated[str | None, typer.Option(help="The folder of a LoRA adapter.")] = None,
+    url: Annotated[str | None, typer.Option(help="The http engine's address.")] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; may be repeated."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Fill-in-the-middle code completion: on this machine, tuned on your code, measured."""
+    named = {"engine": engine, "model": model, "adapter": adapter, "url": url}
+    overrides: dict[str, object] = {key: value for key, value in named.items() if value is not None}
+    context.obj = Invocation({**overrides, **parse_assignments(assignments or ())})
+
+
+@app.command()
+def complete(
+    context: typer.Context,
+    position: Position,
+    *,
+    multi: Annotated[
+        bool | None, typer.Option("--multi/--single", help="Several lines, or the rest of one.")
+    ] = None,
+    candidates: Annotated[
+        int, typer.Option("-n", "--candidates", min=1, max=8, help="How many to generate.")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Complete a file at a position, once.
+
+    The completion goes to standard output, its timings to standard error.
+    """
+    from fimls.cli.complete import run
+
+    mode = None if multi is None else Mode.MULTI if multi else Mode.SINGLE
+    run(context.obj, position, mode=mode, candidates=candidates, as_json=as_json)
+
+
+@app.command()
+def prompt(context: typer.Context, position: Position, *, as_json: Json = False) -> None:
+    """Show what the model would see, coloured by part, with token counts."""
+    from fimls.cli.prompt import run
+
+    run(context.obj, position, as_json=as_json)
+
+
+@app.command()
+def pull(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Argument(help="Default: the model in use.")] = None,
+    *,
+    known: Annotated[bool, typer.Option("--list", help="List the known models.")] = False,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Take the bytes from this file instead.")
+    ] = None,
+    verify: Annotated[bool, typer.Option(help="Hash what is already here again.")] = False,
+) -> None:
+    """Fetch a model, verify it, and convert it for the engine.
+
+    This is the only command that uses the network. It resumes where it was interrupted.
+    """
+    from fimls.cli.pull import list_models, run
+
+    if known:
+        list_models()
+    else:
+        run(context.obj, model, source=source, verify=verify)
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    *,
+    quick: Annotated[bool, typer.Option(help="Don't load the model to measure it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what is installed, what is missing, and how fast the model runs here."""
+    from fimls.cli.doctor import run
+
+    run(context.obj, quick=quick, as_json=as_json)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    *,
+    stdio: Annotated[bool, typer.Option("--stdio", help="Speak LSP on stdio (default).")] = False,
+    tcp: Annotated[
+        str | None, typer.Option("--tcp", metavar="HOST:PORT", help="Speak LSP on a socket.")
+    ] = None,
+) -> None:
+    """Run the language server."""
+    from fimls.server import serve as run
+
+    if stdio and tcp:
+        raise typer.BadParameter("give --stdio or --tcp, not both")
+    address = None if tcp is None else _address(tcp)
+    raise typer.Exit(run(context.obj.overrides, tcp=address))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) >= 1 << 16:
+        raise typer.BadParameter(f"--tcp takes HOST:PORT, not {text!r}")
+    return host, int(port)
+
+
+def main() -> None:
+    """Run the command line; the console script's entry."""
+    arguments = sys.argv[1:]
+    if not any(word in _BUILT_IN for word in arguments):
+        # Other packages are imported only for their own commands, or to be listed.
+        for entry in entry_points(group=PLUGIN_GROUP):
+            entry.load()(app)
+    try:
+        app(hoist(arguments, _BUILT_IN))
+    except FimlsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)

@@ -1,0 +1,55 @@
+"""``FILE:LINE:COL`` on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from fimls.syntax import language_of
+from fimls.text import LineIndex, read_document
+from fimls.types import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A cursor in a file. offset: in code points. path: as shown in prompts."""
+
+    document: Document
+    offset: int
+    path: str
+    workspace: Path
+
+
+def read_place(argument: str) -> Place:
+    """Read the file and find the offset.
+
+    Raises:
+        typer.BadParameter: the argument isn't FILE:LINE:COL.
+        DocumentError: the file can't be read as text, or the position is outside it.
+    """
+    name, line, column = _split(argument)
+    path = Path(name)
+    document = read_document(path, language_of(path))
+    offset = LineIndex(document.text).strict_offset(line, column)
+    workspace = find_workspace(path.resolve())
+    return Place(document, offset, path.resolve().relative_to(workspace).as_posix(), workspace)
+
+
+def find_workspace(file: Path) -> Path:
+    """The nearest folder above ``file`` that is a repository or has settings; else its own."""
+    marks = (".git", ".fimls.toml", "pyproject.toml")
+    found = (folder for folder in file.parents if any((folder / mark).exists() for mark in marks))
+    return next(found, file.parent)
+
+
+def _split(argument: str) -> tuple[str, int, int]:
+    try:
+        name, line, column = argument.rsplit(":", 2)
+        place = name, int(line), int(column)
+    except ValueError:
+        raise typer.BadParameter(f"expected FILE:LINE:COL, got {argument!r}") from None
+    if min(place[1:]) < 1:
+        raise typer.BadParameter("LINE and COL count from 1")
+    return place

@@ -1,0 +1,57 @@
+"""``fimls pull``: fetch, verify and convert a model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fimls.cli.options import Invocation
+from fimls.cli.progress import progress_bar
+from fimls.engines.loading import model_source
+from fimls.store import ModelSpec, Store, known_models
+
+_MEGABYTE = 1_000_000
+# Names are there to be copied: a narrow terminal wraps the line, it does not cut them.
+_TABLE_COLUMNS = 130
+
+
+def run(invocation: Invocation, model: str | None, *, source: Path | None, verify: bool) -> None:
+    """Make a model ready to use, whatever part of that is still missing."""
+    settings = invocation.settings(None)
+    named = model_source(model or settings.model)
+    store = Store()
+    with progress_bar() as progress:
+        if isinstance(named, ModelSpec):
+            if verify and store.blob_path(named).exists():
+                store.verify(named, progress)
+            if source is not None:
+                path = store.import_file(source, named, progress)
+            else:
+                path = store.pull(named, progress=progress)
+            print(f"{named.name}: {path} (SHA-256 verified, {named.licence})", file=sys.stderr)
+        if settings.engine == "openvino":
+            prepared = store.prepare(named, quantization=settings.quantization, progress=progress)
+            print(f"ready for openvino, {prepared.quantization}: {prepared.directory}", file=sys.stderr)
+
+
+def list_models() -> None:
+    """Print the known models and which of them are here."""
+    store = Store()
+    table = Table(box=None, pad_edge=False)
+    for column in ("model", "also", "size", "licence", "prompt format", "here"):
+        table.add_column(column, justify="right" if column == "size" else "left", no_wrap=True)
+    for spec in known_models():
+        table.add_row(
+            f"{spec.name} (default)" if spec.default else spec.name,
+            ", ".join(spec.aliases),
+            f"{spec.bytes / _MEGABYTE:,.0f} MB",
+            spec.licence,
+            spec.format,
+            "yes" if store.blob(spec) else "no",
+        )
+    console = Console()
+    console.width = max(console.width, _TABLE_COLUMNS)
+    console.print(table)

@@ -1,0 +1,1 @@
+"""Engines run prompts: one protocol in ``base``, one file for each implementation."""

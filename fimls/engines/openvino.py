@@ -1,0 +1,411 @@
+"""The OpenVINO engine: CPU by default, Intel GPU and NPU by name.
+
+The model runs in a worker process (``openvino_worker.py`` says why); this side is asyncio alone.
+A worker that dies fails the requests under way, and the next request starts another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import json
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from fimls.engines.base import Capabilities
+from fimls.fim import HealingFilter, Manifest, Tokenizer
+from fimls.types import (
+    CancelToken,
+    Delta,
+    EngineDeadError,
+    EngineError,
+    FinishReason,
+    Prompt,
+    SamplingParams,
+    Usage,
+)
+
+PREFILL_CHUNK_TOKENS = 64
+"""Prompt tokens a step: a cancel takes effect between two steps."""
+KV_BLOCK_TOKENS = 32
+"""OpenVINO's paged attention keeps keys and values in blocks of this size on a CPU."""
+KV_BLOCKS = 256
+"""Blocks kept for all requests and for reuse: 8,192 tokens, 60 MB with the default model."""
+SAMPLED_TEMPERATURE = 0.6
+"""Of the second and later candidates when the first is greedy."""
+
+_LOAD_TIMEOUT_S = 180.0
+# A step takes a few hundred milliseconds at worst; a silent worker is a stuck one.
+_SILENCE_TIMEOUT_S = 30.0
+_MOST_RESTARTS = 3
+
+
+class OpenVinoEngine:
+    """Runs a model in a worker process."""
+
+    name = "openvino"
+    capabilities = Capabilities(
+        token_ids=True,
+        healing=True,
+        logprobs=True,
+        prefix_reuse=True,
+        candidates=8,
+        adapters=True,
+    )
+
+    def __init__(
+        self, command: Sequence[str], *, model: str, manifest: Manifest, tokenizer: Tokenizer
+    ) -> None:
+        """Not called by users: see :meth:`load`."""
+        self.model = model
+        self.manifest = manifest
+        self.tokenizer = tokenizer
+        self._command = command
+        self._worker: _Worker | None = None
+        self._starting = asyncio.Lock()
+        self._restarts = 0
+        self._closed = False
+        self._ids = itertools.count(1)
+        self._cached = _PrefixBlocks(KV_BLOCKS)
+
+    @classmethod
+    async def load(
+        cls,
+        directory: Path,
+        *,
+        model: str,
+        describe: Callable[[Tokenizer], Manifest],
+        device: str = "CPU",
+    ) -> OpenVinoEngine:
+        """Load a folder that :meth:`fimls.store.Store.prepare` made.
+
+        describe: makes the manifest once the tokenizer is read, which happens while the model
+        loads; if it refuses (an adapter that doesn't fit), nothing is left running.
+
+        Raises:
+            EngineDeadError: the worker can't load the model.
+        """
+        command = (
+            *(sys.executable, "-m", "fimls.engines.openvino_worker", str(directory), device),
+            *(str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS)),
+        )
+        starting = asyncio.create_task(_Worker.start(command))
+        try:
+            tokenizer = await asyncio.to_thread(Tokenizer.from_file, directory / "tokenizer.json")
+            manifest = await asyncio.to_thread(describe, tokenizer)
+            engine = cls(command, model=model, manifest=manifest, tokenizer=tokenizer)
+            engine._worker = await starting
+        except BaseException:
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, EngineDeadError):
+                await (await starting).stop()
+            raise
+        return engine
+
+    async def _running_worker(self) -> _Worker:
+        """The worker, started again if it died.
+
+        Raises:
+            EngineDeadError: it died too often, or the engine is closed.
+        """
+        async with self._starting:
+            if self._closed:
+                raise EngineDeadError("the engine is closed", hint="restart the server")
+            if self._worker is None or not self._worker.alive:
+                self._restarts += 1
+                if self._restarts > _MOST_RESTARTS:
+                    raise EngineDeadError(
+                        f"the engine's process died {self._restarts} times",
+                        hint="see the log, then restart the server; `fimls doctor` tries the model",
+                    )
+                self._cached.clear()
+                self._worker = await _Worker.start(self._command)
+            return self._worker
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id while it runs."""
+        return self._worker.pid if self._worker is not None and self._worker.alive else None
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+    ) -> AsyncIterator[Delta]:
+        """See :class:`fimls.engines.base.Engine`. A second candidate starts once the first has a
+        token, when the prompt's keys and values are there to be shared."""
+        worker = await self._running_worker()
+        began = time.perf_counter()
+        deltas: asyncio.Queue[Delta | EngineError] = asyncio.Queue()
+        ids = prompt.token_ids
+        reused = self._cached.match(ids)
+        running: dict[int, asyncio.Task[None]] = {}
+        ttft_ms: float | None = None
+
+        def start_candidate(index: int) -> None:
+            task = self._candidate(worker, index, prompt, sampling, cancel, deltas)
+            running[index] = asyncio.create_task(task)
+
+        start_candidate(0)
+        left = 1
+        try:
+            while left:
+                delta = await deltas.get()
+                if isinstance(delta, EngineError):
+                    raise delta
+                usage = None
+                if delta.token_ids and ttft_ms is None:
+                    ttft_ms = (time.perf_counter() - began) * 1000
+                    usage = Usage(len(ids), reused, ttft_ms, ttft_ms)
+                    self._cached.add(ids)
+                    for index in range(1, sampling.candidates):
+                        start_candidate(index)
+                        left += 1
+                if delta.finish_reason is not None:
+                    left -= 1
+                if not left:
+                    total_ms = (time.perf_counter() - began) * 1000
+                    usage = Usage(len(ids), reused, ttft_ms, total_ms)
+                yield dataclasses.replace(delta, usage=usage)
+        finally:
+            for task in running.values():
+                task.cancel()
+            await asyncio.gather(*running.values(), return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """See :class:`fimls.engines.base.Engine`."""
+        self._closed = True
+        if self._worker is not None:
+            await self._worker.stop()
+
+    async def _candidate(
+        self,
+        worker: _Worker,
+        index: int,
+        prompt: Prompt,
+        sampling: SamplingParams,
+        cancel: CancelToken,
+        deltas: asyncio.Queue[Delta | EngineError],
+    ) -> None:
+        """Run one candidate and put its deltas into the queue, an error last."""
+        temperature = sampling.temperature
+        if index and not temperature:
+            temperature = SAMPLED_TEMPERATURE
+        request_id = next(self._ids)
+        decoder, healed = self.tokenizer.stream(), HealingFilter(prompt.healing)
+        try:
+            messages = worker.request(
+                {
+                    "op": "generate",
+                    "id": request_id,
+                    "ids": prompt.token_ids,
+                    "max_tokens": sampling.max_tokens,
+                    "stop_ids": sorted(prompt.stop_token_ids),
+                    "healing": prompt.healing,
+                    "deadline_ms": sampling.deadline_ms,
+                    "temperature": temperature,
+                    "top_p": sampling.top_p,
+                    "seed": sampling.seed + index,
+                },
+                cancel,
+            )
+            async for message in messages:
+                reason = FinishReason(message["finish"]) if message["finish"] else None
+                text = decoder.push(message["ids"])
+                if reason is not None:
+                    text += decoder.flush()
+                deltas.put_nowait(
+                    Delta(
+                        index,
+                        tuple(message["ids"]),
+                        healed.push(text),
+                        tuple(message["logprobs"]),
+                        reason,
+                    )
+                )
+        except EngineError as error:
+            deltas.put_nowait(error)
+        except ValueError as error:
+            deltas.put_nowait(EngineError(f"openvino: {error}", hint="try with healing = false"))
+
+
+class _Worker:
+    """The worker process seen from the event loop."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._queues: dict[int, asyncio.Queue[dict[str, Any]]] = {}
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._complaints: list[str] = []
+        self._tasks = [
+            asyncio.create_task(self._read_messages()),
+            asyncio.create_task(self._read_complaints()),
+        ]
+        self.alive = True
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> _Worker:
+        """Start the process and wait until its model is loaded.
+
+        Raises:
+            EngineDeadError: it ended, or said nothing for minutes.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=1 << 20,
+        )
+        worker = cls(process)
+        try:
+            await asyncio.wait_for(asyncio.shield(worker._ready), _LOAD_TIMEOUT_S)
+        except (asyncio.TimeoutError, asyncio.CancelledError):
+            await worker.stop()
+            raise
+        except EngineDeadError:
+            await worker.stop()
+            raise
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def request(
+        self, message: dict[str, Any], cancel: CancelToken
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Send a request and yield its delta messages, the one with ``finish`` last.
+
+        Raises:
+            EngineError: the request failed. EngineDeadError: the process died or hangs.
+        """
+        request_id: int = message["id"]
+        queue = self._queues[request_id] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        finished = False
+
+        def send_cancel() -> None:
+            if request_id in self._queues and self.alive:
+                self._send({"op": "cancel", "id": request_id})
+
+        try:
+            self._send(message)
+            cancel.on_cancel(lambda: loop.call_soon_threadsafe(send_cancel))
+            while not finished:
+                try:
+                    answer = await asyncio.wait_for(queue.get(), _SILENCE_TIMEOUT_S)
+                except asyncio.TimeoutError:
+                    await self.stop()
+                    raise EngineDeadError(
+                        f"the engine's process was silent for {_SILENCE_TIMEOUT_S:.0f} s",
+                        hint="it is started again at the next request",
+                    ) from None
+                finished = answer["event"] != "delta" or answer["finish"] is not None
+                if answer["event"] == "error":
+                    raise EngineError(f"openvino: {answer['message']}")
+                if answer["event"] == "dead":
+                    raise EngineDeadError(
+                        answer["message"], hint="it is started again at the next request"
+                    )
+                yield answer
+        finally:
+            if not finished:
+                send_cancel()
+            del self._queues[request_id]
+
+    async def stop(self) -> None:
+        """End the process; it gets a second to do so by itself. Idempotent."""
+        self.alive = False
+        if self._process.returncode is None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            try:
+                await asyncio.wait_for(self._process.wait(), 1.0)
+            except asyncio.TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+                await self._process.wait()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        if not self.alive or self._process.stdin.is_closing():
+            raise EngineDeadError(
+                "the engine's process is gone", hint="it is started again at the next request"
+            )
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def _read_messages(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            message = json.loads(line)
+            if message["event"] == "ready":
+                if not self._ready.done():
+                    self._ready.set_result(None)
+            # A cancelled request's last deltas find nobody waiting.
+            elif queue := self._queues.get(message["id"]):
+                queue.put_nowait(message)
+        self.alive = False
+        code = await self._process.wait()
+        said = "; ".join(self._complaints[-3:])
+        text = f"the engine's process ended with code {code}" + (f": {said}" if said else "")
+        if not self._ready.done():
+            self._ready.set_exception(
+                EngineDeadError(text, hint="`fimls pull --verify` checks the model's files")
+            )
+        for queue in self._queues.values():
+            queue.put_nowait({"event": "dead", "message": text})
+
+    async def _read_complaints(self) -> None:
+        """Keep the end of what native code prints, for the error message."""
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            if text := line.decode(errors="replace").strip():
+                self._complaints = [*self._complaints[-20:], text]
+
+
+class _PrefixBlocks:
+    """Mirrors which prompt starts the worker holds keys and values of.
+
+    GenAI doesn't report reuse, but its rule is simple: whole blocks, found by the hash of all the
+    tokens up to their end, the least recently used dropped first; one token is always computed.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._blocks: OrderedDict[int, None] = OrderedDict()
+
+    def match(self, ids: Sequence[int]) -> int:
+        """How many of the first tokens of ``ids`` are held."""
+        held = 0
+        for end, key in self._keys(ids):
+            if key not in self._blocks or end >= len(ids):
+                break
+            held = end
+        return held
+
+    def add(self, ids: Sequence[int]) -> None:
+        """Note that ``ids`` were computed."""
+        for _, key in self._keys(ids):
+            self._blocks[key] = None
+            self._blocks.move_to_end(key)
+        while len(self._blocks) > self._capacity:
+            self._blocks.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything: the worker is new."""
+        self._blocks.clear()
+
+    @staticmethod
+    def _keys(ids: Sequence[int]) -> list[tuple[int, int]]:
+        keys, key = [], 0
+        for end in range(KV_BLOCK_TOKENS, len(ids) + 1, KV_BLOCK_TOKENS):
+            key = hash((key, tuple(ids[end - KV_BLOCK_TOKENS : end])))
+            keys.append((end, key))
+        return keys

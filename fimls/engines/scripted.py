@@ -1,0 +1,165 @@
+"""An engine without weights: answers from a script. For tests and for editor plugins.
+
+A script is JSON: a list of rules. The first rule whose ``after`` ends the prompt's prefix answers.
+
+    [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
+
+``insert`` is a text, or a list of texts, one for each candidate. ``delay_ms`` passes before each
+character. ``fail`` breaks instead: ``"raise"`` (an error at this request), ``"die"`` (the engine is
+dead from then on), ``"hang"`` (nothing comes, until cancelled).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fimls.engines.base import Capabilities
+from fimls.fim import FORMATS, Manifest, PromptBuilder, Tokenizer
+from fimls.types import (
+    CancelToken,
+    ConfigError,
+    Delta,
+    EngineDeadError,
+    EngineError,
+    FinishReason,
+    PartKind,
+    Prompt,
+    SamplingParams,
+    Usage,
+)
+
+_FORMAT = FORMATS["pre-post-mid"]
+_CONTROL = (*_FORMAT.layout_tokens, _FORMAT.end, *_FORMAT.stops, "<repo_name>", "<file_sep>")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One answer; the module's docstring explains the fields."""
+
+    after: str
+    insert: tuple[str, ...] = ()
+    delay_ms: float = 0.0
+    fail: str = ""
+
+
+def read_script(path: Path) -> tuple[Rule, ...]:
+    """Read a script's rules.
+
+    Raises:
+        ConfigError: the file is missing or isn't a list of rules.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(_rule(entry) for entry in entries)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"can't read the engine script {path}: {error}",
+            hint='a script is a JSON list such as [{"after": "return ", "insert": "x"}]',
+        ) from error
+
+
+def _rule(entry: Mapping[str, Any]) -> Rule:
+    unknown = set(entry) - {item.name for item in fields(Rule)}
+    if unknown or "after" not in entry:
+        raise ValueError(f"a rule has 'after', 'insert', 'delay_ms', 'fail', not {sorted(unknown)}")
+    insert = entry.get("insert", ())
+    texts = (insert,) if isinstance(insert, str) else tuple(insert)
+    return Rule(**{**entry, "insert": texts})
+
+
+class ScriptedEngine:
+    """Answers by rule, a character at a time, deterministically."""
+
+    name = "scripted"
+    model = "scripted"
+    capabilities = Capabilities(
+        token_ids=True,
+        healing=True,
+        logprobs=True,
+        prefix_reuse=True,
+        candidates=8,
+        adapters=False,
+    )
+
+    def __init__(self, rules: Sequence[Rule] = ()) -> None:
+        self._rules = tuple(rules)
+        self._dead = False
+        self._last_ids: tuple[int, ...] = ()
+        self.tokenizer = Tokenizer.of_bytes(dict.fromkeys(_CONTROL))
+        builder = PromptBuilder(_FORMAT, self.tokenizer)
+        self.manifest: Manifest = builder.manifest(base=self.model, base_sha256="")
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+    ) -> AsyncIterator[Delta]:
+        """See :class:`fimls.engines.base.Engine`."""
+        if self._dead:
+            raise EngineDeadError("the scripted engine is dead", hint="restart it")
+        began = time.perf_counter()
+        rule = self._rule_for(self._prefix(prompt))
+        if rule.fail == "raise":
+            raise EngineError("the script says: fail")
+        if rule.fail == "die":
+            self._dead = True
+            raise EngineDeadError("the script says: die", hint="restart the engine")
+        reused = _common_prefix(self._last_ids, prompt.token_ids)
+        self._last_ids = prompt.token_ids
+        ttft_ms: float | None = None
+        texts = rule.insert[: sampling.candidates] or ("",)
+        for index, text in enumerate(texts):
+            reason = FinishReason.STOP
+            spent = 0
+            while rule.fail == "hang" and not cancel.cancelled:
+                await asyncio.sleep(0.005)
+            for character in text:
+                await asyncio.sleep(rule.delay_ms / 1000)
+                elapsed_ms = (time.perf_counter() - began) * 1000
+                if cancel.cancelled:
+                    reason = FinishReason.CANCEL
+                elif sampling.deadline_ms is not None and elapsed_ms > sampling.deadline_ms:
+                    reason = FinishReason.DEADLINE
+                elif spent >= sampling.max_tokens:
+                    reason = FinishReason.LENGTH
+                if reason is not FinishReason.STOP:
+                    break
+                usage = None
+                if ttft_ms is None:
+                    ttft_ms = elapsed_ms
+                    usage = Usage(len(prompt.token_ids), reused, ttft_ms, elapsed_ms)
+                ids = tuple(self.tokenizer.encode(character))
+                spent += len(ids)
+                yield Delta(index, ids, character, (-0.1,) * len(ids), usage=usage)
+            usage = None
+            if index == len(texts) - 1:
+                total_ms = (time.perf_counter() - began) * 1000
+                usage = Usage(len(prompt.token_ids), reused, ttft_ms, total_ms)
+            yield Delta(index, finish_reason=reason, usage=usage)
+
+    async def aclose(self) -> None:
+        """See :class:`fimls.engines.base.Engine`."""
+        self._dead = True
+
+    def _prefix(self, prompt: Prompt) -> str:
+        ids = [
+            token
+            for part in prompt.parts
+            if part.kind is PartKind.PREFIX
+            for token in prompt.token_ids[part.start : part.end]
+        ]
+        return self.tokenizer.decode(ids) + prompt.healing
+
+    def _rule_for(self, prefix: str) -> Rule:
+        return next((rule for rule in self._rules if prefix.endswith(rule.after)), Rule(""))
+
+
+def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    for index, (one, other) in enumerate(zip(left, right)):  # noqa: B905 - the shorter ends it
+        if one != other:
+            return index
+    return min(len(left), len(right))

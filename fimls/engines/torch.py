@@ -1,0 +1,524 @@
+"""The torch engine: any transformers model with any peft adapter, on CUDA or on the CPU.
+
+The reference of the engines: plain forward passes over a cache that it crops itself, so what is
+reused, constrained and reported is exact. This is the one file of fimls that imports torch,
+transformers, peft and bitsandbytes, and only once an engine is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import importlib
+import inspect
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fimls.engines.base import Capabilities
+from fimls.engines.candidate import CandidateText, candidate_sampling
+from fimls.engines.constraint import ByteConstraint
+from fimls.fim import Manifest, Tokenizer
+from fimls.types import (
+    CancelToken,
+    CapabilityError,
+    Delta,
+    EngineDeadError,
+    EngineError,
+    FinishReason,
+    ModelError,
+    Prompt,
+    SamplingParams,
+    Usage,
+)
+
+QUANTIZATIONS = ("nf4", "int8bnb")
+"""bitsandbytes' 4-bit NormalFloat and 8-bit; on CUDA only."""
+
+_MAX_CANDIDATES = 8
+# A cancel waits for one chunk at most, and must not wait longer than 150 ms.
+_CHUNK_MS = 100.0
+_MIN_CHUNK_TOKENS, _MAX_CHUNK_TOKENS = 16, 512
+_CALIBRATION_TOKENS = 32
+
+
+class TorchEngine:
+    """Runs a causal language model in a worker thread, one request after the other.
+
+    network: the transformers model, on its device. model: its name, for reports.
+    prefill_chunk_tokens: by default as many as take about 100 ms, measured here.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self,
+        network: Any,
+        *,
+        model: str,
+        manifest: Manifest,
+        tokenizer: Tokenizer,
+        prefill_chunk_tokens: int | None = None,
+    ) -> None:
+        self.model = model
+        self.manifest = manifest
+        self.tokenizer = tokenizer
+        self._decoder = _Decoder(network, tokenizer, prefill_chunk_tokens)
+        plain = self._decoder.plain_cache
+        self.capabilities = Capabilities(
+            token_ids=True,
+            healing=True,
+            logprobs=True,
+            prefix_reuse=plain,
+            candidates=_MAX_CANDIDATES if plain else 1,
+            adapters=True,
+        )
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fimls-torch")
+        self._active: set[CancelToken] = set()
+        self._closed = False
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        manifest: Manifest,
+        tokenizer: Tokenizer,
+        adapter: Path | None = None,
+        device: str = "auto",
+        quantization: str | None = None,
+    ) -> TorchEngine:
+        """Load a model; blocks for seconds, so call it in a thread. Nothing is downloaded.
+
+        path: a Hugging Face model folder or a GGUF file. adapter: a peft adapter's folder; its
+        weights are merged into an unquantized model. device: "auto", "cpu" or "cuda".
+        quantization: one of ``QUANTIZATIONS``, or None.
+
+        Raises:
+            CapabilityError: the extra isn't installed, or the device can't do what was asked.
+            ModelError: the model or the adapter can't be loaded.
+        """
+        torch = _library("torch")
+        transformers = _library("transformers")
+        device = _device(torch, device)
+        options = _quantization_options(torch, transformers, quantization, device, path)
+        # bf16 halves what each token reads on a GPU; most CPUs compute it slower than float32.
+        options["dtype"] = torch.bfloat16 if device == "cuda" else torch.float32
+        if path.is_file():
+            _library("accelerate")
+            folder, options["gguf_file"] = path.parent, path.name
+        else:
+            folder = path
+        try:
+            network = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, **options
+            )
+            if quantization is None:
+                network = network.to(device)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelError(
+                f"transformers can't load {path}: {error}",
+                hint="give a Hugging Face model folder or a GGUF file of a supported architecture",
+            ) from error
+        if adapter is not None:
+            network = _with_adapter(network, adapter, manifest, merge=quantization is None)
+        network.eval()
+        return cls(network, model=manifest.base, manifest=manifest, tokenizer=tokenizer)
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+    ) -> AsyncIterator[Delta]:
+        """See :class:`fimls.engines.base.Engine`. Candidates are decoded as one batch."""
+        started = time.monotonic()
+        self._require_capable(sampling)
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[_Item] = asyncio.Queue()
+
+        def put(item: _Item) -> None:
+            try:
+                loop.call_soon_threadsafe(queue.put_nowait, item)
+            except RuntimeError:  # the loop was closed: nobody will read the rest
+                cancel.cancel()
+
+        request = _Request(prompt, sampling, cancel, started, put)
+        self._active.add(cancel)
+        running = True
+        try:
+            self._worker.submit(self._decoder.serve, request)
+            while (item := await queue.get()) is not None:
+                if isinstance(item, Exception):
+                    running = False
+                    raise _as_engine_error(item) from item
+                yield item
+            running = False
+        finally:
+            self._active.discard(cancel)
+            if running:
+                cancel.cancel()
+
+    async def aclose(self) -> None:
+        """See :class:`fimls.engines.base.Engine`."""
+        self._closed = True
+        for cancel in self._active:
+            cancel.cancel()
+        await asyncio.to_thread(self._worker.shutdown)
+        self._decoder.free()
+
+    def _require_capable(self, sampling: SamplingParams) -> None:
+        if self._closed:
+            raise EngineDeadError("the engine was closed", hint="start it again")
+        if not 1 <= sampling.candidates <= self.capabilities.candidates:
+            raise CapabilityError(
+                f"{sampling.candidates} candidates were asked for; this model gives 1 to "
+                f"{self.capabilities.candidates}",
+                hint="ask for fewer candidates",
+            )
+
+
+_Item = Delta | Exception | None  # None: the generation has ended, and there is no more
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    prompt: Prompt
+    sampling: SamplingParams
+    cancel: CancelToken
+    started: float  # time.monotonic()
+    put: Callable[[_Item], None]  # from any thread
+
+    def interrupted(self) -> FinishReason | None:
+        """Why to stop now, if there is a reason."""
+        if self.cancel.cancelled:
+            return FinishReason.CANCEL
+        deadline_ms = self.sampling.deadline_ms
+        if deadline_ms is not None and self.elapsed_ms() >= deadline_ms:
+            return FinishReason.DEADLINE
+        return None
+
+    def elapsed_ms(self) -> float:
+        return (time.monotonic() - self.started) * 1000
+
+
+class _Decoder:
+    """The model and its cache. ``serve`` runs in the worker thread, and nothing else does.
+
+    ``_cache`` holds the keys and values of exactly ``_cached_ids``.
+    """
+
+    def __init__(self, network: Any, tokenizer: Tokenizer, chunk_tokens: int | None) -> None:
+        self._torch = _library("torch")
+        self._transformers = _library("transformers")
+        self._network = network
+        self._tokenizer = tokenizer
+        self._constraint = ByteConstraint(tokenizer)
+        parameters = inspect.signature(network.forward).parameters
+        self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        # Sliding windows and recurrent states forget: such a cache can't go back to a prefix.
+        layer = self._transformers.cache_utils.DynamicLayer
+        self.plain_cache = all(type(one) is layer for one in self._new_cache().layers)
+        self._cache = self._new_cache()
+        self._cached_ids: list[int] = []
+        self._chunk_tokens = chunk_tokens or self._calibrate()
+
+    def serve(self, request: _Request) -> None:
+        """Generate, and hand over every delta, or the exception that ended it."""
+        try:
+            with self._torch.inference_mode():
+                self._generate(request)
+        except Exception as error:  # noqa: BLE001 - the event loop's side raises it
+            self._forget()
+            request.put(error)
+        else:
+            request.put(None)
+
+    def free(self) -> None:
+        """Let the memory go; the decoder can't be used again."""
+        self._network = None
+        self._forget()
+        if self._torch.cuda.is_available():
+            self._torch.cuda.empty_cache()
+
+    def _generate(self, request: _Request) -> None:
+        prompt, sampling = request.prompt, request.sampling
+        rows = [
+            _Row(index, request, self._tokenizer, self._constraint, self._network.device)
+            for index in range(sampling.candidates)
+        ]
+        self._require_room(len(prompt.token_ids) + sampling.max_tokens)
+        usage = Usage(prompt_tokens=len(prompt.token_ids), reused_tokens=self._reuse(prompt))
+        logits = self._prefill(request)
+        if logits is None or sampling.max_tokens < 1:
+            self._finish(rows, request.interrupted() or FinishReason.LENGTH, usage, request)
+            return
+        cache = self._cache if len(rows) == 1 else self._branch(len(rows))
+        logits = logits.expand(len(rows), -1)
+        while not (reason := request.interrupted()):
+            deltas = [row.step(logits[at]) for at, row in enumerate(rows)]
+            going = [at for at, delta in enumerate(deltas) if delta.finish_reason is None]
+            if usage.ttft_ms is None:
+                usage = replace(usage, ttft_ms=request.elapsed_ms())
+                # Also on the first token's delta: a caller may have enough before the last.
+                deltas[0] = replace(deltas[0], usage=usage)
+            if not going:
+                usage = replace(usage, total_ms=request.elapsed_ms())
+                deltas[-1] = replace(deltas[-1], usage=usage)
+            for delta in deltas:
+                request.put(delta)
+            if not going:
+                return
+            if len(going) < len(rows):
+                rows = [rows[at] for at in going]
+                cache.batch_select_indices(self._torch.tensor(going, device=self._network.device))
+            tokens = [row.last_id for row in rows]
+            logits = self._forward([[token] for token in tokens], cache)
+            if cache is self._cache:
+                self._cached_ids += tokens
+        self._finish(rows, reason, usage, request)
+
+    def _finish(
+        self, rows: list[_Row], reason: FinishReason, usage: Usage, request: _Request
+    ) -> None:
+        usage = replace(usage, total_ms=request.elapsed_ms())
+        for row in rows:
+            delta = row.end(reason)
+            request.put(replace(delta, usage=usage) if row is rows[-1] else delta)
+
+    def _reuse(self, prompt: Prompt) -> int:
+        """Crop the cache to what it shares with ``prompt``; the number of tokens kept.
+
+        The prompt's last token is always computed, since its logits are the first that are needed.
+        """
+        pairs = zip(self._cached_ids, prompt.token_ids[:-1], strict=False)
+        kept = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if not self.plain_cache or kept == 0:
+            self._forget()
+            return 0
+        self._cache.crop(kept - len(self._cached_ids))
+        del self._cached_ids[kept:]
+        return kept
+
+    def _prefill(self, request: _Request) -> Any:
+        """Logits of shape [1, vocabulary] after the prompt, or None if interrupted."""
+        ids = request.prompt.token_ids
+        logits = None
+        while len(self._cached_ids) < len(ids):
+            if request.interrupted():
+                return None
+            start = len(self._cached_ids)
+            chunk = list(ids[start : start + self._chunk_tokens])
+            logits = self._forward([chunk], self._cache)
+            self._cached_ids += chunk
+        return logits
+
+    def _forward(self, rows: Sequence[list[int]], cache: Any) -> Any:
+        """Logits of shape [rows, vocabulary] after each row's last token, in float32."""
+        ids = self._torch.tensor(rows, device=self._network.device)
+        output = self._network(
+            input_ids=ids, past_key_values=cache, use_cache=True, **self._last_only
+        )
+        return output.logits[:, -1, :].float()
+
+    def _branch(self, rows: int) -> Any:
+        """The cache, repeated for ``rows`` candidates; the original stays as it is."""
+        branch = copy.copy(self._cache)
+        branch.layers = [copy.copy(layer) for layer in self._cache.layers]
+        branch.batch_repeat_interleave(rows)
+        return branch
+
+    def _forget(self) -> None:
+        """Start again from an empty cache."""
+        self._cached_ids = []
+        self._cache = None if self._network is None else self._new_cache()
+
+    def _new_cache(self) -> Any:
+        return self._transformers.DynamicCache(config=self._network.config)
+
+    def _calibrate(self) -> int:
+        """Prompt tokens that take about ``_CHUNK_MS``. Also warms the kernels up."""
+        ids = [[0] * _CALIBRATION_TOKENS]
+        elapsed_ms = 0.0
+        with self._torch.inference_mode():
+            for _ in range(2):  # the first run allocates and compiles
+                started = time.monotonic()
+                self._forward(ids, self._new_cache()).sum().item()  # item() waits for the GPU
+                elapsed_ms = (time.monotonic() - started) * 1000
+        tokens = int(_CALIBRATION_TOKENS * _CHUNK_MS / elapsed_ms)
+        return min(max(tokens, _MIN_CHUNK_TOKENS), _MAX_CHUNK_TOKENS)
+
+    def _require_room(self, tokens: int) -> None:
+        limit = getattr(self._network.config, "max_position_embeddings", None)
+        if limit is not None and tokens > limit:
+            raise EngineError(
+                f"prompt and generation have {tokens} tokens, the model's context {limit}",
+                hint="lower the prefix, suffix and snippet budgets",
+            )
+
+
+class _Row:
+    """One candidate: how its tokens are chosen, and what they say."""
+
+    def __init__(
+        self,
+        index: int,
+        request: _Request,
+        tokenizer: Tokenizer,
+        constraint: ByteConstraint,
+        device: Any,
+    ) -> None:
+        self._torch = _library("torch")
+        self._index = index
+        self._stop_ids = request.prompt.stop_token_ids
+        self._left = request.sampling.max_tokens
+        self._top_p = request.sampling.top_p
+        self._temperature, seed = candidate_sampling(request.sampling, index)
+        self._generator = self._torch.Generator(device=device).manual_seed(seed)
+        self._tokenizer = tokenizer
+        self._constraint = constraint
+        self._healing_left = request.prompt.healing.encode()
+        self._text = CandidateText(tokenizer, request.prompt.healing)
+        self.last_id = -1
+
+    def step(self, logits: Any) -> Delta:
+        """Choose the next token from ``logits`` of shape [vocabulary]."""
+        token = self._choose(self._constrained(logits))
+        if token in self._stop_ids:
+            return self.end(FinishReason.STOP)
+        self.last_id = token
+        token_bytes = self._tokenizer.token_bytes(token)
+        self._healing_left = self._healing_left[len(token_bytes) :]
+        self._left -= 1
+        delta = Delta(
+            index=self._index,
+            token_ids=(token,),
+            text=self._text.push_ids([token]),
+            # Of the model's own distribution: neither constraint nor temperature changes it.
+            logprobs=(self._torch.log_softmax(logits, dim=-1)[token].item(),),
+        )
+        if self._left > 0:
+            return delta
+        text = delta.text + self._text.flush()
+        return replace(delta, text=text, finish_reason=FinishReason.LENGTH)
+
+    def end(self, reason: FinishReason) -> Delta:
+        """The last delta, without a token."""
+        return Delta(index=self._index, text=self._text.flush(), finish_reason=reason)
+
+    def _constrained(self, logits: Any) -> Any:
+        if not self._healing_left:
+            return logits
+        allowed = [one for one in self._constraint.allowed(self._healing_left) if one < len(logits)]
+        if not allowed:
+            raise EngineError(
+                "the model's vocabulary can't spell the healed text",
+                hint="turn token healing off for this model: healing = false",
+            )
+        index = self._torch.tensor(allowed, device=logits.device)
+        constrained = self._torch.full_like(logits, float("-inf"))
+        constrained[index] = logits[index]
+        return constrained
+
+    def _choose(self, logits: Any) -> int:
+        """Greedy, or a draw from the nucleus (Holtzman et al. 2020)."""
+        if self._temperature == 0:
+            return int(logits.argmax())
+        probabilities = self._torch.softmax(logits / self._temperature, dim=-1)
+        if self._top_p < 1:
+            ordered, order = probabilities.sort(descending=True)
+            outside = ordered.cumsum(dim=-1) - ordered >= self._top_p
+            probabilities[order[outside]] = 0
+        drawn = self._torch.multinomial(probabilities, 1, generator=self._generator)
+        return int(drawn)
+
+
+def _library(name: str) -> Any:
+    """One of the extra's libraries.
+
+    Raises:
+        CapabilityError: it isn't installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise CapabilityError(
+            f"the torch engine needs {error.name}, which is not installed",
+            hint='pip install "fimls[torch]"',
+        ) from error
+
+
+def _device(torch: Any, wanted: str) -> str:
+    if wanted not in {"auto", "cpu", "cuda"}:
+        raise CapabilityError(
+            f"the torch engine knows no device {wanted!r}", hint="use auto, cpu or cuda"
+        )
+    cuda = torch.cuda.is_available()
+    if wanted == "cuda" and not cuda:
+        raise CapabilityError(
+            "this machine, or this build of torch, has no CUDA device",
+            hint="use device = auto, or install a CUDA build of torch",
+        )
+    return "cuda" if cuda and wanted != "cpu" else "cpu"
+
+
+def _quantization_options(
+    torch: Any, transformers: Any, quantization: str | None, device: str, path: Path
+) -> dict[str, Any]:
+    """Keyword arguments of ``from_pretrained``."""
+    if quantization is None:
+        return {}
+    if quantization not in QUANTIZATIONS:
+        raise CapabilityError(
+            f"the torch engine knows no quantization {quantization!r}",
+            hint=f"use one of {', '.join(QUANTIZATIONS)}",
+        )
+    if device != "cuda":
+        raise CapabilityError(
+            f"the quantization {quantization} needs a CUDA device",
+            hint="on a CPU use the openvino engine, whose models are quantized",
+        )
+    if path.is_file():
+        raise CapabilityError(
+            f"the quantization {quantization} needs a Hugging Face model folder, not a GGUF file",
+            hint="give the model's folder, or leave quantization out",
+        )
+    _library("bitsandbytes")
+    config = (
+        transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+        if quantization == "nf4"
+        else transformers.BitsAndBytesConfig(load_in_8bit=True)
+    )
+    return {"quantization_config": config, "device_map": {"": 0}}
+
+
+def _with_adapter(network: Any, adapter: Path, manifest: Manifest, *, merge: bool) -> Any:
+    peft = _library("peft")
+    rows = max(manifest.control_ids.values(), default=-1) + 1
+    if rows > network.get_input_embeddings().num_embeddings:
+        # The adapter holds the rows of the tokens it added; here they only need a place.
+        network.resize_token_embeddings(rows, mean_resizing=False)
+    try:
+        network = peft.PeftModel.from_pretrained(network, adapter)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"the adapter {adapter} can't be loaded onto {manifest.base}: {error}",
+            hint="give a peft adapter's folder, trained on this base model",
+        ) from error
+    return network.merge_and_unload() if merge else network
+
+
+def _as_engine_error(error: Exception) -> EngineError:
+    """The worker's exception; its text is left out, for it may quote the prompt."""
+    if isinstance(error, EngineError):
+        return error
+    kind = type(error).__name__
+    hint = "see the cause in the log; the next request starts afresh"
+    if kind == "OutOfMemoryError":
+        hint = "use a smaller model, a quantization, or smaller prompt budgets"
+    return EngineError(f"the torch engine failed: {kind}", hint=hint)

@@ -1,0 +1,64 @@
+"""Token healing: a cursor often stands inside a token.
+
+``ret|`` tokenizes as ``ret``, after which a model never writes ``urn``: in its training text the
+token was `` return``. So the prompt ends before the last piece that following text could change,
+and the first generated tokens are constrained to begin with the text that was cut. Training cuts
+the same piece, so that a model sees the seams it will be served with.
+"""
+
+from __future__ import annotations
+
+from fimls.fim.tokenizer import Tokenizer
+
+# A cut word is generated again, a decoding step for each of its tokens: longer ones aren't cut.
+MAX_HEALED_CHARS = 24
+# How far back to look for the piece's start: a piece never spans more than a line's end.
+_LOOK_BACK_CHARS = 200
+
+
+def split_for_healing(prefix: str, tokenizer: Tokenizer) -> tuple[str, str]:
+    """Split a prefix into what stays in the prompt and what is generated again.
+
+    Nothing is cut after a line's end (no token continues across it that matters) or where the last
+    piece is a word longer than ``MAX_HEALED_CHARS``; indentation is a token or two at any length.
+    """
+    if not prefix or prefix[-1] in "\r\n":
+        return prefix, ""
+    tail_start = max(len(prefix) - _LOOK_BACK_CHARS, prefix.rfind("\n") + 1)
+    tail = prefix[tail_start:]
+    start = tokenizer.last_pre_token_start(tail)
+    if start is None:
+        # Either one piece from the line's start, or a tokenizer that never splits (SentencePiece).
+        start = tokenizer.encode_with_starts(tail)[1][-1] if len(tail) > MAX_HEALED_CHARS else 0
+    cut = tail_start + start
+    if len(prefix) - cut > MAX_HEALED_CHARS and not prefix[cut:].isspace():
+        return prefix, ""
+    return prefix[:cut], prefix[cut:]
+
+
+class HealingFilter:
+    """Takes the healed text off the front of a streamed generation."""
+
+    def __init__(self, healing: str) -> None:
+        self._left = healing
+
+    def push(self, text: str) -> str:
+        """The part of ``text`` that lies beyond the healed text.
+
+        Raises:
+            ValueError: the generation doesn't begin with the healed text: the engine's constraint
+                failed, and showing the text would duplicate or lose characters.
+        """
+        if not self._left:
+            return text
+        shared = min(len(self._left), len(text))
+        if text[:shared] != self._left[:shared]:
+            message = "the generation does not begin with the healed text"
+            raise ValueError(message)
+        self._left = self._left[shared:]
+        return text[shared:]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole healed text has been produced."""
+        return not self._left

@@ -1,0 +1,119 @@
+"""The manifest: under which format, tokenizer and base a prompt was built or an adapter trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fimls import __version__
+from fimls.types import AdapterMismatchError
+
+MANIFEST_FILE = "fimls_manifest.json"
+"""Stands beside an adapter's weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What training and serving have to agree on.
+
+    format, orders: a row of ``FORMATS`` and the orders it was trained in, or is served in.
+    control_ids: each control token of the format and its id.
+    tokenizer_sha256: of the token table. base, base_sha256: the base model's name and file.
+    budget, context: window sizes in tokens, and the retrieval settings: recorded, not compared,
+        since a smaller window of the same format is still the same format.
+    corpus_sha256: of the training corpus, "" when nothing was trained.
+    """
+
+    format: str
+    orders: tuple[str, ...]
+    control_ids: Mapping[str, int]
+    tokenizer_sha256: str
+    base: str
+    base_sha256: str
+    budget: Mapping[str, int] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    corpus_sha256: str = ""
+    code_version: str = __version__
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what is compared by :meth:`require_fit`, in hexadecimal."""
+        compared = {name: getattr(self, name) for name in _COMPARED}
+        text = json.dumps(compared, sort_keys=True, default=dict)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def require_fit(self, served: Manifest) -> None:
+        """Check that an adapter with this manifest may be served under ``served``.
+
+        Raises:
+            AdapterMismatchError: it doesn't; the message names both sides of each difference.
+        """
+        differences = [
+            f"{name}: the adapter has {_short(mine)}, the model {_short(theirs)}"
+            for name in _COMPARED
+            if name != "orders"
+            and (mine := getattr(self, name)) != (theirs := getattr(served, name))
+        ]
+        if not set(served.orders) <= set(self.orders):
+            differences.append(
+                f"orders: the adapter was trained for {', '.join(self.orders)}, "
+                f"the prompt is built in {', '.join(served.orders)}"
+            )
+        if differences:
+            raise AdapterMismatchError(
+                f"the adapter of {self.base} does not fit {served.base}: {'; '.join(differences)}",
+                hint=f"serve it with --model {self.base}, or train it again for {served.base}",
+            )
+
+    def to_json(self) -> str:
+        """As stored beside an adapter."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str = MANIFEST_FILE) -> Manifest:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            AdapterMismatchError: it isn't a manifest of this version.
+        """
+        try:
+            values = json.loads(text)
+            unknown = set(values) - {item.name for item in fields(cls)}
+            if unknown:
+                raise ValueError(f"unknown keys {sorted(unknown)}")
+            values["orders"] = tuple(values["orders"])
+            return cls(**values)
+        except (ValueError, TypeError, KeyError) as error:
+            raise AdapterMismatchError(
+                f"{name} is not a manifest this version can read: {error}",
+                hint="train or export the adapter again with this version",
+            ) from error
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest in an adapter's folder.
+
+        Raises:
+            AdapterMismatchError: there is none, or it can't be read.
+        """
+        path = folder / MANIFEST_FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise AdapterMismatchError(
+                f"the adapter {folder} has no readable {MANIFEST_FILE}: {error}",
+                hint="an adapter is served only with the manifest that its training wrote",
+            ) from error
+        return cls.from_json(text, name=str(path))
+
+
+_COMPARED = ("format", "orders", "control_ids", "tokenizer_sha256", "base_sha256")
+
+
+def _short(value: object) -> str:
+    text = str(dict(value) if isinstance(value, Mapping) else value)
+    return text if len(text) <= 80 else text[:12] + "..." + text[-12:]

@@ -1,0 +1,244 @@
+"""``build_prompt``: from a context to token ids, for training, serving and evaluation alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fimls.fim.formats import FimFormat, Layout, Order, PathPlace, Slot
+from fimls.fim.healing import split_for_healing
+from fimls.fim.manifest import Manifest
+from fimls.fim.tokenizer import Tokenizer
+from fimls.fim.window import prefix_window, suffix_window
+from fimls.syntax import get_language
+from fimls.types import CompletionContext, PartKind, Prompt, PromptError, PromptPart, Snippet
+
+IGNORED_LABEL = -100
+"""Where a label has this value, no loss is taken (PyTorch's ``ignore_index``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most tokens for each part of a prompt; control tokens and paths come on top."""
+
+    prefix_tokens: int = 512
+    suffix_tokens: int = 256
+    snippet_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedExample:
+    """A training example. ``labels`` are ``input_ids`` with the prompt masked by -100, so that
+    the loss falls on the middle and its end token alone. Both have the same length."""
+
+    input_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBuilder:
+    """The format, order, budget and tokenizer that a model is served or trained with.
+
+    healing: whether the prefix is cut back to a token boundary; needs an engine that can constrain
+    its first tokens.
+
+    Raises:
+        PromptError: at construction: the format has no such order, or the tokenizer lacks one of
+            the format's control tokens.
+    """
+
+    format: FimFormat
+    tokenizer: Tokenizer
+    budget: Budget = Budget()
+    order: Order = Order.SPM
+    healing: bool = True
+
+    def __post_init__(self) -> None:
+        if self.order not in self.format.layouts:
+            raise PromptError(
+                f"the format {self.format.name} can't be served in {self.order.value} order",
+                hint=f"use order = {self.format.default_order.value!r}",
+            )
+        required = [*self.format.layout_tokens, self.format.end]
+        missing = [token for token in required if self.tokenizer.control_id(token) is None]
+        if missing:
+            raise PromptError(
+                f"the tokenizer has no {', '.join(missing)}, which the format "
+                f"{self.format.name} needs",
+                hint="choose a model of that family, or an adapter trained with these tokens"
+                if self.format.adds_tokens
+                else "choose the format of the model's own family",
+            )
+
+    @property
+    def layout(self) -> Layout:
+        """Control tokens and slots in prompt order."""
+        return self.format.layouts[self.order]
+
+    @property
+    def control_ids(self) -> Mapping[str, int]:
+        """The ids of all of the format's control tokens that the tokenizer has."""
+        row = self.format
+        names = [*row.layout_tokens, row.end, *row.stops, row.bos, row.repo, row.file]
+        known = {name: self.tokenizer.control_id(name) for name in names if name is not None}
+        return {name: index for name, index in known.items() if index is not None}
+
+    @property
+    def stop_token_ids(self) -> frozenset[int]:
+        """Every control id ends a middle: none of them can stand inside one."""
+        return frozenset(self.control_ids.values())
+
+    def manifest(self, *, base: str, base_sha256: str) -> Manifest:
+        """The manifest of prompts built here for the model ``base``."""
+        return Manifest(
+            format=self.format.name,
+            orders=(self.order.value,),
+            control_ids=dict(sorted(self.control_ids.items())),
+            tokenizer_sha256=self.tokenizer.sha256,
+            base=base,
+            base_sha256=base_sha256,
+            budget={
+                "prefix_tokens": self.budget.prefix_tokens,
+                "suffix_tokens": self.budget.suffix_tokens,
+                "snippet_tokens": self.budget.snippet_tokens,
+            },
+        )
+
+
+class _Assembly:
+    """Token ids with a note of what each run of them is."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.ids: list[int] = []
+        self.parts: list[PromptPart] = []
+
+    def control(self, token: str | None) -> None:
+        index = None if token is None else self._tokenizer.control_id(token)
+        if index is not None:
+            self._append([index], PartKind.CONTROL)
+
+    def text(self, text: str, kind: PartKind) -> None:
+        self._append(self._tokenizer.encode(text), kind)
+
+    def _append(self, ids: list[int], kind: PartKind) -> None:
+        if ids:
+            self.parts.append(PromptPart(kind, len(self.ids), len(self.ids) + len(ids)))
+            self.ids += ids
+
+
+def build_prompt(
+    context: CompletionContext, builder: PromptBuilder, *, manifest_hash: str = ""
+) -> Prompt:
+    """Turn a context into token ids.
+
+    The order is what an engine can reuse longest: snippets, then (SPM) the suffix, then the
+    prefix, whose end is where typing happens.
+
+    Raises:
+        PromptError: the budget leaves no room for the prefix and the suffix.
+    """
+    budget, tokenizer = builder.budget, builder.tokenizer
+    if budget.prefix_tokens <= 0 or budget.suffix_tokens < 0 or budget.snippet_tokens < 0:
+        raise PromptError(
+            f"the budget {budget} leaves no room for the code before the cursor",
+            hint="raise prefix_tokens",
+        )
+    prefix_start = prefix_window(context.prefix, budget.prefix_tokens, tokenizer)
+    suffix_end = suffix_window(context.suffix, budget.suffix_tokens, tokenizer)
+    prefix, healing = context.prefix[prefix_start:], ""
+    if builder.healing:
+        prefix, healing = split_for_healing(prefix, tokenizer)
+    texts = {Slot.PREFIX: prefix, Slot.SUFFIX: context.suffix[:suffix_end]}
+    kinds = {Slot.PREFIX: PartKind.PREFIX, Slot.SUFFIX: PartKind.SUFFIX}
+
+    assembly = _Assembly(tokenizer)
+    assembly.control(builder.format.bos)
+    names_files = _add_snippets(assembly, context, builder)
+    for part in builder.layout:
+        if isinstance(part, str):
+            assembly.control(part)
+            continue
+        if (
+            part is Slot.PREFIX
+            and names_files
+            and builder.format.path is PathPlace.BEFORE_PREFIX
+        ):
+            assembly.text(f"{context.path}\n", PartKind.PATH)
+        assembly.text(texts[part], kinds[part])
+    return Prompt(
+        token_ids=tuple(assembly.ids),
+        stop_token_ids=builder.stop_token_ids,
+        healing=healing,
+        manifest_hash=manifest_hash,
+        parts=tuple(assembly.parts),
+        prefix_start=prefix_start,
+        suffix_end=suffix_end,
+    )
+
+
+def _add_snippets(
+    assembly: _Assembly, context: CompletionContext, builder: PromptBuilder
+) -> bool:
+    """Write the repository part; True if the prompt names files from there on."""
+    snippets = _within_budget(context.snippets, builder)
+    if not snippets:
+        return False
+    row = builder.format
+    if row.file is None or builder.tokenizer.control_id(row.file) is None:
+        language = get_language(context.language_id)
+        comment = (language and language.line_comment) or "#"
+        for snippet in snippets:
+            assembly.text(f"{comment} {snippet.path}\n", PartKind.PATH)
+            assembly.text(_ended(snippet.text), PartKind.SNIPPET)
+        return False
+    if context.repo and row.repo is not None:
+        assembly.control(row.repo)
+        assembly.text(f"{context.repo}\n", PartKind.REPO)
+    for snippet in snippets:
+        assembly.control(row.file)
+        assembly.text(f"{snippet.path}\n", PartKind.PATH)
+        assembly.text(_ended(snippet.text), PartKind.SNIPPET)
+    assembly.control(row.file)
+    if row.path is PathPlace.AFTER_FILE:
+        assembly.text(f"{context.path}\n", PartKind.PATH)
+    return True
+
+
+def _within_budget(
+    snippets: tuple[Snippet, ...], builder: PromptBuilder
+) -> tuple[Snippet, ...]:
+    """The most useful snippets, whole, that fit; they come least useful first."""
+    left = builder.budget.snippet_tokens
+    kept: list[Snippet] = []
+    for snippet in reversed(snippets):
+        cost = len(builder.tokenizer.encode(f"{snippet.path}\n{_ended(snippet.text)}"))
+        if cost <= left:
+            kept.append(snippet)
+            left -= cost
+    return tuple(reversed(kept))
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"
+
+
+def encode_example(
+    context: CompletionContext, middle: str, builder: PromptBuilder
+) -> TokenizedExample:
+    """A training example: exactly the prompt that serving would send, the middle and its end.
+
+    The healed text is part of what is learnt, since a served model has to produce it too.
+
+    Raises:
+        PromptError: as :func:`build_prompt`.
+    """
+    prompt = build_prompt(context, builder)
+    end = builder.tokenizer.control_id(builder.format.end)
+    if end is None:  # PromptBuilder has checked it
+        raise PromptError(f"the tokenizer has no {builder.format.end}")
+    target = (*builder.tokenizer.encode(prompt.healing + middle), end)
+    return TokenizedExample(
+        input_ids=(*prompt.token_ids, *target),
+        labels=(*(IGNORED_LABEL,) * len(prompt.token_ids), *target),
+    )

@@ -1,0 +1,96 @@
+"""The open documents, as snapshots, and where they lie in the workspace."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from fimls.text import MAX_DOCUMENT_BYTES, Encoding, TextChange, apply_changes, utf8, well_formed
+from fimls.types import Document, DocumentError
+
+_MOST_BYTES_PER_CODE_POINT = 4
+
+
+class Documents:
+    """Every open document's latest snapshot.
+
+    In place of pygls' workspace, which breaks lines at form feeds and U+2028 and moves positions
+    past a line's end elsewhere.
+    """
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._open: dict[str, Document] = {}
+
+    def get(self, uri: str) -> Document | None:
+        """Return an open document; None if it isn't open, or is too large."""
+        return self._open.get(uri)
+
+    def open(self, uri: str, language_id: str, version: int, text: str) -> None:
+        """Keep a document that the editor opened.
+
+        Raises:
+            DocumentError: it is too large to be kept.
+        """
+        self._keep(Document(uri, language_id, version, well_formed(text)))
+
+    def change(self, uri: str, version: int, changes: Iterable[TextChange]) -> None:
+        """Edit a document. One that isn't kept stays so until it is opened again.
+
+        Raises:
+            DocumentError: it became too large to be kept.
+        """
+        document = self._open.get(uri)
+        if document is None:
+            return
+        text = apply_changes(document.text, changes, self._encoding)
+        self._keep(dataclasses.replace(document, version=version, text=text))
+
+    def close(self, uri: str) -> None:
+        """Forget a document."""
+        self._open.pop(uri, None)
+
+    def _keep(self, document: Document) -> None:
+        size = len(document.text)
+        if size * _MOST_BYTES_PER_CODE_POINT > MAX_DOCUMENT_BYTES:
+            size = len(utf8(document.text))
+        if size > MAX_DOCUMENT_BYTES:
+            self._open.pop(document.uri, None)
+            name = _location(document.uri).name
+            raise DocumentError(
+                f"{name} is ignored: {size:,} bytes, at most {MAX_DOCUMENT_BYTES:,}",
+                hint="generated and data files are rarely worth completing",
+            )
+        self._open[document.uri] = document
+
+
+def workspace_path(uri: str, folders: Iterable[str]) -> str:
+    """Return a document's path relative to the innermost workspace folder that holds it.
+
+    Outside of all of them, and for an untitled document: its bare name.
+    """
+    path, origin = _location(uri), _split(uri)[:2]
+    inside = [
+        path.relative_to(_location(folder))
+        for folder in folders
+        if _split(folder)[:2] == origin and path.is_relative_to(_location(folder))
+    ]
+    return min((str(one) for one in inside), key=len, default=path.name)
+
+
+def local_folder(uris: Iterable[str]) -> Path | None:
+    """Return the first workspace folder on this machine's disk, whose settings files count."""
+    return next((Path(_location(uri)) for uri in uris if _split(uri).scheme == "file"), None)
+
+
+def _location(uri: str) -> PurePosixPath:
+    return PurePosixPath(unquote(_split(uri).path))
+
+
+def _split(uri: str) -> SplitResult:
+    try:
+        return urlsplit(uri)
+    except ValueError:  # an unclosed IPv6 bracket; a URI is any string that a client sends
+        return SplitResult("", "", uri, "", "")

@@ -1,0 +1,24 @@
+"""The model store: known models, where their bytes come from, and what engines load."""
+
+from fimls.store.models import ModelSpec, default_model, find_model, known_models
+from fimls.store.prepared import QUANTIZATIONS, PreparedModel
+from fimls.store.progress import Progress
+from fimls.store.sources import HubSource, IndexSource, PathSource, Source, default_sources
+from fimls.store.store import Store, store_root
+
+__all__ = [
+    "QUANTIZATIONS",
+    "HubSource",
+    "IndexSource",
+    "ModelSpec",
+    "PathSource",
+    "PreparedModel",
+    "Progress",
+    "Source",
+    "Store",
+    "default_model",
+    "default_sources",
+    "find_model",
+    "known_models",
+    "store_root",
+]

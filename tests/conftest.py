@@ -1,0 +1,135 @@
+"""Fixtures for all tests, and the rules that keep a green run honest."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from fimls.store import PreparedModel, Store
+
+# Set by `make test`: a model that isn't there is then a failure, not a skip.
+REQUIRE_WEIGHTS = os.environ.get("FIMLS_REQUIRE_WEIGHTS") == "1"
+
+# No deadline: the machine is shared, and a slow example is not a wrong one.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped ``weights`` test into a failure where `make test` promised the weights."""
+    report = yield
+    if REQUIRE_WEIGHTS and report.skipped and item.get_closest_marker("weights"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"FIMLS_REQUIRE_WEIGHTS=1, but {item.nodeid} was skipped: {reason}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
+    """Refuse connections that would leave the machine, and fail the test; children are not seen."""
+    refused: list[str] = []
+    connect = socket.socket.connect
+
+    def connect_locally(self: socket.socket, address: tuple[str, int] | str) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6}:
+            host = str(address[0])
+            if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+                refused.append(host)
+                raise ConnectionRefusedError(f"tests stay on this machine, not {host}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_locally)
+    yield
+    # Here too: code under test may well catch the refusal.
+    assert [] == refused, "the test tried to leave the machine"
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty ``FIMLS_HOME``, for this process and its children."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("FIMLS_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def store() -> Store:
+    """The person's real store: ``FIMLS_HOME``, or the user's data directory."""
+    from fimls.store import Store  # here, so that tests of text and types don't wait for it
+
+    return Store()
+
+
+@pytest.fixture(scope="session")
+def default_gguf(store: Store) -> Path:
+    """The default model's verified GGUF; skips where it was never pulled."""
+    return _pulled(store, "0.5b")
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf(store: Store) -> Path:
+    """SmolLM2-135M's verified GGUF, a base without FIM tokens; skips where it was never pulled."""
+    return _pulled(store, "smollm2")
+
+
+@pytest.fixture(scope="session")
+def default_model(store: Store, default_gguf: Path) -> PreparedModel:
+    """The default model as the openvino engine loads it; the first use converts it."""
+    from fimls.store import find_model
+
+    del default_gguf  # asked for so that a model that was never pulled skips
+    return store.prepare(find_model("0.5b"))
+
+
+@pytest.fixture(scope="session")
+def smollm2_model(store: Store, smollm2_gguf: Path) -> PreparedModel:
+    """SmolLM2-135M as the openvino engine loads it; the first use converts it."""
+    from fimls.store import find_model
+
+    del smollm2_gguf  # as in default_model
+    return store.prepare(find_model("smollm2"))
+
+
+def _pulled(store: Store, name: str) -> Path:
+    from fimls.store import find_model
+
+    spec = find_model(name)
+    path = store.blob(spec)
+    if path is None:
+        pytest.skip(f"{spec.name} is not in the store; `make test` fetches it")
+    return path
+
+
+@pytest.fixture
+def python_source() -> str:
+    """A small module with a class, a docstring, a comment, a string and an astral character."""
+    return '''\
+"""Shapes."""
+
+import math
+
+
+class Circle:
+    """A circle \N{BLACK CIRCLE} with a radius in metres. \N{LARGE YELLOW CIRCLE}"""
+
+    def __init__(self, radius: float) -> None:
+        self.radius = radius
+
+    def area(self) -> float:
+        """Square metres."""
+        return math.pi * self.radius**2  # \N{GREEK SMALL LETTER PI} r\N{SUPERSCRIPT TWO}
+'''

@@ -1,0 +1,280 @@
+"""Languages, trees, and what the syntax says about the cursor. ``|`` marks the cursor."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from fimls.syntax import (
+    LANGUAGES,
+    MAX_PARSE_BYTES,
+    block_starts_here,
+    error_count,
+    get_language,
+    in_string_or_comment,
+    language_of,
+    node_at,
+    parse,
+)
+
+WITH_GRAMMAR = {row.id for row in LANGUAGES if row.grammar}
+FUNCTIONS = {  # language -> an empty function's lines
+    "python": ["def f():", "    |", ""],
+    "javascript": ["function f() {", "  |", "}"],
+    "javascriptreact": ["const A = () => {", "  |", "}"],
+    "typescript": ["function f(): number {", "  |", "}"],
+    "typescriptreact": ["const A = (x: number) => {", "  |", "}"],
+    "go": ["package a", "func f() {", "\t|", "}"],
+    "rust": ["fn f() -> u8 {", "    |", "}"],
+    "java": ["class A { int f() {", "  |", "} }"],
+    "c": ["int f(void) {", "  |", "}"],
+    "cpp": ["template <class T> T f() {", "  |", "}"],
+}
+
+
+def split(marked: str) -> tuple[str, str]:
+    """Cut a text at its only cursor mark."""
+    prefix, suffix = marked.split("|")
+    return prefix, suffix
+
+
+def test_names_are_unambiguous() -> None:
+    """No two languages share an id, alias, suffix or file name."""
+    names = [name for row in LANGUAGES for name in (row.id, *row.aliases)]
+    files = [name for row in LANGUAGES for name in (*row.suffixes, *row.filenames)]
+    assert sorted(set(names)) == sorted(names)
+    assert sorted(set(files)) == sorted(files)
+
+
+@pytest.mark.parametrize(
+    ("path", "language_id"),
+    [
+        ("a/b.py", "python"),
+        (Path("x.PYI"), "python"),
+        ("x.d.ts", "typescript"),
+        ("x.tsx", "typescriptreact"),
+        ("x.jsx", "javascriptreact"),
+        ("x.h", "c"),
+        ("x.cc", "cpp"),
+        ("run.sh", "shellscript"),
+        ("deep/Makefile", "makefile"),
+        ("Dockerfile", "dockerfile"),
+        ("notes.unknown", "plaintext"),
+        (".py", "plaintext"),
+        ("", "plaintext"),
+    ],
+)
+def test_language_of(path: Path | str, language_id: str) -> None:
+    """Names and suffixes, in any case, lead to LSP's language ids."""
+    assert language_id == language_of(path)
+
+
+def test_get_language_knows_aliases() -> None:
+    """Neovim's file types are aliases; an unknown id is None."""
+    assert get_language("shellscript") is get_language("sh")
+    assert get_language("klingon") is None
+
+
+def test_functions_cover_every_grammar() -> None:
+    """A language that gets a grammar gets a test below."""
+    assert set(FUNCTIONS) == WITH_GRAMMAR
+
+
+@pytest.mark.parametrize("language_id", sorted(WITH_GRAMMAR))
+def test_every_grammar_parses(language_id: str) -> None:
+    """Each row's grammar loads and reads its language; what is no code has errors."""
+    language = get_language(language_id)
+    assert language is not None
+    code = "\n".join(FUNCTIONS[language_id]).replace("|", language.filler)
+    tree = parse(code, language_id)
+    broken = parse("} ( 12 class", language_id)
+    assert tree is not None
+    assert broken is not None
+    assert error_count(tree) == 0
+    assert error_count(broken) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "language_id"),
+    [("x", "plaintext"), ("x", "ruby"), ("#" * (MAX_PARSE_BYTES + 1), "python")],
+)
+def test_parse_declines(text: str, language_id: str) -> None:
+    """Without a grammar, and above the size limit, there is no tree."""
+    assert parse(text, language_id) is None
+
+
+def test_parse_stops_in_time() -> None:
+    """Text that costs the parser seconds is given up at the budget."""
+    text = '((((( {[ """ def x if : ' * 40_000
+    begin = time.monotonic()
+    assert parse(text, "python", budget_ms=50) is None
+    assert time.monotonic() - begin < 1
+
+
+def test_parse_takes_lone_surrogates() -> None:
+    """Half a surrogate pair in the text is an odd character, not a failure."""
+    assert parse("x = '\ud83d'", "python") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("x = 1\n", 0), ("f(1\n", 1), ("x = )\ny = ]\n", 2), ("", 0)]
+)
+def test_error_count(text: str, count: int) -> None:
+    """Each wrong or missing token counts."""
+    tree = parse(text, "python")
+    assert tree is not None
+    assert count == error_count(tree)
+
+
+def test_error_count_survives_deep_nesting() -> None:
+    """Nesting as deep as the parser takes doesn't exhaust the stack."""
+    tree = parse("(" * 20_000, "python", budget_ms=10_000)
+    assert tree is not None
+    assert error_count(tree) > 0
+
+
+def test_node_at_counts_code_points() -> None:
+    """Offsets are code points though trees count bytes."""
+    text = "x = '中😀'; name = 1"
+    tree = parse(text, "python")
+    assert tree is not None
+    node = node_at(tree, text, text.index("name"))
+    assert ("identifier", b"name") == (node.type, node.text)
+
+
+@pytest.mark.parametrize("language_id", sorted(WITH_GRAMMAR))
+def test_empty_function_starts_a_block(language_id: str) -> None:
+    """The empty line in an empty body, and the end of the line before, start a block."""
+    *head, header, cursor, tail = FUNCTIONS[language_id]
+    lines = "\n".join([*head, header, cursor, tail, ""])
+    behind = "\n".join([*head, header + "|", tail, ""])
+    filled = "\n".join([*head, header, cursor, cursor.replace("|", "x;"), tail, ""])
+    assert block_starts_here(*split(lines), language_id)
+    assert block_starts_here(*split(lines.replace("\n", "\r\n")), language_id)
+    assert block_starts_here(*split(behind), language_id)
+    assert not block_starts_here(*split(filled), language_id)
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "if x:|",
+        "if x:  # why not\n    |",
+        "def f(\n    a: int,\n) -> int:\n    |\n\nx = 1\n",
+        'def f():\n    """Doc."""\n    |\n\nx = 1\n',
+        'def f():\n    """Doc.\n\n    More.\n    """\n\n    |\n',
+        "def f():\n    # to be written\n    |\n",
+        "class A:\n    def f(self):\n        |\n\n    def g(self):\n        return 1\n",
+        "try:\n    |\n",  # the filled tree has an error: no except
+        "x = (\n\ndef f():\n    |\n\ny = 1\n",  # an error elsewhere
+        "def f():\n|",  # the editor didn't indent
+        "s = '😀'\nwhile s:\n\t|\n",
+    ],
+)
+def test_python_block_starts(marked: str) -> None:
+    """A header, a docstring or a comment may stand before an empty body."""
+    assert block_starts_here(*split(marked), "python")
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "|",
+        "x = |",
+        "x = 1\n|\n",
+        "def f():\n    |\n    return 1\n",
+        "def f():|\n    return 1\n",
+        "def f():\n    x = 1\n    |\n",
+        "def f|():\n    pass\n",
+        "def f():| pass\n",
+        "x = {\n    'a':\n    |\n}\n",
+        "y = a[1:\n  |\n]\n",
+        "# note:\n|\n",
+        "def f():\n    '''if x:\n    |\n    '''\n",
+        "x = (\n\ndef f():\n    |\n    return 1\n",
+        "print('if x:\n|",
+    ],
+)
+def test_python_block_does_not_start(marked: str) -> None:
+    """Bodies with statements, colons that aren't headers, strings and comments start none."""
+    assert not block_starts_here(*split(marked), "python")
+
+
+@pytest.mark.parametrize(
+    ("marked", "starts"),
+    [
+        ("if (x) {|}", True),
+        ("class A {\n  |\n}", True),
+        ("f(() => {\n  |\n});", True),
+        ("f(() => {|});", True),
+        ("if (x) { // why\n  |\n}", True),
+        ("function a() {\n  |\n\nfunction b() {\n  x();\n}\n", True),  # not closed yet
+        ("function a() {\n  |\n  x();\n\nfunction b() {}\n", False),
+        ("if (x) {\n  /* {\n  |\n  */\n}", False),
+        ("const x = {\n  |\n};\n", False),
+        ("x = `{\n|\n`", False),
+        ("// {\n|", False),
+    ],
+)
+def test_brace_blocks(marked: str, starts: bool) -> None:  # noqa: FBT001  the table's column
+    """Braces open blocks where they aren't literals, text or already filled."""
+    assert starts == block_starts_here(*split(marked), "javascript")
+
+
+@pytest.mark.parametrize(
+    ("marked", "language_id", "starts"),
+    [
+        ("for x in *; do\n  |\ndone\n", "shellscript", True),
+        ("def f\n  |\nend\n", "ruby", True),
+        ("def f\n  |\n  x\nend\n", "ruby", False),
+        ("fun f() {\n\t|\n}\n", "kotlin", True),
+        ('val s = "{"\n|\n', "kotlin", False),
+        ("# Title {\n|", "markdown", False),
+        ("x {\n|", "plaintext", False),
+    ],
+)
+def test_blocks_without_a_grammar(marked: str, language_id: str, starts: bool) -> None:  # noqa: FBT001  the table's column
+    """Lines alone answer for a language without a grammar."""
+    assert starts == block_starts_here(*split(marked), language_id)
+
+
+@pytest.mark.parametrize(
+    ("marked", "language_id", "inside"),
+    [
+        ("x = 'a|b'\n", "python", True),
+        ("x = 'ab'|\n", "python", False),
+        ("x = |'ab'\n", "python", False),
+        ("x = f'a{b|}c'\n", "python", False),
+        ("x = f'a{b}c|'\n", "python", True),
+        ('"""\ndef f():\n    |\n"""\n', "python", True),
+        ("x = 1  # no|te\ny = 2\n", "python", True),
+        ("x = 1  # note|\ny = 2\n", "python", True),
+        ("# note\n|y = 2\n", "python", False),
+        ("x = 'not closed|\ny = 1\n", "python", True),
+        ('x = """not closed|\ny = 1\n', "python", True),
+        ("x = 'it\\'s|\ny = (\n", "python", True),
+        ("x = ('a', |\n", "python", False),
+        ("x = `a ${b|} c`", "javascript", False),
+        ("x = `a ${b} c|`", "javascript", True),
+        ("/* a\n | */ x", "javascript", True),
+        ("/* a */| x", "javascript", False),
+        ("/// doc|\nfn f() {}\n", "rust", True),
+        ("/// doc\n|fn f() {}\n", "rust", False),
+        ("fn f<'a>(x: &'a str|", "rust", False),
+        ("s := `raw|`", "go", True),
+        ("char c = '|x';", "c", True),
+        ('String s = "a|b";', "java", True),
+        ("let x: string| = 1", "typescript", False),
+        ("x = 1 # a|", "ruby", True),
+        ("x = 'a|'", "ruby", True),
+        ("x = 'a' + |", "ruby", False),
+        ("don't|", "markdown", False),
+        ("don't|", "plaintext", False),
+        ("|", "python", False),
+    ],
+)
+def test_in_string_or_comment(marked: str, language_id: str, inside: bool) -> None:  # noqa: FBT001  the table's column
+    """Text that isn't code is recognised, closed or not, with and without a grammar."""
+    assert inside == in_string_or_comment(*split(marked), language_id)
