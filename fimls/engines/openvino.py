@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from fimls.engines.base import Capabilities
-from fimls.fim import HealingFilter, Manifest, Tokenizer
+from fimls.engines.candidate import CandidateText, candidate_sampling
+from fimls.fim import Manifest, Tokenizer
 from fimls.types import (
     CancelToken,
     Delta,
@@ -37,13 +38,17 @@ KV_BLOCK_TOKENS = 32
 """OpenVINO's paged attention keeps keys and values in blocks of this size on a CPU."""
 KV_BLOCKS = 256
 """Blocks kept for all requests and for reuse: 8,192 tokens, 60 MB with the default model."""
-SAMPLED_TEMPERATURE = 0.6
-"""Of the second and later candidates when the first is greedy."""
+PROPERTIES: dict[str, object] = {}
+"""Passed to OpenVINO as they are."""
 
 _LOAD_TIMEOUT_S = 180.0
 # A step takes a few hundred milliseconds at worst; a silent worker is a stuck one.
 _SILENCE_TIMEOUT_S = 30.0
 _MOST_RESTARTS = 3
+# Of what a process printed before it died: the end, as much as fits an error message.
+_COMPLAINT_BYTES = 2000
+_COMPLAINT_LINES = 3
+_LAST_WORDS_TIMEOUT_S = 1.0
 
 
 class OpenVinoEngine:
@@ -68,7 +73,7 @@ class OpenVinoEngine:
         self.tokenizer = tokenizer
         self._command = command
         self._worker: _Worker | None = None
-        self._starting = asyncio.Lock()
+        self._restarting: asyncio.Task[None] | None = None
         self._restarts = 0
         self._closed = False
         self._ids = itertools.count(1)
@@ -93,7 +98,7 @@ class OpenVinoEngine:
         """
         command = (
             *(sys.executable, "-m", "fimls.engines.openvino_worker", str(directory), device),
-            *(str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS)),
+            *(str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS), json.dumps(PROPERTIES)),
         )
         starting = asyncio.create_task(_Worker.start(command))
         try:
@@ -114,19 +119,29 @@ class OpenVinoEngine:
         Raises:
             EngineDeadError: it died too often, or the engine is closed.
         """
-        async with self._starting:
+        while self._worker is None or not self._worker.alive:
             if self._closed:
                 raise EngineDeadError("the engine is closed", hint="restart the server")
-            if self._worker is None or not self._worker.alive:
+            if self._restarting is None:
                 self._restarts += 1
                 if self._restarts > _MOST_RESTARTS:
                     raise EngineDeadError(
                         f"the engine's process died {self._restarts} times",
                         hint="see the log, then restart the server; `fimls doctor` tries the model",
                     )
-                self._cached.clear()
-                self._worker = await _Worker.start(self._command)
-            return self._worker
+                self._restarting = asyncio.create_task(self._restart())
+            # Shielded: a request that is cancelled must not stop what the next one waits for.
+            await asyncio.shield(self._restarting)
+        return self._worker
+
+    async def _restart(self) -> None:
+        self._cached.clear()
+        try:
+            self._worker = await _Worker.start(self._command)
+        except asyncio.CancelledError:
+            raise EngineDeadError("the engine was closed", hint="restart the server") from None
+        finally:
+            self._restarting = None
 
     @property
     def worker_pid(self) -> int | None:
@@ -179,6 +194,9 @@ class OpenVinoEngine:
     async def aclose(self) -> None:
         """See :class:`fimls.engines.base.Engine`."""
         self._closed = True
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.gather(self._restarting, return_exceptions=True)
         if self._worker is not None:
             await self._worker.stop()
 
@@ -192,45 +210,28 @@ class OpenVinoEngine:
         deltas: asyncio.Queue[Delta | EngineError],
     ) -> None:
         """Run one candidate and put its deltas into the queue, an error last."""
-        temperature = sampling.temperature
-        if index and not temperature:
-            temperature = SAMPLED_TEMPERATURE
-        request_id = next(self._ids)
-        decoder, healed = self.tokenizer.stream(), HealingFilter(prompt.healing)
+        temperature, seed = candidate_sampling(sampling, index)
+        candidate = CandidateText(self.tokenizer, prompt.healing)
+        message = {
+            "op": "generate",
+            "id": next(self._ids),
+            "ids": prompt.token_ids,
+            "max_tokens": sampling.max_tokens,
+            "stop_ids": sorted(prompt.stop_token_ids),
+            "healing": prompt.healing,
+            "deadline_ms": sampling.deadline_ms,
+            "temperature": temperature,
+            "top_p": sampling.top_p,
+            "seed": seed,
+        }
         try:
-            messages = worker.request(
-                {
-                    "op": "generate",
-                    "id": request_id,
-                    "ids": prompt.token_ids,
-                    "max_tokens": sampling.max_tokens,
-                    "stop_ids": sorted(prompt.stop_token_ids),
-                    "healing": prompt.healing,
-                    "deadline_ms": sampling.deadline_ms,
-                    "temperature": temperature,
-                    "top_p": sampling.top_p,
-                    "seed": sampling.seed + index,
-                },
-                cancel,
-            )
-            async for message in messages:
-                reason = FinishReason(message["finish"]) if message["finish"] else None
-                text = decoder.push(message["ids"])
-                if reason is not None:
-                    text += decoder.flush()
-                deltas.put_nowait(
-                    Delta(
-                        index,
-                        tuple(message["ids"]),
-                        healed.push(text),
-                        tuple(message["logprobs"]),
-                        reason,
-                    )
-                )
+            async for answer in worker.request(message, cancel):
+                finish = FinishReason(answer["finish"]) if answer["finish"] else None
+                text = candidate.push_ids(answer["ids"]) + (candidate.flush() if finish else "")
+                ids, logprobs = tuple(answer["ids"]), tuple(answer["logprobs"])
+                deltas.put_nowait(Delta(index, ids, text, logprobs, finish))
         except EngineError as error:
             deltas.put_nowait(error)
-        except ValueError as error:
-            deltas.put_nowait(EngineError(f"openvino: {error}", hint="try with healing = false"))
 
 
 class _Worker:
@@ -240,11 +241,9 @@ class _Worker:
         self._process = process
         self._queues: dict[int, asyncio.Queue[dict[str, Any]]] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._complaints: list[str] = []
-        self._tasks = [
-            asyncio.create_task(self._read_messages()),
-            asyncio.create_task(self._read_complaints()),
-        ]
+        self._complaints = b""
+        self._complaining = asyncio.create_task(self._read_complaints())
+        self._reading = asyncio.create_task(self._read_messages())
         self.alive = True
 
     @classmethod
@@ -264,10 +263,13 @@ class _Worker:
         worker = cls(process)
         try:
             await asyncio.wait_for(asyncio.shield(worker._ready), _LOAD_TIMEOUT_S)
-        except (asyncio.TimeoutError, asyncio.CancelledError):
+        except asyncio.TimeoutError:
             await worker.stop()
-            raise
-        except EngineDeadError:
+            raise EngineDeadError(
+                f"the engine's process did not load the model within {_LOAD_TIMEOUT_S:.0f} s",
+                hint="is the disk slow or the memory short? `fimls doctor` says what there is",
+            ) from None
+        except BaseException:
             await worker.stop()
             raise
         return worker
@@ -306,6 +308,8 @@ class _Worker:
                         f"the engine's process was silent for {_SILENCE_TIMEOUT_S:.0f} s",
                         hint="it is started again at the next request",
                     ) from None
+                if answer["event"] == "prefill":
+                    continue
                 finished = answer["event"] != "delta" or answer["finish"] is not None
                 if answer["event"] == "error":
                     raise EngineError(f"openvino: {answer['message']}")
@@ -331,7 +335,7 @@ class _Worker:
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 await self._process.wait()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._reading, self._complaining, return_exceptions=True)
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -344,7 +348,11 @@ class _Worker:
     async def _read_messages(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:
+                self._complain(line)
+                continue
             if message["event"] == "ready":
                 if not self._ready.done():
                     self._ready.set_result(None)
@@ -353,7 +361,9 @@ class _Worker:
                 queue.put_nowait(message)
         self.alive = False
         code = await self._process.wait()
-        said = "; ".join(self._complaints[-3:])
+        await asyncio.wait([self._complaining], timeout=_LAST_WORDS_TIMEOUT_S)
+        lines = filter(None, self._complaints.decode(errors="replace").splitlines())
+        said = "; ".join(list(lines)[-_COMPLAINT_LINES:])
         text = f"the engine's process ended with code {code}" + (f": {said}" if said else "")
         if not self._ready.done():
             self._ready.set_exception(
@@ -365,9 +375,11 @@ class _Worker:
     async def _read_complaints(self) -> None:
         """Keep the end of what native code prints, for the error message."""
         assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            if text := line.decode(errors="replace").strip():
-                self._complaints = [*self._complaints[-20:], text]
+        while data := await self._process.stderr.read(_COMPLAINT_BYTES):
+            self._complain(data)
+
+    def _complain(self, data: bytes) -> None:
+        self._complaints = (self._complaints + data)[-_COMPLAINT_BYTES:]
 
 
 class _PrefixBlocks:

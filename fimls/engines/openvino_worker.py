@@ -8,6 +8,7 @@ its own. It speaks JSON, a line a message, on standard input and output:
           "temperature", "top_p", "seed"}
          {"op": "cancel", "id"}
     out  {"event": "ready"}
+         {"event": "prefill", "id"}                                a step without a token: alive
          {"event": "delta", "id", "ids", "logprobs", "finish"}     finish: null or a FinishReason
          {"event": "error", "id", "message"}                       the request failed
 
@@ -16,6 +17,7 @@ It ends when its standard input does, so it can't outlive its parent.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -23,6 +25,7 @@ import select
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,8 @@ import openvino
 import openvino_genai as genai
 
 _READ_BYTES = 1 << 20
+_WARM_UP_TOKENS = 40
+_MADV_DONTNEED = 4
 
 
 @dataclass(slots=True)
@@ -47,27 +52,46 @@ class _Request:
 class _Worker:
     """Steps the pipeline, and between steps takes what came in."""
 
-    def __init__(self, directory: str, device: str, prefill_chunk: int, kv_blocks: int) -> None:
+    def __init__(
+        self,
+        directory: str,
+        device: str,
+        prefill_chunk: int,
+        kv_blocks: int,
+        properties: dict[str, Any],
+    ) -> None:
+        # Native code may print; the protocol keeps the real standard output for itself.
+        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
         scheduler = genai.SchedulerConfig()
         scheduler.max_num_batched_tokens = prefill_chunk
         scheduler.num_kv_blocks = kv_blocks
         scheduler.enable_prefix_caching = True
         scheduler.dynamic_split_fuse = True
-        properties = json.loads(os.environ.get("FIMLS_OPENVINO_PROPERTIES", "{}"))
         self._pipeline = genai.ContinuousBatchingPipeline(
             directory, scheduler, device, properties, {}
         )
         self._requests: dict[int, _Request] = {}
         self._buffer = b""
-        # Native code may print; the protocol keeps the real standard output for itself.
-        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
-        os.dup2(2, 1)
 
     def run(self) -> None:
+        """Serve until standard input ends."""
+        self._warm_up()
         self._send({"event": "ready"})
         while self._take_messages():
             if self._requests:
                 self._step()
+
+    def _warm_up(self) -> None:
+        """Run once, so that the first completion doesn't pay for packing the weights."""
+        config = genai.GenerationConfig()
+        config.max_new_tokens = 2
+        config.ignore_eos = True
+        ids = openvino.Tensor(np.arange(_WARM_UP_TOKENS, dtype=np.int64)[None])
+        self._pipeline.add_request(0, ids, config)
+        while self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
+        _release_mapped_weights()
 
     def _send(self, message: dict[str, Any]) -> None:
         self._out.write(json.dumps(message).encode() + b"\n")
@@ -143,15 +167,21 @@ class _Worker:
             for output in request.handle.read().values():
                 ids += output.generated_ids
                 logprobs += output.generated_log_probs
-        if not ids:
-            return
         request.generated += len(ids)
-        if ids[-1] in request.stop_ids:
+        status = request.handle.get_status()
+        if ids and ids[-1] in request.stop_ids:
             self._finish(request_id, "stop", ids[:-1], logprobs[: len(ids) - 1])
-        elif request.generated >= request.max_tokens:
-            self._finish(request_id, "length", ids, logprobs)
-        else:
+        elif status == genai.GenerationStatus.IGNORED:
+            del self._requests[request_id]
+            message = "the prompt needs more memory for keys and values than the engine has"
+            self._send({"event": "error", "id": request_id, "message": message})
+        elif status != genai.GenerationStatus.RUNNING:
+            reason = "length" if request.generated >= request.max_tokens else "stop"
+            self._finish(request_id, reason, ids, logprobs)
+        elif ids:
             self._send_delta(request_id, ids, logprobs, None)
+        else:
+            self._send({"event": "prefill", "id": request_id})
 
     def _finish(
         self,
@@ -178,15 +208,39 @@ class _Worker:
 
 
 def _begins_with(text: str) -> str:
-    """A regular expression, in the grammar compiler's dialect, for ``text`` and anything after."""
-    escaped = re.escape(text).replace("\\ ", " ").replace("\\\t", "\\t")
-    return escaped + r"[\s\S]*"
+    """A regular expression, in the grammar compiler's dialect, for ``text`` and anything after.
+
+    Raises:
+        RuntimeError: the text has a NUL, on which the compiler crashes.
+    """
+    if "\0" in text:
+        raise RuntimeError("text with a NUL can't be generated again for token healing")
+    return re.sub(r"[\\^$.|?*+(){}\[\]/-]", r"\\\g<0>", text) + r"[\s\S]*"
+
+
+def _release_mapped_weights() -> None:
+    """Give back the pages of the weight file: the engine computes on a packed copy.
+
+    Half of the resident memory of a small model is its mapped file, read once. The mapping stays
+    valid: pages come back from the file if something reads them. Linux only.
+    """
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for line in maps.read_text(encoding="utf-8").splitlines():
+        span, access, *_ = line.split()
+        if line.endswith("openvino_model.bin") and "w" not in access:
+            start, end = (int(address, 16) for address in span.split("-"))
+            madvise(start, end - start, _MADV_DONTNEED)
 
 
 def main() -> None:
     """Load the model named on the command line, then serve until standard input ends."""
-    directory, device, prefill_chunk, kv_blocks = sys.argv[1:]
-    _Worker(directory, device, int(prefill_chunk), int(kv_blocks)).run()
+    directory, device, prefill_chunk, kv_blocks, properties = sys.argv[1:]
+    worker = _Worker(directory, device, int(prefill_chunk), int(kv_blocks), json.loads(properties))
+    worker.run()
 
 
 if __name__ == "__main__":

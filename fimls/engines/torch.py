@@ -8,12 +8,13 @@ transformers, peft and bitsandbytes, and only once an engine is made.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import importlib
 import inspect
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,9 +115,10 @@ class TorchEngine:
         else:
             folder = path
         try:
-            network = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, local_files_only=True, **options
-            )
+            with _without_progress_bars(transformers):
+                network = transformers.AutoModelForCausalLM.from_pretrained(
+                    folder, local_files_only=True, **options
+                )
             if quantization is None:
                 network = network.to(device)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -131,7 +133,7 @@ class TorchEngine:
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """See :class:`fimls.engines.base.Engine`. Candidates are decoded as one batch."""
         started = time.monotonic()
         self._require_capable(sampling)
@@ -447,6 +449,19 @@ def _library(name: str) -> Any:
             f"the torch engine needs {error.name}, which is not installed",
             hint='pip install "fimls[torch]"',
         ) from error
+
+
+@contextlib.contextmanager
+def _without_progress_bars(transformers: Any) -> Iterator[None]:
+    """A server's standard error is an editor's log, where a bar is a thousand lines."""
+    settings = transformers.utils.logging
+    enabled = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            settings.enable_progress_bar()
 
 
 def _device(torch: Any, wanted: str) -> str:

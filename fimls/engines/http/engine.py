@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -90,7 +90,7 @@ class HttpEngine:
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """See :class:`fimls.engines.base.Engine`.
 
         Each candidate is a request of its own, since they differ in temperature; a server with a

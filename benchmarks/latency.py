@@ -1,0 +1,244 @@
+"""Time to the first token, reuse, decoding, cancelling, start-up and memory, on the default model.
+
+    python benchmarks/latency.py
+
+Prompts are cut from this repository's own source at about 1,000 tokens. Run it alone: two cores
+have none to spare. Each figure is a median, with the smallest and largest beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from record import write_result
+
+from fimls.cli.options import parse_assignments
+from fimls.completer import context_at
+from fimls.config import COMMAND_LINE, Settings, merge
+from fimls.engines import openvino
+from fimls.engines.base import Engine
+from fimls.engines.loading import load_engine, prompt_builder
+from fimls.fim import PromptBuilder, build_prompt, find_format
+from fimls.store import Store
+from fimls.types import CancelToken, Document, Mode, Prompt, SamplingParams, Usage
+
+ROOT = Path(__file__).resolve().parent.parent
+PREFIX_TOKENS, SUFFIX_TOKENS = 730, 270
+DECODED_TOKENS = 24
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
+    return {
+        "median": round(statistics.median(values), 1),
+        "min": round(min(values), 1),
+        "max": round(max(values), 1),
+        "n": len(values),
+    }
+
+
+def sources() -> str:
+    """This repository's serving code as one text, for prompts of any size."""
+    files = sorted((ROOT / "fimls").rglob("*.py"))
+    return "\n\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def prompt_at(builder: PromptBuilder, settings: Settings, text: str, offset: int) -> Prompt:
+    document = Document("file:///latency.py", "python", 0, text)
+    return build_prompt(context_at(document, offset, settings, mode=Mode.SINGLE), builder)
+
+
+async def run(engine: Engine, prompt: Prompt, max_tokens: int) -> tuple[Usage, list[float]]:
+    """One request: its cost, and the milliseconds between its tokens."""
+    usage, times = Usage(), []
+    sampling = SamplingParams(max_tokens=max_tokens)
+    async for delta in engine.generate(prompt, sampling, CancelToken()):
+        usage = delta.usage or usage
+        if delta.token_ids:
+            times.append(time.perf_counter())
+    return usage, [(after - before) * 1000 for before, after in itertools.pairwise(times)]
+
+
+async def cancel_ms(engine: Engine, prompt: Prompt, *, after_s: float | None) -> float:
+    """Milliseconds from a cancel (after the third token, or ``after_s``) to the last delta."""
+    cancel, tokens, cancelled_at = CancelToken(), 0, 0.0
+
+    def stop() -> None:
+        nonlocal cancelled_at
+        cancelled_at = time.perf_counter()
+        cancel.cancel()
+
+    if after_s is not None:
+        asyncio.get_running_loop().call_later(after_s, stop)
+    async for delta in engine.generate(prompt, SamplingParams(max_tokens=64), cancel):
+        tokens += len(delta.token_ids)
+        if after_s is None and tokens >= 3 and not cancel.cancelled:
+            stop()
+    return (time.perf_counter() - cancelled_at) * 1000
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory in megabytes (10^6 bytes)."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1.024e-3
+
+
+async def measure_engine(settings: Settings, repeats: int) -> dict[str, object]:
+    began = time.perf_counter()
+    engine = await load_engine(settings, Store())
+    load_s = time.perf_counter() - began
+    builder = prompt_builder(find_format(engine.manifest.format), engine.tokenizer, settings)
+    text = sources()
+    cold, typed, gaps, reused, sizes, decode_cancel, prefill_cancel = [], [], [], [], [], [], []
+    try:
+        for index in range(repeats):
+            offset = text.index("\n    return ", (index + 1) * len(text) // (repeats + 2)) + 12
+            usage, _ = await run(engine, prompt_at(builder, settings, text, offset), 1)
+            cold.append(usage.ttft_ms)
+            sizes.append(usage.prompt_tokens)
+            for step in range(1, 5):
+                prompt = prompt_at(builder, settings, text, offset + step)
+                usage, between = await run(engine, prompt, DECODED_TOKENS if step == 4 else 1)
+                typed.append(usage.ttft_ms)
+                reused.append(100 * usage.reused_tokens / usage.prompt_tokens)
+                gaps += between
+            # Multi-token generation of fresh text, then a prompt that nothing has been kept of.
+            decode_cancel.append(await cancel_ms(engine, prompt, after_s=None))
+            fresh = prompt_at(builder, settings, text[::-1], offset)
+            prefill_cancel.append(await cancel_ms(engine, fresh, after_s=0.4))
+        worker_mb = resident_mb(engine.worker_pid)
+    finally:
+        await engine.aclose()
+    return {
+        "load_s": round(load_s, 2),
+        "prompt_tokens": spread(sizes),
+        "cold_ttft_ms": spread(cold),
+        "typed_ttft_ms": spread(typed),
+        "typed_reused_percent": spread(reused),
+        "decode_ms_per_token": spread(gaps),
+        "cancel_while_decoding_ms": spread(decode_cancel),
+        "cancel_in_prefill_ms": spread(prefill_cancel),
+        "worker_resident_mb": round(worker_mb),
+    }
+
+
+def measure_cli(repeats: int) -> dict[str, float]:
+    """Wall seconds of ``fimls complete``, process start and model load included."""
+    command = [sys.executable, "-m", "fimls", "complete", "examples/shapes.py:23:15"]
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - began)
+    return spread(seconds)
+
+
+class Server:
+    """``fimls serve --stdio``, spoken to directly."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fimls", "serve", "--stdio"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def send(self, method: str, params: object, request_id: int | None = None) -> None:
+        message = {"jsonrpc": "2.0", "method": method, "params": params}
+        body = json.dumps(message if request_id is None else {**message, "id": request_id}).encode()
+        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        self.process.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        length = 0
+        while (line := self.process.stdout.readline()) not in (b"", b"\r\n"):
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        return json.loads(self.process.stdout.read(length))
+
+    def initialize(self) -> float:
+        """Returns milliseconds from the process's start to the answer."""
+        params = {"processId": None, "rootUri": None, "capabilities": {}}
+        self.send("initialize", params, 1)
+        while self.read().get("id") != 1:
+            pass
+        return (time.perf_counter() - self.started) * 1000
+
+    def wait_until_ready(self) -> None:
+        self.send("initialized", {})
+        while True:
+            message = self.read()
+            state = message.get("method") == "fimls/status" and message["params"]["state"]
+            if state == "ready":
+                return
+            if state in ("error", "missing"):
+                raise SystemExit(f"the server can't load the model: {message['params']}")
+
+    def resident_mb(self) -> float:
+        """Of the server and the engine's process."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        pids = [self.process.pid, *map(int, children.read_text(encoding="utf-8").split())]
+        return sum(map(resident_mb, pids))
+
+
+def measure_server(repeats: int) -> dict[str, object]:
+    """Start to the answer to ``initialize``, and memory after a completion of a large prompt."""
+    milliseconds = []
+    for _ in range(repeats):
+        server = Server()
+        milliseconds.append(server.initialize())
+        server.process.kill()
+    server = Server()
+    server.initialize()
+    server.wait_until_ready()
+    text = sources()
+    line = text[: len(text) // 2].count("\n")
+    document = {"uri": "file:///latency.py", "languageId": "python", "version": 1, "text": text}
+    server.send("textDocument/didOpen", {"textDocument": document})
+    place = {"textDocument": {"uri": document["uri"]}, "position": {"line": line, "character": 0}}
+    server.send("textDocument/inlineCompletion", {**place, "context": {"triggerKind": 1}}, 2)
+    while server.read().get("id") != 2:
+        pass
+    resident = server.resident_mb()
+    server.process.kill()
+    return {"initialize_ms": spread(milliseconds), "server_resident_mb": round(resident)}
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--chunk", type=int, help="prefill chunk in tokens, to compare")
+    parser.add_argument("--properties", type=json.loads, help="OpenVINO's, as JSON, to compare")
+    parser.add_argument("--engine-only", action="store_true")
+    parser.add_argument("--name", default="latency")
+    options = parser.parse_args()
+    openvino.PREFILL_CHUNK_TOKENS = options.chunk or openvino.PREFILL_CHUNK_TOKENS
+    openvino.PROPERTIES = options.properties or openvino.PROPERTIES
+    budget = {"prefix_tokens": PREFIX_TOKENS, "suffix_tokens": SUFFIX_TOKENS, "deadline_ms": 0}
+    settings = merge(Settings(), {**budget, **parse_assignments(options.set)}, COMMAND_LINE)
+    result = asyncio.run(measure_engine(settings, options.repeats))
+    if not options.engine_only:
+        result["complete_s"] = measure_cli(options.repeats)
+        result |= measure_server(options.repeats)
+    result["chunk"] = openvino.PREFILL_CHUNK_TOKENS
+    write_result(options.name, {**result, "settings": asdict(settings)}, seed=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Fill the README's generated tables: settings from the code, figures from benchmarks/results.
+
+    python scripts/readme.py            # rewrite
+    python scripts/readme.py --check    # exit 1 if it would change
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from fimls.config import field_help, workspace_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def settings_table() -> str:
+    """Every setting, what it does and takes, and whether a workspace may set it."""
+    in_workspace = set(workspace_settings())
+    rows = [
+        f"| `{name}` | {help_text.replace('|', chr(92) + '|')} | "
+        f"{'yes' if name in in_workspace else ''} |"
+        for name, help_text in field_help().items()
+    ]
+    return "\n".join(["| setting | what | a workspace may set it |", "| --- | --- | --- |", *rows])
+
+
+def measured_table() -> str:
+    """The figures, each with the file they come from."""
+    return "\n".join(["| what | measured | in |", "| --- | --- | --- |", *_quality(), *_latency()])
+
+
+def _quality() -> list[str]:
+    suites = {
+        "single": "single-line",
+        "multi": "multi-line",
+        "random-span-light": "random span, light",
+    }
+    rows = []
+    for suite, title in suites.items():
+        name = f"humaneval-infilling-{suite}"
+        result = _result(name)
+        rows.append(
+            f"| HumanEval-infilling {title}, pass@1 of {result['tasks_count']} tasks | "
+            f"{result['pass_at_1_percent']:.1f} % "
+            f"(standard error {result['standard_error_percent']:.1f}) | `{name}.json` |"
+        )
+    return rows
+
+
+def _latency() -> list[str]:
+    result = _result("latency")
+    shown = {
+        "first token, a cold prompt of {prompt_tokens} tokens": ("cold_ttft_ms", "ms"),
+        "first token, after a typed character": ("typed_ttft_ms", "ms"),
+        "prompt tokens reused after a typed character": ("typed_reused_percent", "%"),
+        "a decoded token": ("decode_ms_per_token", "ms"),
+        "engine free after a cancel, while decoding": ("cancel_while_decoding_ms", "ms"),
+        "engine free after a cancel, in prefill": ("cancel_in_prefill_ms", "ms"),
+        "`fimls complete`, process start included": ("complete_s", "s"),
+        "`fimls serve`, start to initialize reply": ("initialize_ms", "ms"),
+    }
+    prompt_tokens = f"{result['prompt_tokens']['median']:.0f}"
+    rows = [
+        f"| {what.format(prompt_tokens=prompt_tokens)} | {result[key]['median']:g} {unit} | "
+        "`latency.json` |"
+        for what, (key, unit) in shown.items()
+    ]
+    resident = result["server_resident_mb"]
+    return [*rows, f"| resident memory, server and engine | {resident:,} MB | `latency.json` |"]
+
+
+def _result(name: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
+def filled(text: str) -> str:
+    """The README with its generated parts made anew."""
+    for name, table in (("settings", settings_table()), ("measured", measured_table())):
+        block = f"<!-- {name}:begin -->\n\n{table}\n\n<!-- {name}:end -->"
+        pattern = rf"<!-- {name}:begin -->.*<!-- {name}:end -->"
+        text = re.sub(pattern, lambda _, block=block: block, text, flags=re.DOTALL)
+    return text
+
+
+def main() -> None:
+    """Rewrite, or check."""
+    before = README.read_text(encoding="utf-8")
+    after = filled(before)
+    if "--check" not in sys.argv[1:]:
+        README.write_text(after, encoding="utf-8")
+    elif before != after:
+        sys.exit("README.md is out of date: python scripts/readme.py")
+
+
+if __name__ == "__main__":
+    main()
