@@ -20,7 +20,8 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help try test test-quick check lint types contracts format install-base install-dev clean
+.PHONY: help try test test-quick check lint types contracts format clean
+.PHONY: install-base install-dev install-test
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +63,6 @@ format: install-dev ## rewrite files as `make lint` wants them
 # A stamp in the virtual environment is as new as the pyproject.toml it was installed from, so
 # that a second run starts at once.
 
-.PHONY: install-test
 install-base: $(VENV)/.base
 install-dev: $(VENV)/.dev
 install-test: $(VENV)/.test

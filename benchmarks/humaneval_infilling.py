@@ -32,9 +32,9 @@ from typing import Any
 from record import write_result
 from rich.progress import Progress
 
-from fimls.completer import Completer
-from fimls.config import Settings, merge, COMMAND_LINE
 from fimls.cli.options import parse_assignments
+from fimls.completer import Completer
+from fimls.config import COMMAND_LINE, Settings, merge
 from fimls.engines.loading import load_engine
 from fimls.store import Store
 from fimls.types import Document, Mode
@@ -46,6 +46,8 @@ SUITES = {
     "random-span": ("HumanEval-RandomSpanInfilling", Mode.MULTI),
     "random-span-light": ("HumanEval-RandomSpanInfillingLight", Mode.MULTI),
 }
+PASSED = 87
+"""The exit code of a program whose tests all ran: an answer that exits must not pass by it."""
 TEST_TIMEOUT_S = 10
 TEST_MEMORY_BYTES = 2 << 30
 _TESTS_AT_ONCE = 2
@@ -64,8 +66,11 @@ class Task:
     entry_point: str
 
     def program(self, answer: str) -> str:
-        """The module that fails unless ``answer`` is right."""
-        return f"{self.prefix}{answer}{self.suffix}\n{self.test}\ncheck({self.entry_point})\n"
+        """The module that reaches its end, exit code ``PASSED``, if ``answer`` is right."""
+        return (
+            f"{self.prefix}{answer}{self.suffix}\n{self.test}\n"
+            f"check({self.entry_point})\nraise SystemExit({PASSED})\n"
+        )
 
 
 @dataclass(slots=True)
@@ -102,7 +107,7 @@ def read_tasks(suite: str, *, one_per_problem: bool, limit: int | None, seed: in
         by_problem: dict[str, list[Task]] = defaultdict(list)
         for task in tasks:
             by_problem[task.problem].append(task)
-        generator = random.Random(seed)
+        generator = random.Random(seed)  # noqa: S311 - a choice of tasks, not a secret
         tasks = [generator.choice(group) for group in by_problem.values()]
     return tasks[:limit]
 
@@ -153,7 +158,7 @@ async def judge(tasks: Sequence[Task], answers: Sequence[Answer]) -> None:
 
 
 def passes(program: str) -> bool:
-    """Whether a program ends by itself, without an error, within the limits."""
+    """Whether a program reaches its end within the limits; an early ``exit()`` does not count."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(
@@ -163,12 +168,12 @@ def passes(program: str) -> bool:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=TEST_TIMEOUT_S,
-                preexec_fn=_limit,  # noqa: PLW1509 - no threads hold locks that the child needs
+                preexec_fn=_limit,
                 check=False,
             )
         except subprocess.TimeoutExpired:
             return False
-    return done.returncode == 0
+    return done.returncode == PASSED
 
 
 def _limit() -> None:
@@ -223,9 +228,7 @@ def main() -> None:
         limit=options.limit,
         seed=options.seed,
     )
-    settings = merge(
-        Settings(), {"deadline_ms": 0, **parse_assignments(options.set)}, COMMAND_LINE
-    )
+    settings = merge(Settings(), {"deadline_ms": 0, **parse_assignments(options.set)}, COMMAND_LINE)
     began = time.perf_counter()
     if options.answers == "model":
         answers = asyncio.run(complete(tasks, settings, options))

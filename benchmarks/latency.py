@@ -12,10 +12,12 @@ import argparse
 import asyncio
 import itertools
 import json
+import math
 import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -55,13 +57,14 @@ def sources() -> str:
 
 
 def prompt_at(builder: PromptBuilder, settings: Settings, text: str, offset: int) -> Prompt:
+    """The prompt of a single-line request in ``text``."""
     document = Document("file:///latency.py", "python", 0, text)
     return build_prompt(context_at(document, offset, settings, mode=Mode.SINGLE), builder)
 
 
 async def run(engine: Engine, prompt: Prompt, max_tokens: int) -> tuple[Usage, list[float]]:
     """One request: its cost, and the milliseconds between its tokens."""
-    usage, times = Usage(), []
+    usage, times = Usage(), list[float]()
     sampling = SamplingParams(max_tokens=max_tokens)
     async for delta in engine.generate(prompt, sampling, CancelToken()):
         usage = delta.usage or usage
@@ -94,41 +97,39 @@ def resident_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1.024e-3
 
 
-async def measure_engine(settings: Settings, repeats: int) -> dict[str, object]:
+async def measure_engine(settings: Settings, repeats: int) -> dict[str, Any]:
+    """Each figure of the engine, at ``repeats`` places."""
     began = time.perf_counter()
     engine = await load_engine(settings, Store())
+    if not isinstance(engine, openvino.OpenVinoEngine):
+        raise SystemExit("this benchmark measures the openvino engine")
     load_s = time.perf_counter() - began
     builder = prompt_builder(find_format(engine.manifest.format), engine.tokenizer, settings)
     text = sources()
-    cold, typed, gaps, reused, sizes, decode_cancel, prefill_cancel = [], [], [], [], [], [], []
+    found: dict[str, list[float]] = defaultdict(list)
     try:
         for index in range(repeats):
             offset = text.index("\n    return ", (index + 1) * len(text) // (repeats + 2)) + 12
             usage, _ = await run(engine, prompt_at(builder, settings, text, offset), 1)
-            cold.append(usage.ttft_ms)
-            sizes.append(usage.prompt_tokens)
+            found["cold_ttft_ms"].append(usage.ttft_ms or math.nan)
+            found["prompt_tokens"].append(usage.prompt_tokens)
             for step in range(1, 5):
                 prompt = prompt_at(builder, settings, text, offset + step)
                 usage, between = await run(engine, prompt, DECODED_TOKENS if step == 4 else 1)
-                typed.append(usage.ttft_ms)
-                reused.append(100 * usage.reused_tokens / usage.prompt_tokens)
-                gaps += between
-            # Multi-token generation of fresh text, then a prompt that nothing has been kept of.
-            decode_cancel.append(await cancel_ms(engine, prompt, after_s=None))
-            fresh = prompt_at(builder, settings, text[::-1], offset)
-            prefill_cancel.append(await cancel_ms(engine, fresh, after_s=0.4))
-        worker_mb = resident_mb(engine.worker_pid)
+                reused_percent = 100 * (usage.reused_tokens or 0) / usage.prompt_tokens
+                found["typed_ttft_ms"].append(usage.ttft_ms or math.nan)
+                found["typed_reused_percent"].append(reused_percent)
+                found["decode_ms_per_token"] += between
+            decoding = await cancel_ms(engine, prompt, after_s=None)
+            found["cancel_while_decoding_ms"].append(decoding)
+            fresh = prompt_at(builder, settings, text[::-1], offset)  # nothing of it is kept
+            found["cancel_in_prefill_ms"].append(await cancel_ms(engine, fresh, after_s=0.4))
+        worker_mb = resident_mb(engine.worker_pid or 0)
     finally:
         await engine.aclose()
     return {
         "load_s": round(load_s, 2),
-        "prompt_tokens": spread(sizes),
-        "cold_ttft_ms": spread(cold),
-        "typed_ttft_ms": spread(typed),
-        "typed_reused_percent": spread(reused),
-        "decode_ms_per_token": spread(gaps),
-        "cancel_while_decoding_ms": spread(decode_cancel),
-        "cancel_in_prefill_ms": spread(prefill_cancel),
+        **{name: spread(values) for name, values in found.items()},
         "worker_resident_mb": round(worker_mb),
     }
 
@@ -156,29 +157,36 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
+        if self.process.stdin is None or self.process.stdout is None:
+            raise SystemExit("no pipes to the server")
+        self.input, self.output = self.process.stdin, self.process.stdout
 
     def send(self, method: str, params: object, request_id: int | None = None) -> None:
+        """Send a notification, or with an id a request."""
         message = {"jsonrpc": "2.0", "method": method, "params": params}
         body = json.dumps(message if request_id is None else {**message, "id": request_id}).encode()
-        self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-        self.process.stdin.flush()
+        self.input.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        self.input.flush()
 
     def read(self) -> dict[str, Any]:
+        """The next message."""
         length = 0
-        while (line := self.process.stdout.readline()) not in (b"", b"\r\n"):
+        while (line := self.output.readline()) not in (b"", b"\r\n"):
             name, _, value = line.partition(b":")
             length = int(value) if name.lower() == b"content-length" else length
-        return json.loads(self.process.stdout.read(length))
+        message: dict[str, Any] = json.loads(self.output.read(length))
+        return message
 
     def initialize(self) -> float:
         """Returns milliseconds from the process's start to the answer."""
-        params = {"processId": None, "rootUri": None, "capabilities": {}}
+        params: dict[str, object] = {"processId": None, "rootUri": None, "capabilities": {}}
         self.send("initialize", params, 1)
         while self.read().get("id") != 1:
             pass
         return (time.perf_counter() - self.started) * 1000
 
     def wait_until_ready(self) -> None:
+        """Until the model is loaded."""
         self.send("initialized", {})
         while True:
             message = self.read()

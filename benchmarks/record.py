@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import os
 import platform
@@ -22,7 +22,7 @@ def write_result(name: str, result: dict[str, Any], *, seed: int) -> Path:
         "name": name,
         "command": command,
         "seed": seed,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "date": dt.datetime.now(dt.timezone.utc).date().isoformat(),
         "commit": _commit(),
         "machine": machine_facts(),
         **result,

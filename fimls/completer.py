@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+
+from pathspec import GitIgnoreSpec
 
 from fimls import postprocess
 from fimls.config import Settings
@@ -128,6 +129,7 @@ class Completer:
             settings,
             can_heal=self.engine.capabilities.healing,
         )
+        self._excluded = GitIgnoreSpec.from_lines(settings.exclude)
         self.settings = settings
 
     async def complete(
@@ -163,11 +165,12 @@ class Completer:
         self._running[document.uri] = cancel
         try:
             outcome = await self._generate(prompt, sampling, context, cancel)
+            superseded = cancel.cancelled
         finally:
             cancel.cancel()
             if self._running.get(document.uri) is cancel:
                 del self._running[document.uri]
-        return self._result(outcome, context, prompt, offset)
+        return self._result(outcome, context, prompt, offset, superseded=superseded)
 
     async def aclose(self) -> None:
         """Cancel what is under way and close the engine."""
@@ -184,7 +187,7 @@ class Completer:
             return "on demand only"
         if document.language_id in self.settings.languages_off:
             return f"switched off for {document.language_id}"
-        if any(fnmatchcase(path, pattern) for pattern in self.settings.exclude):
+        if path and self._excluded.match_file(path):
             return "path excluded"
         return None
 
@@ -223,18 +226,19 @@ class Completer:
         return _Outcome(found, replace(usage, total_ms=total_ms))
 
     def _result(
-        self, outcome: _Outcome, context: CompletionContext, prompt: Prompt, offset: int
+        self,
+        outcome: _Outcome,
+        context: CompletionContext,
+        prompt: Prompt,
+        offset: int,
+        *,
+        superseded: bool,
     ) -> CompletionResult:
         generations = tuple(candidate.generation() for candidate in outcome.candidates.values())
         reasons = [generation.finish_reason for generation in generations]
         completions: list[Completion] = []
-        suppressed: str | None = None
-        if FinishReason.CANCEL in reasons:
-            suppressed = SUPERSEDED
-            generations_shown: tuple[Generation, ...] = ()
-        else:
-            generations_shown = generations
-        for generation in generations_shown:
+        suppressed = SUPERSEDED if superseded else None
+        for generation in () if superseded else generations:
             processed = postprocess.process(
                 generation, context, control_tokens=self.builder.format.layout_tokens
             )
@@ -262,8 +266,8 @@ class Completer:
 
 
 async def _with_timeout(
-    stream: AsyncIterator[Delta], timeout_s: float | None
-) -> AsyncIterator[Delta]:
+    stream: AsyncGenerator[Delta, None], timeout_s: float | None
+) -> AsyncGenerator[Delta, None]:
     """Pass deltas on; give up on an engine that keeps neither its deadline nor its silence.
 
     Raises:

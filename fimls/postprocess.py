@@ -17,8 +17,10 @@ from fimls.types import CompletionContext, FinishReason, Generation, Mode
 EMPTY = "empty"
 """The reason when the model itself wrote nothing."""
 
-_LINE_END = re.compile(r"\r?\n")
-_MOST_COMPARED_LINES = 3
+# As in ``text``; not str.splitlines, which also breaks at form feeds, U+2028 and others.
+_LINE_END = re.compile(r"\r\n?|\n")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+_WORD_CHARS_OF_DISTINCT_LINE = 5
 _TAB_COLUMNS = 8
 
 
@@ -90,21 +92,21 @@ def finished_lines(draft: Draft) -> str:
     if draft.finish_reason is FinishReason.STOP:
         return draft.text
     end = draft.text.rfind("\n")
-    return draft.text[:end] if end > 0 else draft.text
+    return draft.text[:end].removesuffix("\r") if end > 0 else draft.text
 
 
 def cut_at_block_end(draft: Draft) -> str:
     """Cut at the first line that leaves the block which the cursor is in.
 
-    A line leaves it when it is indented less than both the completion's first line and the code
+    Behind a block's header, where the completion begins with a line break, that is the new block;
+    elsewhere it is the block of the cursor's own line. A line leaves it when it is indented less than both the completion's first line and the code
     after the cursor; at the end of an indented block (nothing, or less indented code after it),
     when it isn't indented at all. An untuned model runs on into the next function; this is what
     stops it.
     """
     context = draft.context
-    lines = draft.text.splitlines(keepends=True)
-    line_start = context.prefix[context.prefix.rfind("\n") + 1 :]
-    first = _indent(line_start + lines[0]) if lines and (line_start + lines[0]).strip() else None
+    lines = _LINE.findall(draft.text)
+    first = _indent(_typed_on_line(context) + lines[0]) if lines and lines[0].strip() else None
     after = next((line for line in _lines_below(context) if line.strip()), "")
     below = _indent(after)
     ends = accumulate(map(len, lines), initial=0)
@@ -121,30 +123,47 @@ def cut_at_block_end(draft: Draft) -> str:
 
 
 def cut_suffix_lines(draft: Draft) -> str:
-    """Cut where the completion starts to repeat the lines below the cursor."""
-    below = [line.strip() for line in _lines_below(draft.context) if line.strip()]
-    if not below:
-        return draft.text
-    lines = draft.text.splitlines(keepends=True)
+    """Cut where the completion starts to repeat the lines below the cursor.
+
+    That is a line which equals the next one below, indentation included, and says enough not to
+    stand there twice, or closes what the completion didn't open, or is followed by the second one
+    below. Nothing written later changes that, so that a generation may be stopped there.
+    """
+    below = [line.rstrip() for line in _lines_below(draft.context) if line.strip()]
+    lines = _LINE.findall(draft.text)
     starts = list(accumulate(map(len, lines), initial=0))
-    written = [(line.strip(), start) for line, start in zip(lines, starts) if line.strip()]  # noqa: B905
-    for index, (line, start) in enumerate(written):
-        if index == 0 and draft.context.prefix[-1:] not in ("", "\n"):
-            continue  # the cursor's own line
-        compared = [text for text, _ in written[index : index + _MOST_COMPARED_LINES]]
-        if line == below[0] and _match(compared, below) and _is_distinct(compared):
+    typed = _typed_on_line(draft.context)
+    if lines and not typed.strip():
+        lines[0] = typed + lines[0]
+    for index, (line, start) in enumerate(zip(lines, starts)):  # noqa: B905 - the total is extra
+        begun_before = start == 0 and typed.strip()
+        if begun_before or not below or line.rstrip() != below[0]:
+            continue
+        if (
+            _is_distinct(line)
+            or (_only_closes(line) and not _open_brackets(draft.text[:start]))
+            or _repeats_next(lines[index + 1 :], below[1:])
+        ):
             return draft.text[:start].rstrip("\r\n")
     return draft.text
 
 
 def cut_suffix_overlap(draft: Draft) -> str:
-    """Cut the completion's end where it equals the start of the text after the cursor."""
+    """Cut the completion's end where it equals the start of the text after the cursor.
+
+    Not where it closes a bracket of the completion: ``f(|)`` takes ``g()`` as it is.
+    """
     rest, text = _rest_of_line(draft.context), draft.text
     if not rest.strip():
         return text
     for length in range(min(len(rest), len(text)), 0, -1):
-        if text.endswith(rest[:length]) and (length == len(rest) or len(rest[:length].strip()) > 1):
-            return text[:-length]
+        left, shared = text[:-length], rest[:length]
+        if (
+            text.endswith(shared)
+            and (length == len(rest) or len(shared.strip()) > 1)
+            and _open_brackets(left) <= _open_brackets(text)
+        ):
+            return left
     return text
 
 
@@ -193,7 +212,13 @@ def _rest_of_line(context: CompletionContext) -> str:
 
 
 def _is_at_start_of_text(context: CompletionContext) -> bool:
-    return context.prefix[-1:] in ("", "\n") and bool(_rest_of_line(context).strip())
+    return not _typed_on_line(context) and bool(_rest_of_line(context).strip())
+
+
+def _typed_on_line(context: CompletionContext) -> str:
+    """The cursor's line up to the cursor."""
+    prefix = context.prefix
+    return prefix[max(prefix.rfind("\n"), prefix.rfind("\r")) + 1 :]
 
 
 def _lines_below(context: CompletionContext) -> list[str]:
@@ -211,13 +236,25 @@ def _only_closes(line: str) -> bool:
     return re.fullmatch(r"\s*[)\]}]+[;,]?\s*", line) is not None
 
 
-def _match(written: Sequence[str], below: Sequence[str]) -> bool:
-    """Whether written lines repeat those below; the last written one may be incomplete."""
-    pairs = list(zip(written, below))  # noqa: B905 - as many as both have
-    whole = all(one == other for one, other in pairs[:-1])
-    return whole and pairs[-1][1].startswith(pairs[-1][0])
+def _open_brackets(text: str) -> int:
+    """How many brackets are opened and not closed. Strings and comments aren't told apart."""
+    count = 0
+    for character in text:
+        if character in "([{":
+            count += 1
+        elif character in ")]}":
+            count = max(count - 1, 0)
+    return count
 
 
-def _is_distinct(lines: Sequence[str]) -> bool:
+def _repeats_next(written: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether the next line with text is the next below, or its start if it isn't finished."""
+    line = next((line for line in written if line.strip()), None)
+    if line is None or not below:
+        return False
+    return line.rstrip() == below[0] or (line[-1] not in "\r\n" and below[0].startswith(line))
+
+
+def _is_distinct(line: str) -> bool:
     """A lone ``}`` or ``else:`` may well stand twice; a line with a word and more may not."""
-    return len(lines) > 1 or len(re.findall(r"\w", lines[0])) > 4
+    return len(re.findall(r"\w", line)) >= _WORD_CHARS_OF_DISTINCT_LINE

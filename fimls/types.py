@@ -215,7 +215,8 @@ class SamplingParams:
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What a request cost. reused_tokens: prompt tokens whose keys and values were cached; None
-    where the engine can't tell. ttft_ms: from the call to the first token."""
+    where the engine can't tell. ttft_ms: from the call to the first token.
+    """
 
     prompt_tokens: int = 0
     reused_tokens: int | None = None

@@ -1,7 +1,7 @@
 """Fill the README's generated tables: settings from the code, figures from benchmarks/results.
 
-    python scripts/readme.py            # rewrite
-    python scripts/readme.py --check    # exit 1 if it would change
+python scripts/readme.py            # rewrite
+python scripts/readme.py --check    # exit 1 if it would change
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def filled(text: str) -> str:
     for name, table in (("settings", settings_table()), ("measured", measured_table())):
         block = f"<!-- {name}:begin -->\n\n{table}\n\n<!-- {name}:end -->"
         pattern = rf"<!-- {name}:begin -->.*<!-- {name}:end -->"
-        text = re.sub(pattern, lambda _, block=block: block, text, flags=re.DOTALL)
+        before, after = re.split(pattern, text, flags=re.DOTALL)
+        text = before + block + after
     return text
 
 

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from fimls import __version__
-from fimls.cli.options import Invocation, hoist, parse_assignments
+from fimls.cli.options import Invocation, command_of, hoist, parse_assignments
 from fimls.types import FimlsError, Mode
 
 PLUGIN_GROUP = "fimls.commands"
@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Global options may stand after the command too: `fimls complete x.py:3:5 --model 1.5b`.",
+    epilog="Global options may also follow the command: `fimls complete x.py:3:5 --model 1.5b`.",
 )
 
 Position = Annotated[
@@ -63,7 +63,7 @@ def _globals(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; may be repeated."),
     ] = None,
-    version: Annotated[
+    _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
     ] = False,
 ) -> None:
@@ -168,7 +168,7 @@ def _address(text: str) -> tuple[str, int]:
 def main() -> None:
     """Run the command line; the console script's entry."""
     arguments = sys.argv[1:]
-    if not any(word in _BUILT_IN for word in arguments):
+    if command_of(arguments) not in _BUILT_IN:
         # Other packages are imported only for their own commands, or to be listed.
         for entry in entry_points(group=PLUGIN_GROUP):
             entry.load()(app)

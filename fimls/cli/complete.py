@@ -73,9 +73,7 @@ def _generated(result: CompletionResult) -> int:
     return sum(len(generation.token_ids) for generation in result.generations)
 
 
-def _report(
-    result: CompletionResult, place: Place, model: str, adapter: str
-) -> dict[str, object]:
+def _report(result: CompletionResult, place: Place, model: str, adapter: str) -> dict[str, object]:
     """The contract of ``--json``. Positions count from 1, in characters, like the argument."""
     best = result.completions[0] if result.completions else None
     lines = LineIndex(place.document.text)

@@ -51,15 +51,25 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, object]:
     return parsed
 
 
+def command_of(arguments: Sequence[str]) -> str | None:
+    """The command: the first word that is neither an option nor a global option's value."""
+    words = iter(arguments)
+    for word in words:
+        if word in GLOBAL_OPTIONS:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
 def hoist(arguments: Sequence[str], commands: Iterable[str]) -> list[str]:
     """Move global options in front of the command, so that they may be written after it too.
 
     Only for ``commands``: those of other packages have options of their own by these names.
     """
-    words = iter(arguments)
-    command = next((word for word in arguments if word in set(commands)), None)
-    if command is None:
+    if command_of(arguments) not in set(commands):
         return list(arguments)
+    words = iter(arguments)
     front: list[str] = []
     rest: list[str] = []
     for word in words:

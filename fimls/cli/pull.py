@@ -34,7 +34,7 @@ def run(invocation: Invocation, model: str | None, *, source: Path | None, verif
             print(f"{named.name}: {path} (SHA-256 verified, {named.licence})", file=sys.stderr)
         if settings.engine == "openvino":
             prepared = store.prepare(named, quantization=settings.quantization, progress=progress)
-            print(f"ready for openvino, {prepared.quantization}: {prepared.directory}", file=sys.stderr)
+            print(f"ready, as {prepared.quantization}: {prepared.directory}", file=sys.stderr)
 
 
 def list_models() -> None:

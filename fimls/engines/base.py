@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +43,7 @@ class Engine(Protocol):
 
     def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Stream the generation token by token.
 
         Cancelling (the token, closing the iterator, or cancelling the awaiting task) frees the

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 from fimls.config import Settings
 from fimls.engines.base import Engine
 from fimls.fim import Budget, FimFormat, Manifest, Order, PromptBuilder, Tokenizer, find_format
-from fimls.store import ModelSpec, PreparedModel, Progress, Store, find_model
+from fimls.store import ModelSpec, PreparedModel, Progress, Store, find_model, silent
 from fimls.types import ConfigError, UnknownModelError
 
 
@@ -31,18 +32,33 @@ async def _load_openvino(settings: Settings, store: Store, progress: Progress | 
     from fimls.engines.openvino import OpenVinoEngine
 
     prepared = await asyncio.to_thread(_prepare, settings, store, progress)
+    identity = Identity(prepared.name, prepared.base_sha256, prepared.format)
     return await OpenVinoEngine.load(
         prepared.directory,
         model=prepared.name,
-        describe=lambda tokenizer: _manifest(settings, prepared, tokenizer),
+        describe=lambda tokenizer: identity.manifest(settings, tokenizer),
         device="CPU" if settings.device == "auto" else settings.device.upper(),
     )
 
 
 async def _load_torch(settings: Settings, store: Store, progress: Progress | None) -> Engine:
-    from fimls.engines.torch import TorchEngine
+    from fimls.engines import torch
 
-    return await asyncio.to_thread(TorchEngine.load, settings, store, progress)
+    def load() -> Engine:
+        path, tokenizer, identity = _described(settings, store, progress)
+        return torch.TorchEngine.load(
+            path,
+            manifest=identity.manifest(settings, tokenizer),
+            tokenizer=tokenizer,
+            adapter=Path(settings.adapter) if settings.adapter else None,
+            device=settings.device,
+            # The other names are weight formats of the openvino engine.
+            quantization=settings.quantization
+            if settings.quantization in torch.QUANTIZATIONS
+            else None,
+        )
+
+    return await asyncio.to_thread(load)
 
 
 async def _load_http(settings: Settings, store: Store, progress: Progress | None) -> Engine:
@@ -50,10 +66,13 @@ async def _load_http(settings: Settings, store: Store, progress: Progress | None
 
     if not settings.url:
         raise ConfigError("the http engine has no address", hint="set url, or --url")
-    return await HttpEngine.connect(settings, store)
+    _, tokenizer, identity = await asyncio.to_thread(_described, settings, store, progress)
+    return await HttpEngine.connect(
+        settings.url, manifest=identity.manifest(settings, tokenizer), tokenizer=tokenizer
+    )
 
 
-async def _load_scripted(settings: Settings, store: Store, progress: Progress | None) -> Engine:
+async def _load_scripted(settings: Settings, _store: Store, _progress: Progress | None) -> Engine:
     from fimls.engines.scripted import ScriptedEngine, read_script
 
     rules = read_script(Path(settings.scripted_file)) if settings.scripted_file else ()
@@ -93,9 +112,48 @@ def model_source(model: str) -> ModelSpec | Path:
         raise
 
 
-def prompt_format(prepared: PreparedModel) -> FimFormat:
-    """The prompt format of a model: the store's, or by its name for a user's own file."""
-    return find_format(prepared.format or prepared.name)
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which model is served. format: as the store knows it; None for a user's own file."""
+
+    name: str
+    sha256: str
+    format: str | None
+
+    def prompt_format(self, settings: Settings) -> FimFormat:
+        """The prompt format: the one that is set, the store's, or by the model's name.
+
+        Raises:
+            UnknownModelError: none of these is known.
+        """
+        return find_format(settings.http_format or self.format or self.name)
+
+    def manifest(self, settings: Settings, tokenizer: Tokenizer) -> Manifest:
+        """What is served, checked against the adapter's own manifest.
+
+        Raises:
+            AdapterMismatchError: they don't fit. PromptError: the format and the tokenizer don't.
+        """
+        builder = prompt_builder(self.prompt_format(settings), tokenizer, settings)
+        served = builder.manifest(base=self.name, base_sha256=self.sha256)
+        if settings.adapter:
+            Manifest.read(Path(settings.adapter)).require_fit(served)
+        return served
+
+
+def _described(
+    settings: Settings, store: Store, progress: Progress | None
+) -> tuple[Path, Tokenizer, Identity]:
+    """The model's file or folder, its tokenizer and its identity, for engines that load it
+    themselves.
+    """
+    source = model_source(settings.model)
+    if isinstance(source, Path) and source.is_dir():
+        tokenizer = Tokenizer.from_file(source / "tokenizer.json")
+        return source, tokenizer, Identity(source.name, store.folder_sha256(source), None)
+    base = store.base(source, progress or silent)
+    tokenizer = Tokenizer.from_file(store.tokenizer(source))
+    return base.path, tokenizer, Identity(base.name, base.sha256, base.format)
 
 
 def prompt_builder(
@@ -124,10 +182,14 @@ async def load_prompt_builder(
     Raises:
         as :func:`load_engine`.
     """
-    if settings.engine in ("openvino", "torch"):
+    if settings.engine == "openvino":
         prepared = await asyncio.to_thread(_prepare, settings, store, progress)
         tokenizer = await asyncio.to_thread(Tokenizer.from_file, prepared.tokenizer)
-        return prompt_builder(prompt_format(prepared), tokenizer, settings)
+        identity = Identity(prepared.name, prepared.base_sha256, prepared.format)
+        return prompt_builder(identity.prompt_format(settings), tokenizer, settings)
+    if settings.engine == "torch":
+        _, tokenizer, identity = await asyncio.to_thread(_described, settings, store, progress)
+        return prompt_builder(identity.prompt_format(settings), tokenizer, settings)
     engine = await load_engine(settings, store, progress=progress)
     try:
         return prompt_builder(
@@ -138,16 +200,3 @@ async def load_prompt_builder(
         )
     finally:
         await engine.aclose()
-
-
-def _manifest(settings: Settings, prepared: PreparedModel, tokenizer: Tokenizer) -> Manifest:
-    """What is served; checked against the adapter's own manifest.
-
-    Raises:
-        AdapterMismatchError: they don't fit.
-    """
-    builder = prompt_builder(prompt_format(prepared), tokenizer, settings)
-    served = builder.manifest(base=prepared.name, base_sha256=prepared.base_sha256)
-    if settings.adapter:
-        Manifest.read(Path(settings.adapter)).require_fit(served)
-    return served

@@ -14,7 +14,7 @@ import json
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +150,10 @@ class OpenVinoEngine:
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """See :class:`fimls.engines.base.Engine`. A second candidate starts once the first has a
-        token, when the prompt's keys and values are there to be shared."""
+        token, when the prompt's keys and values are there to be shared.
+        """
         worker = await self._running_worker()
         began = time.perf_counter()
         deltas: asyncio.Queue[Delta | EngineError] = asyncio.Queue()

@@ -4,8 +4,8 @@ A script is JSON: a list of rules. The first rule whose ``after`` ends the promp
 
     [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
 
-``insert`` is a text, or a list of texts, one for each candidate. ``delay_ms`` passes before each
-character. ``fail`` breaks instead: ``"raise"`` (an error at this request), ``"die"`` (the engine is
+``insert`` is a text, or a list of texts, one for each candidate; further candidates are empty.
+``delay_ms`` passes before each character. ``fail`` breaks instead: ``"raise"`` (an error at this request), ``"die"`` (the engine is
 dead from then on), ``"hang"`` (nothing comes, until cancelled).
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from fimls.types import (
 )
 
 _FORMAT = FORMATS["pre-post-mid"]
+_FAILURES = ("", "raise", "die", "hang")
 _CONTROL = (*_FORMAT.layout_tokens, _FORMAT.end, *_FORMAT.stops, "<repo_name>", "<file_sep>")
 
 
@@ -70,7 +71,14 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
         raise ValueError(f"a rule has 'after', 'insert', 'delay_ms', 'fail', not {sorted(unknown)}")
     insert = entry.get("insert", ())
     texts = (insert,) if isinstance(insert, str) else tuple(insert)
-    return Rule(**{**entry, "insert": texts})
+    rule = Rule(**{**entry, "insert": texts})
+    if not all(isinstance(text, str) for text in (rule.after, *texts)):
+        raise ValueError("'after' and 'insert' are texts")
+    if rule.fail not in _FAILURES:
+        raise ValueError(f"'fail' is one of {', '.join(_FAILURES[1:])}, not {rule.fail!r}")
+    if isinstance(rule.delay_ms, bool) or not isinstance(rule.delay_ms, (int, float)):
+        raise ValueError(f"'delay_ms' is a number, not {rule.delay_ms!r}")
+    return rule
 
 
 class ScriptedEngine:
@@ -97,7 +105,7 @@ class ScriptedEngine:
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """See :class:`fimls.engines.base.Engine`."""
         if self._dead:
             raise EngineDeadError("the scripted engine is dead", hint="restart it")
@@ -111,12 +119,15 @@ class ScriptedEngine:
         reused = _common_prefix(self._last_ids, prompt.token_ids)
         self._last_ids = prompt.token_ids
         ttft_ms: float | None = None
-        texts = rule.insert[: sampling.candidates] or ("",)
+        blank = ("",) * sampling.candidates
+        texts = (*rule.insert, *blank)[: sampling.candidates]
         for index, text in enumerate(texts):
             reason = FinishReason.STOP
             spent = 0
             while rule.fail == "hang" and not cancel.cancelled:
                 await asyncio.sleep(0.005)
+            if cancel.cancelled:
+                reason = FinishReason.CANCEL
             for character in text:
                 await asyncio.sleep(rule.delay_ms / 1000)
                 elapsed_ms = (time.perf_counter() - began) * 1000

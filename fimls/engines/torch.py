@@ -44,14 +44,14 @@ _MAX_CANDIDATES = 8
 # A cancel waits for one chunk at most, and must not wait longer than 150 ms.
 _CHUNK_MS = 100.0
 _MIN_CHUNK_TOKENS, _MAX_CHUNK_TOKENS = 16, 512
-_CALIBRATION_TOKENS = 32
+_FIRST_CHUNK_TOKENS = 32
 
 
 class TorchEngine:
     """Runs a causal language model in a worker thread, one request after the other.
 
     network: the transformers model, on its device. model: its name, for reports.
-    prefill_chunk_tokens: by default as many as take about 100 ms, measured here.
+    prefill_chunk_tokens: by default as many as took about 100 ms lately.
     """
 
     name = "torch"
@@ -224,7 +224,9 @@ class _Decoder:
         self.plain_cache = all(type(one) is layer for one in self._new_cache().layers)
         self._cache = self._new_cache()
         self._cached_ids: list[int] = []
-        self._chunk_tokens = chunk_tokens or self._calibrate()
+        self._chunk_is_fixed = chunk_tokens is not None
+        self._chunk_tokens = chunk_tokens or _FIRST_CHUNK_TOKENS
+        self._warm_up()
 
     def serve(self, request: _Request) -> None:
         """Generate, and hand over every delta, or the exception that ended it."""
@@ -312,8 +314,20 @@ class _Decoder:
                 return None
             start = len(self._cached_ids)
             chunk = list(ids[start : start + self._chunk_tokens])
-            logits = self._forward([chunk], self._cache)
+            logits = self._timed_forward(chunk)
             self._cached_ids += chunk
+        return logits
+
+    def _timed_forward(self, chunk: list[int]) -> Any:
+        """Read a chunk of the prompt, and learn from it how long the next may be."""
+        began = time.monotonic()
+        logits = self._forward([chunk], self._cache)
+        if logits.is_cuda:  # else chunks would only queue up, and a cancel wait for all of them
+            self._torch.cuda.synchronize(logits.device)
+        if not self._chunk_is_fixed and len(chunk) == self._chunk_tokens:
+            tokens = int(len(chunk) * _CHUNK_MS / 1000 / (time.monotonic() - began))
+            tokens = min(tokens, 2 * len(chunk), _MAX_CHUNK_TOKENS)
+            self._chunk_tokens = max(tokens, _MIN_CHUNK_TOKENS)
         return logits
 
     def _forward(self, rows: Sequence[list[int]], cache: Any) -> Any:
@@ -339,17 +353,10 @@ class _Decoder:
     def _new_cache(self) -> Any:
         return self._transformers.DynamicCache(config=self._network.config)
 
-    def _calibrate(self) -> int:
-        """Prompt tokens that take about ``_CHUNK_MS``. Also warms the kernels up."""
-        ids = [[0] * _CALIBRATION_TOKENS]
-        elapsed_ms = 0.0
+    def _warm_up(self) -> None:
+        """Load kernels and allocate buffers now rather than under the first keystroke."""
         with self._torch.inference_mode():
-            for _ in range(2):  # the first run allocates and compiles
-                started = time.monotonic()
-                self._forward(ids, self._new_cache()).sum().item()  # item() waits for the GPU
-                elapsed_ms = (time.monotonic() - started) * 1000
-        tokens = int(_CALIBRATION_TOKENS * _CHUNK_MS / elapsed_ms)
-        return min(max(tokens, _MIN_CHUNK_TOKENS), _MAX_CHUNK_TOKENS)
+            self._forward([[0] * _MIN_CHUNK_TOKENS], self._new_cache())
 
     def _require_room(self, tokens: int) -> None:
         limit = getattr(self._network.config, "max_position_embeddings", None)

@@ -29,10 +29,11 @@ class Slot(enum.Enum):
 
 
 class PathPlace(enum.Enum):
-    """Where the edited file's path stands once a prompt names files."""
+    """Where the edited file's path stands. All but ALWAYS: once a prompt names other files."""
 
     AFTER_FILE = enum.auto()  # <file>path\n, before the fill-in-the-middle part
     BEFORE_PREFIX = enum.auto()  # path\n at the start of the prefix's text
+    ALWAYS = enum.auto()  # path\n before the fill-in-the-middle part; <file> only between files
 
 
 Layout = tuple["str | Slot", ...]
@@ -48,7 +49,8 @@ class FimFormat:
     stops: other tokens at which a generation ends; those a tokenizer lacks are left out.
     bos: the token in front of everything, where the family wants one.
     repo, file: separators of repository-level prompts (``repo`` NAME, then for each file ``file``
-        path, newline, code); without ``file``, snippets are written as commented text.
+        path, newline, code); without ``file``, a snippet follows a comment with its path.
+    repo_newline: whether a newline ends NAME.
     path: where the edited file's own path stands.
     adds_tokens: the layout's tokens are added to a base that has none, and their rows trained.
     """
@@ -60,6 +62,7 @@ class FimFormat:
     bos: str | None = None
     repo: str | None = None
     file: str | None = None
+    repo_newline: bool = False
     path: PathPlace = PathPlace.AFTER_FILE
     adds_tokens: bool = False
     models: tuple[str, ...] = field(default=())
@@ -98,6 +101,7 @@ _ROWS = (
         stops=("<|im_end|>", "<|im_start|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
         repo="<|repo_name|>",
         file="<|file_sep|>",
+        repo_newline=True,
         models=("qwen2.5-coder", "qwen2.5.1-coder"),
     ),
     FimFormat(
@@ -160,6 +164,7 @@ _ROWS = (
         stops=("<eos>", "<end_of_turn>"),
         bos="<bos>",
         file="<|file_separator|>",
+        path=PathPlace.ALWAYS,
         models=("codegemma",),
     ),
     FimFormat(

@@ -24,12 +24,14 @@ def split_for_healing(prefix: str, tokenizer: Tokenizer) -> tuple[str, str]:
     """
     if not prefix or prefix[-1] in "\r\n":
         return prefix, ""
-    tail_start = max(len(prefix) - _LOOK_BACK_CHARS, prefix.rfind("\n") + 1)
+    line_start = max(prefix.rfind("\n"), prefix.rfind("\r")) + 1
+    tail_start = max(len(prefix) - _LOOK_BACK_CHARS, line_start)
     tail = prefix[tail_start:]
     start = tokenizer.last_pre_token_start(tail)
     if start is None:
         # Either one piece from the line's start, or a tokenizer that never splits (SentencePiece).
-        start = tokenizer.encode_with_starts(tail)[1][-1] if len(tail) > MAX_HEALED_CHARS else 0
+        whole = len(tail) <= MAX_HEALED_CHARS or tail.isspace()
+        start = 0 if whole else tokenizer.encode_with_starts(tail)[1][-1]
     cut = tail_start + start
     if len(prefix) - cut > MAX_HEALED_CHARS and not prefix[cut:].isspace():
         return prefix, ""

@@ -53,7 +53,8 @@ class Manifest:
             AdapterMismatchError: it doesn't; the message names both sides of each difference.
         """
         differences = [
-            f"{name}: the adapter has {_short(mine)}, the model {_short(theirs)}"
+            f"{name}: the adapter has {_differing(mine, theirs)}, "
+            f"the model {_differing(theirs, mine)}"
             for name in _COMPARED
             if name != "orders"
             and (mine := getattr(self, name)) != (theirs := getattr(served, name))
@@ -85,6 +86,8 @@ class Manifest:
             unknown = set(values) - {item.name for item in fields(cls)}
             if unknown:
                 raise ValueError(f"unknown keys {sorted(unknown)}")
+            if not isinstance(values["orders"], list):
+                raise TypeError(f"orders is not a list: {values['orders']!r}")
             values["orders"] = tuple(values["orders"])
             return cls(**values)
         except (ValueError, TypeError, KeyError) as error:
@@ -103,7 +106,7 @@ class Manifest:
         path = folder / MANIFEST_FILE
         try:
             text = path.read_text(encoding="utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise AdapterMismatchError(
                 f"the adapter {folder} has no readable {MANIFEST_FILE}: {error}",
                 hint="an adapter is served only with the manifest that its training wrote",
@@ -114,6 +117,9 @@ class Manifest:
 _COMPARED = ("format", "orders", "control_ids", "tokenizer_sha256", "base_sha256")
 
 
-def _short(value: object) -> str:
-    text = str(dict(value) if isinstance(value, Mapping) else value)
-    return text if len(text) <= 80 else text[:12] + "..." + text[-12:]
+def _differing(value: object, other: object) -> str:
+    """``value`` for a message: of a mapping the entries that ``other`` hasn't, of a hash its ends."""
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        return str({key: item for key, item in value.items() if other.get(key) != item})
+    text = str(value)
+    return text if len(text) <= 40 else text[:12] + "..." + text[-12:]

@@ -19,7 +19,8 @@ IGNORED_LABEL = -100
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most tokens for each part of a prompt; control tokens and paths come on top."""
+    """The most tokens for each part of a prompt. Control tokens, the repository's name and the edited
+    file's path come on top; the snippets' paths do not."""
 
     prefix_tokens: int = 512
     suffix_tokens: int = 256
@@ -116,12 +117,12 @@ class _Assembly:
     def control(self, token: str | None) -> None:
         index = None if token is None else self._tokenizer.control_id(token)
         if index is not None:
-            self._append([index], PartKind.CONTROL)
+            self.encoded([index], PartKind.CONTROL)
 
     def text(self, text: str, kind: PartKind) -> None:
-        self._append(self._tokenizer.encode(text), kind)
+        self.encoded(self._tokenizer.encode(text), kind)
 
-    def _append(self, ids: list[int], kind: PartKind) -> None:
+    def encoded(self, ids: list[int], kind: PartKind) -> None:
         if ids:
             self.parts.append(PromptPart(kind, len(self.ids), len(self.ids) + len(ids)))
             self.ids += ids
@@ -154,17 +155,14 @@ def build_prompt(
 
     assembly = _Assembly(tokenizer)
     assembly.control(builder.format.bos)
-    names_files = _add_snippets(assembly, context, builder)
+    path = f"{context.path}\n" if context.path else ""
+    path_in_prefix = _add_files(assembly, context, builder, path)
     for part in builder.layout:
         if isinstance(part, str):
             assembly.control(part)
             continue
-        if (
-            part is Slot.PREFIX
-            and names_files
-            and builder.format.path is PathPlace.BEFORE_PREFIX
-        ):
-            assembly.text(f"{context.path}\n", PartKind.PATH)
+        if part is Slot.PREFIX and path_in_prefix:
+            assembly.text(path, PartKind.PATH)
         assembly.text(texts[part], kinds[part])
     return Prompt(
         token_ids=tuple(assembly.ids),
@@ -177,50 +175,52 @@ def build_prompt(
     )
 
 
-def _add_snippets(
-    assembly: _Assembly, context: CompletionContext, builder: PromptBuilder
+def _add_files(
+    assembly: _Assembly, context: CompletionContext, builder: PromptBuilder, path: str
 ) -> bool:
-    """Write the repository part; True if the prompt names files from there on."""
-    snippets = _within_budget(context.snippets, builder)
-    if not snippets:
-        return False
+    """Write what stands before the layout: the snippets, and the edited file's path.
+
+    True if the path belongs at the start of the prefix's text instead.
+    """
     row = builder.format
-    if row.file is None or builder.tokenizer.control_id(row.file) is None:
-        language = get_language(context.language_id)
-        comment = (language and language.line_comment) or "#"
-        for snippet in snippets:
-            assembly.text(f"{comment} {snippet.path}\n", PartKind.PATH)
-            assembly.text(_ended(snippet.text), PartKind.SNIPPET)
-        return False
-    if context.repo and row.repo is not None:
+    separator = row.file if row.file and builder.tokenizer.control_id(row.file) else None
+    heading = "" if separator else _line_comment(context.language_id)
+    snippets = _within_budget(context.snippets, heading, builder)
+    if snippets and separator and row.repo and context.repo:
         assembly.control(row.repo)
-        assembly.text(f"{context.repo}\n", PartKind.REPO)
-    for snippet in snippets:
-        assembly.control(row.file)
-        assembly.text(f"{snippet.path}\n", PartKind.PATH)
-        assembly.text(_ended(snippet.text), PartKind.SNIPPET)
-    assembly.control(row.file)
-    if row.path is PathPlace.AFTER_FILE:
-        assembly.text(f"{context.path}\n", PartKind.PATH)
-    return True
+        assembly.text(context.repo + "\n" * row.repo_newline, PartKind.REPO)
+    for index, (head, body) in enumerate(snippets):
+        if index or row.path is not PathPlace.ALWAYS:
+            assembly.control(separator)
+        assembly.encoded(head, PartKind.PATH)
+        assembly.encoded(body, PartKind.SNIPPET)
+    names_files = bool(snippets) and separator is not None
+    if names_files:
+        assembly.control(separator)
+    if row.path is PathPlace.ALWAYS or (names_files and row.path is PathPlace.AFTER_FILE):
+        assembly.text(path, PartKind.PATH)
+    return names_files and row.path is PathPlace.BEFORE_PREFIX
 
 
 def _within_budget(
-    snippets: tuple[Snippet, ...], builder: PromptBuilder
-) -> tuple[Snippet, ...]:
-    """The most useful snippets, whole, that fit; they come least useful first."""
-    left = builder.budget.snippet_tokens
-    kept: list[Snippet] = []
+    snippets: tuple[Snippet, ...], heading: str, builder: PromptBuilder
+) -> list[tuple[list[int], list[int]]]:
+    """The ids of the path and of the text of the most useful snippets, whole, that fit; they come
+    least useful first."""
+    encode, left = builder.tokenizer.encode, builder.budget.snippet_tokens
+    kept: list[tuple[list[int], list[int]]] = []
     for snippet in reversed(snippets):
-        cost = len(builder.tokenizer.encode(f"{snippet.path}\n{_ended(snippet.text)}"))
-        if cost <= left:
-            kept.append(snippet)
-            left -= cost
-    return tuple(reversed(kept))
+        head = encode(f"{heading}{snippet.path}\n")
+        body = encode(snippet.text if snippet.text.endswith("\n") else snippet.text + "\n")
+        if len(head) + len(body) <= left:
+            kept.append((head, body))
+            left -= len(head) + len(body)
+    return kept[::-1]
 
 
-def _ended(text: str) -> str:
-    return text if text.endswith("\n") else text + "\n"
+def _line_comment(language_id: str) -> str:
+    language = get_language(language_id)
+    return f"{(language and language.line_comment) or '#'} "
 
 
 def encode_example(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import copy
 import functools
 import hashlib
 import json
@@ -23,7 +24,8 @@ class Tokenizer:
       :meth:`control_id` alone. (Qwen and CodeGemma list theirs as ``special=False``: any other
       way of encoding turns the literal into the id.)
     - Normalizers that change text (NFC, a prepended space) are taken out: ``decode(encode(text))``
-      is ``text`` for every text.
+      is ``text`` for every text (SentencePiece's, which write a space as U+2581, can't tell the two
+      apart).
     - Nothing is added: no BOS, no template. The prompt's format says what stands where.
     """
 
@@ -31,24 +33,38 @@ class Tokenizer:
         """Build from the parsed JSON of a ``tokenizer.json``.
 
         Raises:
-            ModelError: the model in it is not BPE.
+            ModelError: the model in it is not BPE, or the description makes no sense.
         """
-        if description.get("model", {}).get("type") not in (None, "BPE"):
-            message = f"tokenizer of type {description['model']['type']} is not supported, only BPE"
-            raise ModelError(message, hint="choose a model whose tokenizer.json holds a BPE model")
-        plain = dict(description)
-        added = plain.pop("added_tokens", None) or []
-        self._control = {token["content"]: int(token["id"]) for token in added}
-        plain["added_tokens"] = []
-        plain["post_processor"] = None
-        plain["normalizer"] = _without_text_changes(plain.get("normalizer"))
-        plain["pre_tokenizer"] = _without_prepended_space(plain.get("pre_tokenizer"))
-        vocab = plain["model"]["vocab"]
-        vocab = {token: index for token, index in vocab.items() if token not in self._control}
-        plain["model"] = {**plain["model"], "vocab": vocab}
-        self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(plain, ensure_ascii=False))
-        self._tokens: dict[int, str] = {index: token for token, index in vocab.items()}
-        self._byte_level = _mentions(plain.get("decoder"), "ByteLevel")
+        model = description.get("model") if isinstance(description, Mapping) else None
+        kind = model.get("type", "BPE") if isinstance(model, Mapping) else None
+        if not isinstance(model, Mapping) or kind != "BPE":
+            raise ModelError(
+                f"tokenizer of type {kind} is not supported, only BPE",
+                hint="choose a model whose tokenizer.json holds a BPE model",
+            )
+        self._byte_level = _mentions(description.get("decoder"), "ByteLevel")
+        self._control = {
+            token["content"]: int(token["id"])
+            for token in description.get("added_tokens") or []
+            if self._byte_level or not _is_text(token["content"], model["vocab"])
+        }
+        plain = {
+            **description,
+            "added_tokens": [],
+            "post_processor": None,
+            "normalizer": _without_text_changes(description.get("normalizer")),
+            "pre_tokenizer": _without_prepended_space(description.get("pre_tokenizer")),
+            "model": _without_tokens(model, self._control, merges=not self._byte_level),
+        }
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(plain, ensure_ascii=False))
+        except Exception as error:  # noqa: BLE001 - the library raises nothing more specific
+            raise ModelError(
+                f"the tokenizer can't be built: {error}", hint="fetch the model again: fimls pull"
+            ) from error
+        self._tokens: dict[int, str] = {
+            index: token for token, index in plain["model"]["vocab"].items()
+        }
         self._control_text = {index: content for content, index in self._control.items()}
         self.vocab_size: int = 1 + max([*self._tokens, *self._control_text])
 
@@ -61,7 +77,7 @@ class Tokenizer:
         """
         try:
             return cls(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"can't read the tokenizer {path}: {error}"
             raise ModelError(message, hint="fetch the model again: fimls pull") from error
 
@@ -83,6 +99,22 @@ class Tokenizer:
                 "model": {"type": "BPE", "vocab": alphabet, "merges": []},
             }
         )
+
+    def with_added(self, tokens: Iterable[str]) -> Tokenizer:
+        """This tokenizer with more control tokens, for a base that has none for infilling.
+
+        Their ids follow the vocabulary's end in order; a token that is one already keeps its id.
+        """
+        new = [token for token in dict.fromkeys(tokens) if token not in self._control]
+        ids = {token: self.vocab_size + index for index, token in enumerate(new)}
+        other = copy.copy(self)
+        vars(other).pop("sha256", None)
+        vars(other).update(
+            _control={**self._control, **ids},
+            _control_text={**self._control_text, **{index: token for token, index in ids.items()}},
+            vocab_size=self.vocab_size + len(ids),
+        )
+        return other
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -160,6 +192,31 @@ class StreamDecoder:
     def flush(self) -> str:
         """What is left, an incomplete character as U+FFFD."""
         return self._decoder.decode(b"", final=True)
+
+
+def _is_text(content: str, vocab: Mapping[str, int]) -> bool:
+    """Whether an added token is a run of white space that the model's own merges make, too.
+
+    Gemma lists such runs as added tokens; without them its indentation would fall apart.
+    """
+    return content in vocab and not content.replace("\u2581", " ").strip()
+
+
+def _without_tokens(
+    model: Mapping[str, Any], tokens: Mapping[str, int], *, merges: bool
+) -> dict[str, Any]:
+    """A BPE model without ``tokens`` and, if ``merges``, without the merges that make or use them.
+
+    A byte-level model has none of those: its merges were learnt on text cut at the tokens.
+    """
+    plain = dict(model)
+    plain["vocab"] = {token: index for token, index in model["vocab"].items() if token not in tokens}
+    if merges:
+        pairs = (merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model["merges"])
+        plain["merges"] = [
+            pair for pair in pairs if tokens.keys().isdisjoint((*pair, "".join(pair)))
+        ]
+    return plain
 
 
 def _mentions(node: Any, kind: str) -> bool:

@@ -7,11 +7,14 @@ quarter of the budget, and only from line to line.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from fimls.fim.tokenizer import Tokenizer
 
 # More characters than any useful window holds; bounds the work on a file with one huge line.
 _CHARS_PER_TOKEN_MAX = 8
-_CHARS_PER_TOKEN = 4
+# Left free for the piece being typed, whose tokens still change and merge.
+_TYPED_TOKENS = 8
 
 
 def prefix_window(text: str, max_tokens: int, tokenizer: Tokenizer) -> int:
@@ -26,36 +29,58 @@ def prefix_window(text: str, max_tokens: int, tokenizer: Tokenizer) -> int:
     floor = max(0, len(text) - max_tokens * _CHARS_PER_TOKEN_MAX)
     tail = text[floor:]
     ids, starts = tokenizer.encode_with_starts(tail)
-    if floor == 0 and len(ids) <= max_tokens:
+    # The tokens of the last piece still merge while it is typed, and counting them alone would move
+    # the start back and forth; those before it are settled, and counted with room for the piece.
+    settled = tokenizer.last_pre_token_start(tail) or len(tail)
+    settled_starts = starts[: bisect_left(starts, settled)]
+    room = max_tokens - min(_TYPED_TOKENS, max_tokens // 4)
+    earliest = floor + max(_last(max_tokens, starts), _last(room, settled_starts))
+    if earliest == 0 and len(ids) <= max_tokens:
         return 0
-    earliest = floor + (starts[-max_tokens] if len(ids) > max_tokens else 0)
-    step = max(1, max_tokens * _CHARS_PER_TOKEN // 4)
-    anchor = -(-earliest // step) * step
-    while anchor < len(text):
-        line = text.find("\n", max(anchor - 1, 0), min(anchor + step, len(text))) + 1
-        start = line or anchor
+    step = _step(len(text) - earliest, max_tokens)
+    for anchor in range(-(-earliest // step) * step, len(text), step):
+        line = text.find("\n", max(anchor - 1, 0), min(anchor + step // 2, len(text) - 1)) + 1
         # Cutting can split a token in two, so the window is measured again as it will be sent.
-        if len(tokenizer.encode(text[start:])) <= max_tokens:
-            return start
-        anchor += step
-    # The last step holds more tokens than the budget (dense text): cut at the token.
-    return max(earliest, 0)
+        if len(tokenizer.encode(text[line or anchor :])) <= max_tokens:
+            return line or anchor
+    # What is being typed takes the whole budget: cut it at a character.
+    while len(tokenizer.encode(text[earliest:])) > max_tokens:
+        earliest += 1
+    return earliest
+
+
+def _last(count: int, starts: list[int]) -> int:
+    """Where the last ``count`` tokens begin."""
+    return starts[-count] if len(starts) > count else 0
+
+
+def _step(window: int, max_tokens: int) -> int:
+    """How far starts lie apart, for a full window of ``window`` characters.
+
+    A quarter of a window, at code's four characters to a token; where characters take more tokens,
+    half of it at most, so that a step leaves something of it.
+    """
+    step = max_tokens
+    while step > max(1, window // 2):
+        step //= 2
+    return step
 
 
 def suffix_window(text: str, max_tokens: int, tokenizer: Tokenizer) -> int:
     """Where the suffix's window ends: an offset in ``text`` in code points.
 
-    ``text[:offset]`` takes ``max_tokens`` tokens at most and ends with a line where it can.
+    ``text[:offset]`` takes ``max_tokens`` tokens at most and ends with a line, unless that would
+    lose more than half of it.
     """
     if max_tokens <= 0:
         return 0
     head = text[: max_tokens * _CHARS_PER_TOKEN_MAX]
     ids, starts = tokenizer.encode_with_starts(head)
-    if len(ids) <= max_tokens:
-        end = len(head)
-        if end == len(text):
-            return end
-    else:
-        end = starts[max_tokens]
-    line = text.rfind("\n", 0, end) + 1
-    return line or end
+    end = len(head) if len(ids) <= max_tokens else starts[max_tokens]
+    if end < len(text):
+        line = text.rfind("\n", 0, end) + 1
+        end = line if line > end // 2 else end
+    # Cutting can split a token in two.
+    while len(tokenizer.encode(text[:end])) > max_tokens:
+        end -= 1
+    return end

@@ -86,9 +86,7 @@ def capabilities(client: Client) -> dict[str, Any]:
     return offered
 
 
-async def greet(
-    reader: asyncio.StreamReader, send: Callable[[Message], None]
-) -> Client | None:
+async def greet(reader: asyncio.StreamReader, send: Callable[[Message], None]) -> Client | None:
     """Answer everything up to and including ``initialize``; None if the client leaves before it.
 
     Requests before it are refused and notifications dropped, but for ``exit`` (LSP 3.18).

@@ -24,8 +24,11 @@ class ItemMaker:
         self._encoding = encoding
 
     def inline(self, completion: Completion) -> lsp.InlineCompletionItem:
-        """Return ghost text. It has a range, without which Neovim takes the cursor's place when
-        the answer comes; editors run its command when it is accepted as a whole."""
+        """Return ghost text.
+
+        It has a range, without which Neovim takes the cursor's place when the answer comes. Editors
+        run its command when it is accepted as a whole.
+        """
         return lsp.InlineCompletionItem(
             insert_text=completion.text,
             range=self._range(completion.start, completion.end),
@@ -52,9 +55,7 @@ class ItemMaker:
             sort_text=f"\t{rank}",
             filter_text=first_line,
             insert_text_format=lsp.InsertTextFormat.PlainText,
-            text_edit=lsp.TextEdit(
-                self._range(completion.start - len(word), completion.end), text
-            ),
+            text_edit=lsp.TextEdit(self._range(completion.start - len(word), completion.end), text),
             command=_accepted(completion),
         )
 

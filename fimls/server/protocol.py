@@ -9,28 +9,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
-from pygls.protocol import JsonRPCNotification, LanguageServerProtocol, lsp_method
+from pygls.protocol import JsonRPCNotification, LanguageServerProtocol
 from pygls.protocol.json_rpc import RPCMessage, RPCRequest
 
 from fimls.server.framing import Message
 
 DID_SHOW_COMPLETION = "textDocument/didShowCompletion"
 DID_PARTIALLY_ACCEPT_COMPLETION = "textDocument/didPartiallyAcceptCompletion"
-
-# The rest of pygls' own handlers keep its workspace up to date, which nothing here reads.
-_BUILT_IN = {
-    lsp.INITIALIZE,
-    lsp.INITIALIZED,
-    lsp.SHUTDOWN,
-    lsp.EXIT,
-    lsp.SET_TRACE,
-    lsp.WORKSPACE_EXECUTE_COMMAND,
-    lsp.WINDOW_WORK_DONE_PROGRESS_CANCEL,
-}
 
 _log = logging.getLogger(__name__)
 
@@ -70,34 +60,35 @@ class Protocol(LanguageServerProtocol):
         super().handle_message(message)
 
     def _register_builtin_features(self) -> None:
-        super()._register_builtin_features()
-        for method in set(self.fm.builtin_features) - _BUILT_IN:
-            del self.fm.builtin_features[method]
+        """Replaces pygls' own, which keep its workspace up to date: nothing here reads that."""
+        handlers: dict[str, Callable[..., Any]] = {
+            lsp.INITIALIZE: self._refuse_initialize,
+            lsp.SHUTDOWN: self._shut_down,
+            lsp.EXIT: self._exit,
+            lsp.SET_TRACE: self.lsp_set_trace,
+            lsp.WORKSPACE_EXECUTE_COMMAND: self.lsp_workspace__execute_command,
+            lsp.WINDOW_WORK_DONE_PROGRESS_CANCEL: self.lsp_work_done_progress_cancel,
+        }
+        for method, handler in handlers.items():
+            self.fm.add_builtin_feature(method, handler)
 
     def _refuse(self, message: Message, error: JsonRpcException) -> None:
-        request_id = message.get("id")
-        if "method" not in message:
-            waiting = self._request_futures.pop(request_id, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_exception(error)
-        elif request_id is not None:
-            self._send_response(request_id, error=error.to_response_error())
-        else:
+        if "id" not in message:
             _log.warning("ignored a malformed %s", message["method"])
+        elif "method" in message:
+            self._send_response(message["id"], error=error.to_response_error())
+        elif waiting := self._request_futures.pop(message["id"], None):
+            waiting.set_exception(error)
 
-    @lsp_method(lsp.INITIALIZE)
-    def lsp_initialize(self, params: object) -> None:
-        """Refuse: the handshake has answered the one ``initialize`` that there may be."""
+    def _refuse_initialize(self, _: object) -> None:
+        """The handshake has answered the one ``initialize`` that there may be."""
         raise JsonRpcInvalidRequest("'initialize' came twice")
 
-    @lsp_method(lsp.SHUTDOWN)
-    def lsp_shutdown(self, *_: object) -> None:
+    def _shut_down(self, _: object) -> None:
         """Cancel what is under way, both sides' requests."""
         self._shutdown = True
         for future in list(self._request_futures.values()):  # each cancelled one removes itself
             future.cancel()
 
-    @lsp_method(lsp.EXIT)
-    def lsp_exit(self, *_: object) -> None:
-        """Let the session end after this message."""
+    def _exit(self, _: object) -> None:
         self.exited = True

@@ -1,66 +1,214 @@
 """Bytes in and out, and how the process ends.
 
 Standard library only until ``initialize`` is answered. The process ends when the client says
-``exit``, closes the stream, or dies; also when a download or a native library is stuck in a thread.
+``exit``, closes the stream or dies, even while a download or a library is stuck in a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Protocol
 
-from fimls.server import framing, handshake
+from fimls import config
+from fimls.server.framing import encode
+from fimls.server.handshake import Client, greet
+from fimls.types import FimlsError
+
+if TYPE_CHECKING:
+    from fimls.server.session import Session
+
+_THREAD_NAME = "fimls-work"
+_CHUNK_BYTES = 65_536
+_PARENT_CHECK_S = 2.0
+_CLOSE_TIMEOUT_S = 1.5  # an engine's process gets a second to end by itself
+_THREAD_TIMEOUT_S = 0.2
 
 _log = logging.getLogger(__name__)
 
-_CHUNK_BYTES = 65_536
-_PARENT_CHECK_S = 2.0
-_CLOSE_TIMEOUT_S = 1.5  # an engine gets one second to end its process
+
+class Writer(Protocol):
+    """Where messages go."""
+
+    def write(self, data: bytes) -> None:
+        """Send a framed message."""
+        ...
+
+    def close(self) -> None:
+        """Send no more."""
+        ...
 
 
 def serve(settings: Mapping[str, object], *, tcp: tuple[str, int] | None = None) -> int:
-    """Serve one client, and return the process' exit code: 0 after ``shutdown``, else 1 (LSP).
+    """Serve one client, and return the exit code: 0 after ``shutdown``, otherwise 1 (LSP).
 
-    settings: the command line's, which win over the editor's. tcp: listen there for a client, in
-    place of standard input and output; port 0 takes a free one, named in the log.
+    settings: the command line's, which win over the editor's. tcp: the host and port to listen at
+    for a client, in place of standard input and output; port 0 takes a free one, which the log
+    names.
 
     Does not return where a thread would keep the process alive after its client has gone: it then
     ends the process itself.
+
+    Raises:
+        ConfigError: the settings are wrong. FimlsError: the address can't be listened at.
     """
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="fimls: %(levelname)s: %(message)s"
-    )
+    config.load(None, command_line=settings)
+    logging.basicConfig(stream=sys.stderr, format="fimls: %(levelname)s: %(message)s")
     logging.getLogger("fimls.server").setLevel(logging.INFO)
-    # It logs messages whole, and so code.
-    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
-    executor = ThreadPoolExecutor(thread_name_prefix="fimls")
-    code = asyncio.run(_main(settings, tcp, executor))
-    if any(thread.is_alive() for thread in executor._threads):  # noqa: SLF001 - no public way
-        _leave(code)
+    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # it logs messages, and so code
+    return asyncio.run(_main(settings, tcp))
+
+
+async def _main(settings: Mapping[str, object], tcp: tuple[str, int] | None) -> int:
+    threads = ThreadPoolExecutor(thread_name_prefix=_THREAD_NAME)
+    asyncio.get_running_loop().set_default_executor(threads)
+    reader, writer = await _accept(*tcp) if tcp else (_standard_input(), _StandardOutput())
+    code = 1
+    client = await greet(reader, lambda message: writer.write(encode(message)))
+    if client is not None:
+        # A socket's client may live on another machine, where its id names another process.
+        parent = None if tcp else client.process_id
+        code = await _session(client, settings, reader, writer, parent)
+    writer.close()
+    threads.shutdown(wait=False, cancel_futures=True)
+    _leave_if_stuck(code)
     return code
 
 
-class StandardOutput:
-    """The protocol's own standard output; whatever else prints there goes to standard error."""
+async def _session(
+    client: Client,
+    settings: Mapping[str, object],
+    reader: asyncio.StreamReader,
+    writer: Writer,
+    parent: int | None,
+) -> int:
+    """Run the session until the client or its process has gone."""
+    from fimls.server.session import Session  # late: it imports lsprotocol
+
+    session = Session(client, settings, writer)
+    reading = asyncio.create_task(session.run(reader))
+    watching = asyncio.create_task(_until_gone(parent))
+    await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
+    gone = watching.done()
+    reading.cancel()
+    watching.cancel()
+    await _close(session)
+    if gone:
+        _log.info("the editor's process has gone")
+    else:
+        reading.result()
+    return 0 if session.protocol.shutdown_requested else 1
+
+
+async def _close(session: Session) -> None:
+    closing = asyncio.create_task(session.aclose())
+    _, late = await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT_S)
+    if late:
+        _log.warning("the engine did not end in time")
+
+
+async def _until_gone(process_id: int | None) -> None:
+    """Return when a process has gone; never, if it isn't there now.
+
+    A client in another container has an id that means nothing here, and would end the server.
+    """
+    if process_id is None or os.name != "posix" or not _is_alive(process_id):
+        await asyncio.Event().wait()
+        return
+    while _is_alive(process_id):  # noqa: ASYNC110 - a process sets no event
+        await asyncio.sleep(_PARENT_CHECK_S)
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except PermissionError:  # another user's
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+def _leave_if_stuck(code: int) -> None:
+    """End the process here and now if a thread is busy: the interpreter would wait for it."""
+    mine = [thread for thread in threading.enumerate() if thread.name.startswith(_THREAD_NAME)]
+    for thread in mine:
+        thread.join(_THREAD_TIMEOUT_S)
+    if any(thread.is_alive() for thread in mine):
+        logging.shutdown()
+        os._exit(code)
+
+
+async def _accept(host: str, port: int) -> tuple[asyncio.StreamReader, Writer]:
+    """Wait for one client, then listen no more.
+
+    Raises:
+        FimlsError: the address can't be listened at.
+    """
+    connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+    connected = asyncio.get_running_loop().create_future()
+
+    def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if connected.done():
+            writer.close()
+        else:
+            connected.set_result((reader, writer))
+
+    try:
+        listener = await asyncio.start_server(on_connect, host, port)
+    except OSError as error:
+        raise FimlsError(
+            f"can't listen at {host}:{port}: {error.strerror or error}",
+            hint="name a free port, or 0 for any",
+        ) from error
+    bound = listener.sockets[0].getsockname()
+    _log.info("listening at %s:%d", bound[0], bound[1])
+    client = await connected
+    listener.close()
+    return client
+
+
+def _standard_input() -> asyncio.StreamReader:
+    """Read standard input in a thread of its own.
+
+    An event loop can't poll every kind of file, and a daemon thread doesn't keep the process alive
+    as an executor's does.
+    """
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+
+    def pump() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            with contextlib.suppress(OSError):  # a closed descriptor is an end like any other
+                while data := os.read(0, _CHUNK_BYTES):
+                    loop.call_soon_threadsafe(reader.feed_data, data)
+            loop.call_soon_threadsafe(reader.feed_eof)
+
+    threading.Thread(target=pump, name="fimls-stdin", daemon=True).start()
+    return reader
+
+
+class _StandardOutput:
+    """The protocol's own standard output; what anybody else prints goes to standard error."""
 
     def __init__(self) -> None:
         sys.stdout.flush()
-        self._file: BinaryIO = os.fdopen(os.dup(1), "wb")
+        self._file = os.fdopen(os.dup(1), "wb")
         os.dup2(2, 1)
 
     def write(self, data: bytes) -> None:
-        """Write a message. Does nothing once the client has gone: the reader sees that too."""
-        try:
+        """See :class:`Writer`. A client that has gone is no error: reading from it ends too."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._file.write(data)
             self._file.flush()
-        except (BrokenPipeError, ConnectionResetError):
-            _log.info("the client has gone")
 
     def close(self) -> None:
-        """Do nothing: the descriptor closes with the process."""
+        """See :class:`Writer`."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._file.close()

@@ -2,12 +2,13 @@
 
 from fimls.store.models import ModelSpec, default_model, find_model, known_models
 from fimls.store.prepared import QUANTIZATIONS, PreparedModel
-from fimls.store.progress import Progress
+from fimls.store.progress import Progress, silent
 from fimls.store.sources import HubSource, IndexSource, PathSource, Source, default_sources
-from fimls.store.store import Store, store_root
+from fimls.store.store import BaseFile, Store, store_root
 
 __all__ = [
     "QUANTIZATIONS",
+    "BaseFile",
     "HubSource",
     "IndexSource",
     "ModelSpec",
@@ -20,5 +21,6 @@ __all__ = [
     "default_sources",
     "find_model",
     "known_models",
+    "silent",
     "store_root",
 ]

@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import safetensors
-
 from fimls.types import AdapterMismatchError
 
 CONFIG, WEIGHTS, MANIFEST = (
@@ -19,8 +15,6 @@ CONFIG, WEIGHTS, MANIFEST = (
     "adapter_model.safetensors",
     "fimls_manifest.json",
 )
-
-_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +62,6 @@ class Adapter:
         transformers takes a GGUF file that stores both to be untied: the default here too.
         """
         return bool(self.manifest.get("tie_word_embeddings", False))
-
-    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """All weights, by peft's names, in float32.
-
-        Raises:
-            AdapterMismatchError: the file is damaged, or of a type that isn't floating point.
-        """
-        try:
-            entries = safetensors.deserialize((self.folder / WEIGHTS).read_bytes())
-        except safetensors.SafetensorError as error:
-            raise AdapterMismatchError(f"{self.folder / WEIGHTS} is damaged: {error}") from error
-        return {name: self._float32(name, entry) for name, entry in entries}
-
-    def _float32(self, name: str, entry: Any) -> npt.NDArray[np.float32]:
-        kind, shape, data = entry["dtype"], entry["shape"], entry["data"]
-        if kind == "BF16":  # the upper half of a float32; numpy has no such type
-            return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4").reshape(shape)
-        if kind not in _FLOATS:
-            raise AdapterMismatchError(f"{self.folder / WEIGHTS}: {name} is {kind}")
-        return np.frombuffer(data, _FLOATS[kind]).astype(np.float32).reshape(shape)
 
     def check_base(self, sha256: str) -> None:
         """Refuse a base that the adapter wasn't trained on.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-from gguf import GGMLQuantizationType
+from gguf import GGMLQuantizationType, LlamaFileType
 
 from fimls.store.gguf_file import (
     OUTPUT_HEAD,
@@ -52,6 +52,11 @@ _ROUNDING = {
 }
 _BLOCK = 32
 
+_FILE_TYPES = {
+    _Kind.Q8_0: LlamaFileType.MOSTLY_Q8_0,
+    _Kind.Q4_0: LlamaFileType.MOSTLY_Q4_0,
+}
+
 
 def convert(
     source: Path,
@@ -73,23 +78,29 @@ def convert(
     work = folder / "work"
     work.mkdir()
     if adapter is not None:
-        from fimls.store.merge import merge_adapter  # noqa: PLC0415 - not needed for a plain base
+        from fimls.store.merge import merge_adapter
 
         merged = work / "merged.gguf"
         merge_adapter(source, adapter, merged, progress=progress)
         source = merged
     original = open_gguf(source)
     write_tokenizer(original, folder / "tokenizer.json")
-    plans = _plan(original, _Kind.Q4_0 if quantization == "q4_0" else _Kind.Q8_0)
+    kind = _Kind.Q4_0 if quantization == "q4_0" else _Kind.Q8_0
+    plans = _plan(original, kind)
     rewritten = work / "rewritten.gguf"
     write_gguf(
-        rewritten, original, [step.plan for step in plans], stage="rewriting", progress=progress
+        rewritten,
+        original,
+        [step.plan for step in plans],
+        metadata={"general.file_type": int(_FILE_TYPES[kind])},  # GenAI believes it
+        stage="rewriting",
+        progress=progress,
     )
     _save_openvino(rewritten, progress)
     if quantization == "int8":
         _requantize(work, rewritten, plans, progress)
     for path in work.glob("openvino_*"):
-        os.replace(path, folder / path.name)
+        path.replace(folder / path.name)
     del original, plans  # unmap the files, which Windows can't delete while they are mapped
     shutil.rmtree(work)
 
@@ -140,7 +151,7 @@ def _tied(embedding: Tensor, head: Tensor) -> bool:
 
 def _save_openvino(rewritten: Path, progress: Progress) -> None:
     """Have GenAI read the file and save its graph and tokenizers beside it."""
-    import openvino_genai  # noqa: PLC0415 - heavy, and native
+    import openvino_genai
 
     progress("converting", 0, 0)
     try:
@@ -152,12 +163,10 @@ def _save_openvino(rewritten: Path, progress: Progress) -> None:
         ) from error
 
 
-def _requantize(
-    work: Path, rewritten: Path, steps: Sequence[_Step], progress: Progress
-) -> None:
-    import openvino  # noqa: PLC0415
+def _requantize(work: Path, rewritten: Path, steps: Sequence[_Step], progress: Progress) -> None:
+    import openvino
 
-    from fimls.store.requantize import requantize  # noqa: PLC0415
+    from fimls.store.requantize import requantize
 
     path = work / "openvino_model.xml"
     model = openvino.Core().read_model(path)
@@ -168,7 +177,7 @@ def _requantize(
     openvino.save_model(model, folder / path.name, compress_to_fp16=False)
     del model
     for saved in folder.iterdir():
-        os.replace(saved, work / saved.name)
+        saved.replace(work / saved.name)
 
 
 class _Reporter:
@@ -181,9 +190,7 @@ class _Reporter:
         self._write({"progress": [stage, done_bytes, total_bytes]})
 
     def error(self, error: FimlsError) -> None:
-        self._write(
-            {"error": type(error).__name__, "message": str(error), "hint": error.hint}
-        )
+        self._write({"error": type(error).__name__, "message": str(error), "hint": error.hint})
 
     def _write(self, event: dict[str, object]) -> None:
         self._stream.write(json.dumps(event) + "\n")

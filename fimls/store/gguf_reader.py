@@ -103,7 +103,7 @@ def open_gguf(path: Path) -> Gguf:
         try:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             return _Parser(data).parse(path)
-        except (ValueError, struct.error, KeyError) as error:
+        except (ValueError, struct.error, KeyError, OverflowError) as error:
             raise StoreError(f"{path} is not a readable GGUF file: {error}") from error
 
 
@@ -173,7 +173,7 @@ class _Parser:
     def _tensor_header(self) -> tuple[str, GGMLQuantizationType, tuple[int, ...], int]:
         name = self._string()
         dimensions = self._scalar("I")
-        if dimensions > _MAX_DIMENSIONS:
+        if not 1 <= dimensions <= _MAX_DIMENSIONS:
             raise ValueError(f"tensor {name!r} has {dimensions} dimensions")
         shape = tuple(self._scalar("Q") for _ in range(dimensions))[::-1]
         return name, GGMLQuantizationType(self._scalar("I")), shape, self._scalar("Q")

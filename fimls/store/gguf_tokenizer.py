@@ -68,9 +68,7 @@ def write_tokenizer(model: Gguf, path: Path) -> None:
     }
     merges = [
         (left, right)
-        for left, _, right in (
-            merge.partition(" ") for merge in model.get("tokenizer.ggml.merges")
-        )
+        for left, _, right in (merge.partition(" ") for merge in model.get("tokenizer.ggml.merges"))
     ]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, fuse_unk=False))
     tokenizer.pre_tokenizer = _PRE_TOKENIZERS[pre]()

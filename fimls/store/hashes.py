@@ -83,9 +83,7 @@ class HashRecords:
 
     def _write(self, record: _Record) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            self._record_path(Path(record.path)), json.dumps(asdict(record)).encode()
-        )
+        write_atomically(self._record_path(Path(record.path)), json.dumps(asdict(record)).encode())
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -94,7 +92,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

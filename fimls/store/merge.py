@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, TokenType, get_tensor_name_map
 
-from fimls.store.adapter import Adapter
+from fimls.store.adapter import WEIGHTS, Adapter
 from fimls.store.gguf_file import (
     OUTPUT_HEAD,
     TOKEN_EMBEDDING,
@@ -56,6 +57,8 @@ _UNMERGEABLE = (
     "monteclora_config",
     "velora_config",
 )
+
+_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 _KEY = re.compile(
     r"base_model\.model\.(?P<module>.+?)\.(?P<part>"
@@ -144,6 +147,23 @@ def _refuse_unmergeable(adapter: Adapter) -> None:
         )
 
 
+def _weights(adapter: Adapter) -> dict[str, Float32Array]:
+    """All weights of an adapter, by peft's names, in float32."""
+    path = adapter.folder / WEIGHTS
+    try:
+        entries = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]
+        return {name: _float32(entry) for name, entry in entries}
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise AdapterMismatchError(f"can't read {path}: {error}") from error
+
+
+def _float32(entry: Mapping[str, Any]) -> Float32Array:
+    kind, shape, data = entry["dtype"], entry["shape"], entry["data"]
+    if kind == "BF16":  # the upper half of a float32; numpy has no such type
+        return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4").reshape(shape)
+    return np.frombuffer(data, _FLOATS[kind]).astype(np.float32).reshape(shape)
+
+
 def _collect(adapter: Adapter, base: Gguf) -> dict[str, _Change]:
     """What changes, by GGUF tensor name."""
     names = _Names(base)
@@ -167,7 +187,7 @@ def _collect(adapter: Adapter, base: Gguf) -> dict[str, _Change]:
 
 def _by_module(adapter: Adapter) -> dict[str, dict[str, Float32Array]]:
     modules: dict[str, dict[str, Float32Array]] = {}
-    for key, value in adapter.weights().items():
+    for key, value in _weights(adapter).items():
         match = _KEY.fullmatch(key)
         if match is None:
             raise AdapterMismatchError(f"can't merge {adapter.folder}: unknown weight {key}")
@@ -181,15 +201,9 @@ def _change(
     change = _Change(whole=parts.get("weight"))
     if change.whole is not None:
         change.whole = names.to_gguf_order(module, change.whole)
-    factors = [parts.get(key) for key in ("lora_B.weight", "lora_A.weight")]
-    embedding_factors = [parts.get(key) for key in ("lora_embedding_B", "lora_embedding_A")]
-    if None not in embedding_factors:
-        # An embedding looks rows up, so peft keeps its factors the other way round.
-        factors = [factor.T for factor in reversed(embedding_factors) if factor is not None]
-    left, right = factors
-    if (left is None) != (right is None):
-        raise AdapterMismatchError(f"{adapter.folder} has half a LoRA for {module}")
-    if left is not None and right is not None:
+    factors = _factors(parts)
+    if factors is not None:
+        left, right = factors
         scale = _scale(adapter.config, module, rank=left.shape[1])
         change.low_rank = (names.to_gguf_order(module, left) * np.float32(scale), right)
     token_rows = parts.get("token_adapter.trainable_tokens_delta")
@@ -202,6 +216,18 @@ def _change(
             )
         change.token_rows = dict(zip(indices, token_rows, strict=True))
     return change
+
+
+def _factors(parts: Mapping[str, Float32Array]) -> tuple[Float32Array, Float32Array] | None:
+    """``(B, A)``, with ``B @ A`` shaped as the weight, or None where there is no LoRA."""
+    keys = [key for key in parts if key.startswith("lora_")]
+    if not keys:
+        return None
+    if len(keys) != 2:
+        raise AdapterMismatchError(f"the adapter has {keys[0]} without its other half")
+    if "lora_embedding_A" in parts:  # looked up by row: peft keeps these the other way round
+        return parts["lora_embedding_A"].T, parts["lora_embedding_B"].T
+    return parts["lora_B.weight"], parts["lora_A.weight"]
 
 
 def _check_fit(module: str, change: _Change, tensor: Tensor) -> None:

@@ -74,9 +74,7 @@ def find_model(name: str) -> ModelSpec:
     Raises:
         UnknownModelError: no such model; the hint names the nearest, or all of them.
     """
-    by_name = {
-        key.lower(): spec for spec in known_models() for key in (spec.name, *spec.aliases)
-    }
+    by_name = {key.lower(): spec for spec in known_models() for key in (spec.name, *spec.aliases)}
     spec = by_name.get(name.lower())
     if spec is not None:
         return spec

@@ -38,9 +38,10 @@ class Partial:
     def joined(self) -> Joined:
         """What earlier attempts left, or nothing where that can't be told."""
         try:
-            joined = Joined(**json.loads(self._state.read_text("utf-8")))
+            saved = json.loads(self._state.read_text("utf-8"))
+            joined = Joined(int(saved["pieces"]), int(saved["bytes"]))
             whole = self.data.stat().st_size >= joined.bytes
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, KeyError):
             return Joined()
         return joined if whole else Joined()
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called often, from the thread that does the work. It must not raise and should return fast."""
+    """Called often, from the thread that does the work; must return fast and not raise."""
 
     def __call__(self, stage: str, done_bytes: int, total_bytes: int) -> None:
         """``stage``: what is being done, in words for a person.

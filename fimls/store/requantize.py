@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,7 +181,7 @@ def _input(node: Any, port: int, kind: str) -> Any:
 
 
 def _replace(weight: _Weight, quants: Int8Array, scale: npt.NDArray[np.float16]) -> None:
-    widened = ops.convert(ops.constant(quants), "f16")  # type: ignore[arg-type]
+    widened = ops.convert(ops.constant(quants), "f16")
     scaled = ops.multiply(widened, ops.constant(scale))
     new = ops.convert(scaled, "f32")
     for target in weight.convert.output(0).get_target_inputs():

@@ -86,8 +86,8 @@ class HubSource:
             raise DownloadError("does not have this model")
         self._check_reachable()
         # Imported here: start-up is latency, and only a pull needs the client.
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
         folder = partial.folder / "hub"
         progress(DOWNLOADING, 0, spec.bytes)
@@ -104,12 +104,12 @@ class HubSource:
         except (HfHubHTTPError, LocalEntryNotFoundError) as error:
             raise DownloadError(_first_line(str(error))) from error
         partial.restart()
-        os.replace(downloaded, partial.data)
+        Path(downloaded).replace(partial.data)
 
     def _check_reachable(self) -> None:
         # The client retries a dead connection for half a minute; one short request decides here.
-        import httpx  # noqa: PLC0415
-        from huggingface_hub import constants  # noqa: PLC0415
+        import httpx
+        from huggingface_hub import constants
 
         if constants.HF_HUB_OFFLINE:
             raise DownloadError("HF_HUB_OFFLINE is set")
@@ -200,7 +200,7 @@ class IndexSource:
 
 
 def _progress_bar(progress: Progress, total_bytes: int) -> type[Any]:
-    from tqdm.std import tqdm  # noqa: PLC0415 - a dependency of the hub's client
+    from tqdm.std import tqdm
 
     class Bar(tqdm):  # type: ignore[misc]
         """What the client draws on, turned into calls of ``progress``."""

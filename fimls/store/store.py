@@ -5,6 +5,7 @@
     <root>/blobs/sha256/<hash>     verified files
            partial/<hash>/         unfinished downloads
            converted/<key>/        engine-ready folders
+           tokenizers/             tokenizer.json of a file, for engines that load GGUF themselves
            records/                hashes of files read before
            locks/                  one for each blob and each folder
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import importlib.metadata
 import os
 import shutil
@@ -31,7 +33,13 @@ from fimls.store.adapter import Adapter
 from fimls.store.hashes import HashRecords, file_sha256
 from fimls.store.models import ModelSpec, find_model_by_sha256
 from fimls.store.partial import Partial
-from fimls.store.prepared import QUANTIZATIONS, PreparedModel, is_whole, write_card
+from fimls.store.prepared import (
+    CONVERTER_VERSION,
+    QUANTIZATIONS,
+    PreparedModel,
+    is_whole,
+    write_card,
+)
 from fimls.store.progress import Progress, silent
 from fimls.store.sources import PathSource, Source, default_sources
 from fimls.store.worker import convert_in_subprocess
@@ -59,7 +67,9 @@ def store_root() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
+class BaseFile:
+    """A model's GGUF file. format: the FIM format's row name, None for a file nobody knows."""
+
     name: str
     path: Path
     sha256: str
@@ -203,6 +213,55 @@ class Store:
                 self._build(base, adapter, wanted, progress)
         return wanted
 
+    def base(self, model: ModelSpec | Path, progress: Progress = silent) -> BaseFile:
+        """The file of a known model, or any GGUF file.
+
+        Raises:
+            ModelMissingError: it isn't there.
+        """
+        if isinstance(model, ModelSpec):
+            path = self.blob(model)
+            if path is None:
+                raise _missing(model)
+            return BaseFile(model.name, path, model.sha256, model.format)
+        if not model.is_file():
+            raise ModelMissingError(
+                f"no model file {model}",
+                hint="give a GGUF file, or a name from `fimls pull --list`",
+            )
+        sha256 = self._records.sha256(model, progress=progress)
+        spec = find_model_by_sha256(sha256)
+        return BaseFile(model.stem, model.absolute(), sha256, spec.format if spec else None)
+
+    def folder_sha256(self, folder: Path) -> str:
+        """The identity of a Hugging Face model folder: a hash over its configuration's and its
+        weights' hashes, read once.
+        """
+        files = sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")])
+        hashes = [f"{file.name} {self._records.sha256(file)}" for file in files]
+        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+    def tokenizer(self, model: ModelSpec | Path) -> Path:
+        """The model's ``tokenizer.json``, made from the GGUF file at its first use.
+
+        Raises:
+            ModelMissingError: the file isn't there. StoreError: its tokenizer is of no known kind.
+        """
+        # Reading GGUF needs numpy, which a server shouldn't import before it answers.
+        from fimls.store.gguf_reader import open_gguf
+        from fimls.store.gguf_tokenizer import write_tokenizer
+
+        base = self.base(model)
+        path = self.root / "tokenizers" / f"{base.sha256}-{CONVERTER_VERSION}.json"
+        with self._locked(path.stem, silent), _explained(self.root):
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                    new = Path(folder, path.name)
+                    write_tokenizer(open_gguf(base.path), new)
+                    new.replace(path)
+        return path
+
     def _pull_from(
         self, sources: Sequence[Source], spec: ModelSpec, partial: Partial, progress: Progress
     ) -> Path:
@@ -235,7 +294,7 @@ class Store:
             raise _mismatch(spec, actual, hint="nothing was kept; the source has another file")
         path = self.blob_path(spec)
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial.data, path)
+        partial.data.replace(path)
         self._records.remember(path, actual)
         partial.discard()
         return path
@@ -246,12 +305,12 @@ class Store:
         adapter_path: Path | None,
         quantization: str,
         progress: Progress,
-    ) -> tuple[_Base, PreparedModel]:
+    ) -> tuple[BaseFile, PreparedModel]:
         if quantization not in QUANTIZATIONS:
             raise ConfigError(
                 f"unknown quantization {quantization!r}", hint="one of " + ", ".join(QUANTIZATIONS)
             )
-        base = self._base(model, progress)
+        base = self.base(model, progress)
         adapter = None if adapter_path is None else Adapter.open(adapter_path)
         if adapter is not None:
             adapter.check_base(base.sha256)
@@ -270,22 +329,8 @@ class Store:
             quantization=quantization,
         )
 
-    def _base(self, model: ModelSpec | Path, progress: Progress) -> _Base:
-        if isinstance(model, ModelSpec):
-            path = self.blob(model)
-            if path is None:
-                raise _missing(model)
-            return _Base(model.name, path, model.sha256, model.format)
-        if not model.is_file():
-            raise ModelMissingError(
-                f"no model file {model}", hint="give a GGUF file, or a name from `fimls pull --list`"
-            )
-        sha256 = self._records.sha256(model, progress=progress)
-        spec = find_model_by_sha256(sha256)
-        return _Base(model.stem, model.absolute(), sha256, spec.format if spec else None)
-
     def _build(
-        self, base: _Base, adapter: Path | None, wanted: PreparedModel, progress: Progress
+        self, base: BaseFile, adapter: Path | None, wanted: PreparedModel, progress: Progress
     ) -> None:
         """Convert in a sibling folder and move it into place as a whole. Needs the lock."""
         parent, key = wanted.directory.parent, wanted.directory.name
@@ -308,8 +353,8 @@ class Store:
                 importlib.metadata.version("openvino-genai"),
             )
             if wanted.directory.exists():
-                os.replace(wanted.directory, old)
-            os.replace(new, wanted.directory)
+                wanted.directory.replace(old)
+            new.replace(wanted.directory)
 
     def _check_space(self, needed_bytes: int) -> None:
         if shutil.disk_usage(self.root).free < needed_bytes:
@@ -358,6 +403,4 @@ def _missing(spec: ModelSpec) -> ModelMissingError:
 
 
 def _mismatch(spec: ModelSpec, actual: str, *, hint: str) -> HashMismatchError:
-    return HashMismatchError(
-        f"{spec.file} has SHA-256 {actual}, expected {spec.sha256}", hint=hint
-    )
+    return HashMismatchError(f"{spec.file} has SHA-256 {actual}, expected {spec.sha256}", hint=hint)

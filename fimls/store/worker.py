@@ -51,7 +51,7 @@ def convert_in_subprocess(
         )
         error: FimlsError | None = None
         try:
-            assert process.stdout is not None  # noqa: S101 - for the type checker
+            assert process.stdout is not None
             with process.stdout:
                 for line in process.stdout:
                     error = _handle(json.loads(line), progress) or error

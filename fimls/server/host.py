@@ -1,0 +1,197 @@
+"""The engine behind the editor: loaded without anybody waiting, replaced while the old one serves.
+
+Nothing here knows LSP. Nothing is fetched unless :meth:`EngineHost.pull` is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from fimls.completer import Completer
+from fimls.config import Settings, needs_reload
+from fimls.engines.loading import load_engine, model_source
+from fimls.store import ModelSpec, Progress, Store
+from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownModelError
+
+_log = logging.getLogger(__name__)
+
+
+class State(str, enum.Enum):
+    """Whether there is something to complete with."""
+
+    LOADING = "loading"
+    READY = "ready"
+    MISSING = "missing"  # the model has to be fetched first
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a person is told. message: one line; what is wrong, and what to do."""
+
+    state: State
+    message: str
+    model: str
+    engine: str
+    adapter: str
+
+
+OpenBar = Callable[[str], AbstractAsyncContextManager[Progress]]
+"""Opens a progress bar with a title."""
+
+
+class EngineHost:
+    """Keeps one engine running, the one that the settings name.
+
+    on_status: called in the event loop at every change. open_bar: shows how loading goes.
+    """
+
+    def __init__(
+        self, settings: Settings, on_status: Callable[[Status], None], open_bar: OpenBar
+    ) -> None:
+        self.settings = settings
+        self.completer: Completer | None = None
+        self._on_status = on_status
+        self._open_bar = open_bar
+        self._loading: asyncio.Task[None] | None = None
+        self._pulling: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self.loads = 0  # how many engines there were
+        self._loaded = False  # the engine is what the settings name
+        self._dead = False  # it said so at its last request
+        self.status = self._status(State.LOADING, "waiting for the editor")
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings. Another engine is loaded where they need one, or none could be.
+
+        Raises:
+            PromptError: the engine can't work with them; the earlier ones stay.
+        """
+        failed = self._loading is not None and self._loading.done() and not self._loaded
+        reload = failed or needs_reload(self.settings, settings)
+        if self.completer is not None and not reload:
+            self.completer.configure(settings)
+        self.settings = settings
+        if reload:
+            self.load()
+
+    def load(self) -> None:
+        """Start loading what the settings name; a load under way is given up."""
+        if self._loading is not None:
+            self._loading.cancel()
+        self._loading = asyncio.create_task(self._load(self.settings))
+
+    async def pull(self) -> None:
+        """Fetch the model that the settings name, then load it. A second call joins the first.
+
+        Raises:
+            StoreError: it can't be fetched. UnknownModelError: it isn't one that can be.
+        """
+        if self._pulling is None or self._pulling.done():
+            self._pulling = asyncio.create_task(self._pull())
+        await asyncio.shield(self._pulling)  # who asked may lose interest; the bytes are wanted
+
+    def missing_model(self) -> ModelSpec | None:
+        """Return the model that has to be fetched, if one has to be."""
+        return self._spec() if self.status.state is State.MISSING else None
+
+    def report_failure(self, completer: Completer, error: FimlsError) -> None:
+        """Note that a request failed; only a dead engine changes the state."""
+        if completer is self.completer and isinstance(error, EngineDeadError) and not self._dead:
+            self._dead = True
+            self._tell(State.ERROR, explain(error))
+
+    def report_success(self, completer: Completer) -> None:
+        """Note that a request went well: an engine may have come back to life."""
+        if completer is self.completer and self._dead:
+            self._dead = False
+            self._tell(State.READY)
+
+    async def aclose(self) -> None:
+        """Give up what is under way and close the engine."""
+        tasks = [task for task in (self._loading, self._pulling) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.completer is not None:
+            self._retire(self.completer)
+            self.completer = None
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def _load(self, settings: Settings) -> None:
+        self._loaded = self._dead = False
+        self._tell(State.LOADING, f"loading {_name(settings)}")
+        try:
+            async with self._open_bar(f"Loading {_name(settings)}") as progress:
+                engine = await load_engine(settings, Store(), progress=progress)
+            try:
+                completer = Completer(engine, self.settings)
+            except FimlsError:
+                await engine.aclose()
+                raise
+        except ModelMissingError as error:
+            self._tell(State.MISSING, explain(error))
+        except FimlsError as error:
+            self._tell(State.ERROR, explain(error))
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the server lives
+            _log.exception("loading %s failed", _name(settings))
+            self._tell(State.ERROR, f"loading {_name(settings)} failed: {type(error).__name__}")
+        else:
+            old, self.completer = self.completer, completer
+            self.loads += 1
+            self._loaded = True
+            if old is not None:
+                self._retire(old)
+            self._tell(State.READY)
+
+    async def _pull(self) -> None:
+        spec = self._spec()
+        if spec is None:
+            raise UnknownModelError(
+                f"'{self.settings.model}' is not a model that can be fetched",
+                hint="`fimls pull --list` names those that can",
+            )
+        self._tell(State.LOADING, f"fetching {spec.name}")
+        try:
+            async with self._open_bar(f"Fetching {spec.name}") as progress:
+                await asyncio.to_thread(Store().pull, spec, progress=progress)
+        except FimlsError as error:
+            self._tell(State.MISSING, explain(error))
+            raise
+        self.load()
+
+    def _spec(self) -> ModelSpec | None:
+        try:
+            source = model_source(self.settings.model)
+        except UnknownModelError:
+            return None
+        return source if isinstance(source, ModelSpec) else None
+
+    def _retire(self, completer: Completer) -> None:
+        closing = asyncio.create_task(completer.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    def _tell(self, state: State, message: str = "") -> None:
+        self.status = self._status(state, message)
+        _log.info("%s", message or state.value)
+        self._on_status(self.status)
+
+    def _status(self, state: State, message: str) -> Status:
+        settings = self.settings
+        return Status(state, message, settings.model, settings.engine, settings.adapter)
+
+
+def explain(error: FimlsError) -> str:
+    """Return an error and what to do about it in one line."""
+    text = f"{error}; {error.hint}" if error.hint else str(error)
+    return " ".join(text.split())
+
+
+def _name(settings: Settings) -> str:
+    return settings.model if settings.engine != "scripted" else "the scripted engine"

@@ -1,0 +1,343 @@
+"""The handlers: what an editor sends, and what it gets back."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+
+from fimls import __version__
+from fimls.completer import Completer
+from fimls.server.acceptance import Acceptance
+from fimls.server.configuration import SECTION, Configuration
+from fimls.server.documents import Documents, local_folder, workspace_path
+from fimls.server.framing import BadMessage, encode, error_response, read_message
+from fimls.server.handshake import ACCEPTED_COMMAND, PULL_COMMAND, STATUS_COMMAND, Client
+from fimls.server.host import EngineHost, State, Status, explain
+from fimls.server.items import ItemMaker
+from fimls.server.progress import open_bar
+from fimls.server.protocol import (
+    DID_PARTIALLY_ACCEPT_COMPLETION,
+    DID_SHOW_COMPLETION,
+    Protocol,
+)
+from fimls.server.streams import Writer
+from fimls.store import ModelSpec, Progress
+from fimls.text import LineIndex, Position, TextChange
+from fimls.types import Completion, Document, DocumentError, FimlsError
+
+STATUS_NOTIFICATION = "fimls/status"
+
+_ANSWER_TIMEOUT_S = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+class Session(LanguageServer):
+    """One editor's session, from the moment that ``initialize`` was answered."""
+
+    protocol: Protocol
+
+    def __init__(self, client: Client, command_line: Mapping[str, object], writer: Writer) -> None:
+        super().__init__("fimls", __version__, protocol_cls=Protocol)
+        self.protocol.set_writer(writer)
+        self._writer = writer
+        self._client = client
+        self._folders = client.folders
+        self._documents = Documents(client.encoding)
+        self._acceptance = Acceptance()
+        self._requests: dict[str, asyncio.Task[list[Completion]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_failure = ""
+        self._offered: set[str] = set()  # models that the person was asked about
+        self._configuration = Configuration(
+            local_folder(client.folders), client.options, command_line
+        )
+        self._broken_sources = self._configuration.drop_broken_sources()
+        settings = self._configuration.merged()
+        self._host = EngineHost(settings, self._on_status, self._open_bar)
+        self._register_handlers()
+
+    async def run(self, reader: asyncio.StreamReader) -> None:
+        """Handle messages until the client exits or closes the stream."""
+        while not self.protocol.exited:
+            try:
+                message = await read_message(reader)
+            except BadMessage as bad:
+                self._writer.write(encode(error_response(bad.request_id, bad.code, str(bad))))
+                continue
+            if message is None:
+                return
+            try:
+                self.protocol.receive(message)
+            except Exception as error:  # noqa: BLE001 - an answer to no question; the server lives
+                _log.warning("a message could not be handled: %s", type(error).__name__)
+
+    async def aclose(self) -> None:
+        """Give up everything that is under way and close the engine."""
+        for task in (*self._tasks, *self._requests.values()):
+            task.cancel()
+        await self._host.aclose()
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """Log what went wrong in a handler, but not its text, which may quote a document."""
+        name = getattr(source, "__name__", str(source))
+        _log.error("%s: %s", name, type(error).__name__)
+
+    def _register_handlers(self) -> None:
+        features: dict[str, Callable[..., Any]] = {
+            lsp.INITIALIZED: self._on_initialized,
+            lsp.TEXT_DOCUMENT_DID_OPEN: self._on_did_open,
+            lsp.TEXT_DOCUMENT_DID_CHANGE: self._on_did_change,
+            lsp.TEXT_DOCUMENT_DID_CLOSE: self._on_did_close,
+            lsp.TEXT_DOCUMENT_INLINE_COMPLETION: self._on_inline_completion,
+            lsp.TEXT_DOCUMENT_COMPLETION: self._on_completion,
+            lsp.WORKSPACE_DID_CHANGE_CONFIGURATION: self._on_did_change_configuration,
+            lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._on_did_change_folders,
+            DID_SHOW_COMPLETION: self._acceptance.shown,
+            DID_PARTIALLY_ACCEPT_COMPLETION: self._acceptance.partially_accepted,
+        }
+        commands: dict[str, Callable[..., Any]] = {
+            ACCEPTED_COMMAND: self._run_accepted,
+            PULL_COMMAND: self._run_pull,
+            STATUS_COMMAND: self._run_status,
+        }
+        # pygls writes attributes on what it registers, which a bound method doesn't allow.
+        for method, handler in features.items():
+            self.feature(method)(functools.partial(handler))
+        for name, handler in commands.items():
+            self.command(name)(functools.partial(handler))
+
+    # ---------------------------------------------------------------------------------- documents
+
+    def _on_did_open(self, params: lsp.DidOpenTextDocumentParams) -> None:
+        opened = params.text_document
+        try:
+            self._documents.open(opened.uri, opened.language_id, opened.version, opened.text)
+        except DocumentError as error:
+            self._log_message(lsp.MessageType.Warning, explain(error))
+
+    def _on_did_change(self, params: lsp.DidChangeTextDocumentParams) -> None:
+        changed = params.text_document
+        changes = [_text_change(change) for change in params.content_changes]
+        try:
+            self._documents.change(changed.uri, changed.version, changes)
+        except DocumentError as error:
+            self._log_message(lsp.MessageType.Warning, explain(error))
+
+    def _on_did_close(self, params: lsp.DidCloseTextDocumentParams) -> None:
+        uri = params.text_document.uri
+        self._documents.close(uri)
+        if request := self._requests.get(uri):
+            request.cancel()
+
+    def _on_did_change_folders(self, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
+        removed = {folder.uri for folder in params.event.removed}
+        kept = [uri for uri in self._folders if uri not in removed]
+        self._folders = (*kept, *(folder.uri for folder in params.event.added))
+
+    # -------------------------------------------------------------------------------- completions
+
+    async def _on_inline_completion(
+        self, params: lsp.InlineCompletionParams
+    ) -> lsp.InlineCompletionList:
+        """Never null, after which Neovim leaves the last ghost text on the screen."""
+        document = self._documents.get(params.text_document.uri)
+        if document is None:
+            return lsp.InlineCompletionList([])
+        invoked = params.context.trigger_kind is lsp.InlineCompletionTriggerKind.Invoked
+        completions = await self._complete(document, params.position, invoked=invoked)
+        maker = ItemMaker(document, self._client.encoding)
+        return lsp.InlineCompletionList([maker.inline(one) for one in completions])
+
+    async def _on_completion(self, params: lsp.CompletionParams) -> lsp.CompletionList:
+        """The trigger kind is of no use here: typing a letter counts as "invoked" too."""
+        document = self._documents.get(params.text_document.uri)
+        if document is None:
+            return lsp.CompletionList(is_incomplete=True, items=[])
+        completions = await self._complete(document, params.position, invoked=False)
+        maker = ItemMaker(document, self._client.encoding)
+        items = [maker.popup(one, rank) for rank, one in enumerate(completions)]
+        return lsp.CompletionList(is_incomplete=True, items=items)
+
+    async def _complete(
+        self, document: Document, position: lsp.Position, *, invoked: bool
+    ) -> list[Completion]:
+        """Complete in a task of its own, so that closing the document can end it."""
+        completer = self._host.completer
+        if completer is None:
+            return []
+        place = Position(position.line, position.character)
+        offset = LineIndex(document.text).offset(place, self._client.encoding)
+        request = asyncio.create_task(self._generate(completer, document, offset, invoked=invoked))
+        self._requests[document.uri] = request
+        try:
+            await asyncio.wait({request})
+        finally:
+            request.cancel()
+            if self._requests.get(document.uri) is request:
+                del self._requests[document.uri]
+        if request.cancelled() or self._documents.get(document.uri) is not document:
+            return []  # closed or edited: the text would stand in the wrong place
+        return request.result()
+
+    async def _generate(
+        self, completer: Completer, document: Document, offset: int, *, invoked: bool
+    ) -> list[Completion]:
+        try:
+            result = await completer.complete(
+                document,
+                offset,
+                path=workspace_path(document.uri, self._folders),
+                invoked=invoked,
+                candidates=self._host.settings.candidates if invoked else 1,
+            )
+        except FimlsError as error:
+            self._host.report_failure(completer, error)
+            self._log_failure(error)
+            return []
+        self._host.report_success(completer)
+        self._last_failure = ""
+        _log.debug("%d completions, %s", len(result.completions), result.suppressed)
+        # Each engine's completions count from 1; an editor needs ids that stay unique.
+        loads = self._host.loads
+        return [dataclasses.replace(one, id=f"{loads}.{one.id}") for one in result.completions]
+
+    def _log_failure(self, error: FimlsError) -> None:
+        """Log a failure, but not again for each keystroke."""
+        text = explain(error)
+        if text != self._last_failure:
+            self._last_failure = text
+            self._log_message(lsp.MessageType.Error, text)
+
+    # ----------------------------------------------------------------------------------- commands
+
+    def _run_accepted(self, *completion_ids: Any) -> None:
+        for completion_id in completion_ids:
+            self._acceptance.accepted(completion_id)
+
+    async def _run_pull(self) -> dict[str, object]:
+        if self._host.status.state is not State.READY:
+            await self._pull()
+        return self._run_status()
+
+    def _run_status(self) -> dict[str, object]:
+        return {**_as_json(self._host.status), "counts": self._acceptance.counts()}
+
+    # ------------------------------------------------------------------------ settings and engine
+
+    async def _on_initialized(self, _: lsp.InitializedParams) -> None:
+        for error in self._broken_sources:
+            self._show_error(error)
+        self._start(self._register_for_configuration())
+        if self._client.configuration:
+            self._configure(await self._ask_for_configuration())
+        self._host.load()
+
+    async def _on_did_change_configuration(self, params: lsp.DidChangeConfigurationParams) -> None:
+        settings: object = params.settings
+        if not settings and self._client.configuration:
+            settings = await self._ask_for_configuration()
+        self._configure(settings)
+
+    def _configure(self, editor: object) -> None:
+        """Take the editor's settings, or say what is wrong with them and keep the earlier ones."""
+        try:
+            self._host.configure(self._configuration.merged(editor))
+        except FimlsError as error:
+            self._show_error(error)
+
+    async def _ask_for_configuration(self) -> object:
+        """Return the editor's settings for fimls; None if it doesn't answer."""
+        item = lsp.ConfigurationItem(section=SECTION)
+        asking = self.workspace_configuration_async(lsp.ConfigurationParams([item]))
+        try:
+            answers = await asyncio.wait_for(asking, _ANSWER_TIMEOUT_S)
+        except (JsonRpcException, asyncio.TimeoutError) as error:
+            _log.warning("the editor did not tell its settings: %s", type(error).__name__)
+            return None
+        return answers[0] if answers else None
+
+    async def _register_for_configuration(self) -> None:
+        """Ask to be told of changed settings, where the editor wants to be asked."""
+        if not self._client.dynamic_configuration:
+            return
+        options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
+        registration = lsp.Registration(
+            "fimls-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options
+        )
+        try:
+            await self.client_register_capability_async(lsp.RegistrationParams([registration]))
+        except JsonRpcException as error:
+            _log.warning("the editor won't tell of changed settings: %s", error.message)
+
+    def _on_status(self, status: Status) -> None:
+        self.protocol.notify(STATUS_NOTIFICATION, _as_json(status))
+        if status.state is State.ERROR:
+            self._show(lsp.MessageType.Error, status.message)
+        spec = self._host.missing_model()
+        if spec is not None and spec.name not in self._offered:
+            self._offered.add(spec.name)
+            self._start(self._offer_download(spec))
+
+    async def _offer_download(self, spec: ModelSpec) -> None:
+        """Ask once whether to fetch a model, and fetch it only then."""
+        download = f"Download ({spec.bytes / 1_000_000:,.0f} MB)"
+        question = lsp.ShowMessageRequestParams(
+            lsp.MessageType.Info,
+            f"fimls: the model {spec.name} is not on this machine yet.",
+            actions=[lsp.MessageActionItem(download), lsp.MessageActionItem("Not now")],
+        )
+        try:
+            answer = await self.window_show_message_request_async(question)
+        except JsonRpcException as error:
+            _log.warning("the editor can't ask whether to fetch the model: %s", error.message)
+            return
+        if answer is not None and answer.title == download:
+            await self._pull()
+
+    async def _pull(self) -> None:
+        try:
+            await self._host.pull()
+        except FimlsError as error:
+            self._show_error(error)
+
+    def _open_bar(self, title: str) -> AbstractAsyncContextManager[Progress]:
+        return open_bar(self, title, shown=self._client.progress)
+
+    # ----------------------------------------------------------------------------------- messages
+
+    def _show_error(self, error: FimlsError) -> None:
+        self._show(lsp.MessageType.Error, explain(error))
+
+    def _show(self, kind: lsp.MessageType, text: str) -> None:
+        self.window_show_message(lsp.ShowMessageParams(kind, f"fimls: {text}"))
+
+    def _log_message(self, kind: lsp.MessageType, text: str) -> None:
+        _log.warning("%s", text)
+        self.window_log_message(lsp.LogMessageParams(kind, text))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _text_change(change: lsp.TextDocumentContentChangeEvent) -> TextChange:
+    if isinstance(change, lsp.TextDocumentContentChangeWholeDocument):
+        return TextChange(change.text)
+    start, end = change.range.start, change.range.end
+    span = (Position(start.line, start.character), Position(end.line, end.character))
+    return TextChange(change.text, span)
+
+
+def _as_json(status: Status) -> dict[str, object]:
+    return {**dataclasses.asdict(status), "state": status.state.value}

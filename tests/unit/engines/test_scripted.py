@@ -1,0 +1,221 @@
+"""The engine without weights: its rules, its failures, and the protocol that it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+
+import pytest
+
+from fimls.engines.scripted import Rule, ScriptedEngine, read_script
+from fimls.fim import FORMATS, PromptBuilder, build_prompt
+from fimls.types import (
+    CancelToken,
+    CompletionContext,
+    ConfigError,
+    Delta,
+    EngineDeadError,
+    EngineError,
+    FinishReason,
+    Prompt,
+    SamplingParams,
+)
+
+
+def prompt_for(engine: ScriptedEngine, prefix: str, suffix: str = "") -> Prompt:
+    builder = PromptBuilder(FORMATS[engine.manifest.format], engine.tokenizer)
+    return build_prompt(CompletionContext(prefix, suffix), builder)
+
+
+async def run(
+    engine: ScriptedEngine,
+    prefix: str,
+    sampling: SamplingParams | None = None,
+    cancel: CancelToken | None = None,
+) -> list[Delta]:
+    deltas = engine.generate(
+        prompt_for(engine, prefix), sampling or SamplingParams(), cancel or CancelToken()
+    )
+    return [delta async for delta in deltas]
+
+
+def text(deltas: list[Delta], index: int = 0) -> str:
+    return "".join(delta.text for delta in deltas if delta.index == index)
+
+
+def reasons(deltas: list[Delta]) -> list[FinishReason]:
+    return [delta.finish_reason for delta in deltas if delta.finish_reason is not None]
+
+
+async def test_first_matching_rule_answers():
+    """Rules are tried in order against the end of the prefix."""
+    engine = ScriptedEngine([Rule("return ", ("1",)), Rule("turn ", ("2",)), Rule("", ("3",))])
+    assert "1" == text(await run(engine, "return "))
+    assert "2" == text(await run(engine, "turn "))
+    assert "3" == text(await run(engine, "x"))
+
+
+async def test_no_rule_is_an_empty_answer():
+    """Where no rule fits, the generation is empty and ends by itself."""
+    deltas = await run(ScriptedEngine([Rule("x", ("1",))]), "y")
+    assert ("", [FinishReason.STOP]) == (text(deltas), reasons(deltas))
+
+
+async def test_rule_sees_healed_text():
+    """A rule matches the text before the cursor, also the piece that healing cut."""
+    engine = ScriptedEngine([Rule("value = ret", ("urn",))])
+    assert "ret" == prompt_for(engine, "value = ret").healing
+    assert "urn" == text(await run(engine, "value = ret"))
+
+
+async def test_ids_are_the_text():
+    """Ids and log-probabilities belong to the text, also where a character is several tokens."""
+    engine = ScriptedEngine([Rule("", ("é🙂x",))])
+    deltas = await run(engine, "a = ")
+    assert "é🙂x" == engine.tokenizer.decode([token for one in deltas for token in one.token_ids])
+    assert all(len(delta.token_ids) == len(delta.logprobs) for delta in deltas)
+
+
+async def test_candidates():
+    """Each candidate has its text; those the script lacks are empty; each ends once."""
+    engine = ScriptedEngine([Rule("", ("one", "two"))])
+    deltas = await run(engine, "x = ", SamplingParams(candidates=3))
+    assert ["one", "two", ""] == [text(deltas, index) for index in range(3)]
+    assert [0, 1, 2] == [delta.index for delta in deltas if delta.finish_reason]
+
+
+async def test_usage_stands_on_the_first_token_and_on_the_last_delta():
+    """The cost is told when it is known and again at the end; reuse is what two prompts share."""
+    engine = ScriptedEngine([Rule("", ("ab",))])
+    first = await run(engine, "x = 1\ny = ")
+    second = await run(engine, "x = 1\nz = ")
+    assert [True, False, True] == [delta.usage is not None for delta in first]
+    assert first[0].usage is not None
+    assert second[-1].usage is not None
+    assert 0 == first[0].usage.reused_tokens
+    prompts = [prompt_for(engine, prefix).token_ids for prefix in ("x = 1\ny = ", "x = 1\nz = ")]
+    shared = next(i for i, (one, other) in enumerate(zip(*prompts, strict=True)) if one != other)
+    assert shared == second[-1].usage.reused_tokens
+
+
+async def test_max_tokens():
+    """The generation ends with LENGTH at the limit."""
+    deltas = await run(ScriptedEngine([Rule("", ("abcdef",))]), "x = ", SamplingParams(3))
+    assert ("abc", [FinishReason.LENGTH]) == (text(deltas), reasons(deltas))
+
+
+async def test_deadline():
+    """The generation ends with DEADLINE when time is up."""
+    engine = ScriptedEngine([Rule("", ("a" * 99,), delay_ms=10)])
+    began = time.perf_counter()
+    deltas = await run(engine, "x = ", SamplingParams(max_tokens=99, deadline_ms=50))
+    assert [FinishReason.DEADLINE] == reasons(deltas)
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Rule("", ("a" * 99,), delay_ms=5), Rule("", fail="hang")],
+    ids=["writing", "hanging"],
+)
+async def test_cancel(rule):
+    """A cancelled generation ends soon, and says that it was cancelled."""
+    cancel = CancelToken()
+    task = asyncio.create_task(
+        run(ScriptedEngine([rule]), "x = ", SamplingParams(max_tokens=99), cancel)
+    )
+    await asyncio.sleep(0.03)
+    assert not task.done()
+    cancel.cancel()
+    deltas = await asyncio.wait_for(task, 1)
+    assert [FinishReason.CANCEL] == reasons(deltas)
+
+
+async def test_raise():
+    """A scripted error fails its request alone."""
+    engine = ScriptedEngine([Rule("bad", fail="raise"), Rule("", ("1",))])
+    with pytest.raises(EngineError):
+        await run(engine, "bad")
+    assert "1" == text(await run(engine, "good"))
+
+
+async def test_die():
+    """After a scripted death every request fails."""
+    engine = ScriptedEngine([Rule("bad", fail="die"), Rule("", ("1",))])
+    for prefix in ("bad", "good"):
+        with pytest.raises(EngineDeadError) as caught:
+            await run(engine, prefix)
+        assert "restart" in caught.value.hint
+
+
+async def test_aclose():
+    """A closed engine serves nobody; closing twice is fine."""
+    engine = ScriptedEngine([Rule("", ("1",))])
+    await engine.aclose()
+    await engine.aclose()
+    with pytest.raises(EngineDeadError):
+        await run(engine, "x")
+
+
+async def test_closing_the_iterator_ends_it():
+    """A consumer that has enough may close the generation."""
+    engine = ScriptedEngine([Rule("", ("abc",))])
+    stream = engine.generate(prompt_for(engine, "x"), SamplingParams(), CancelToken())
+    async with contextlib.aclosing(stream):  # type: ignore[type-var]
+        assert "a" == (await anext(stream)).text
+    assert [] == [delta async for delta in stream]
+
+
+def test_read_script(tmp_path):
+    """A script is a JSON list of rules; a text stands for a list of one."""
+    path = tmp_path / "script.json"
+    path.write_text(
+        json.dumps(
+            [
+                {"after": "return ", "insert": "1", "delay_ms": 2.5},
+                {"after": "x", "insert": ["1", "2"]},
+                {"after": "", "fail": "hang"},
+            ]
+        )
+    )
+    expected = (
+        Rule("return ", ("1",), delay_ms=2.5),
+        Rule("x", ("1", "2")),
+        Rule("", (), fail="hang"),
+    )
+    assert expected == read_script(path)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "{",
+        "7",
+        '{"after": "x"}',
+        "[7]",
+        '["x"]',
+        '[{"insert": "1"}]',
+        '[{"after": "x", "inserts": "1"}]',
+        '[{"after": 1, "insert": "1"}]',
+        '[{"after": "x", "insert": 1}]',
+        '[{"after": "x", "insert": [1]}]',
+        '[{"after": "x", "delay_ms": "1"}]',
+        '[{"after": "x", "fail": "explode"}]',
+    ],
+)
+def test_bad_script(tmp_path, script):
+    """A script that isn't a list of rules is refused with the file's name and an example."""
+    path = tmp_path / "script.json"
+    path.write_text(script)
+    with pytest.raises(ConfigError, match="script.json") as caught:
+        read_script(path)
+    assert "after" in caught.value.hint
+
+
+def test_missing_script(tmp_path):
+    """A script that isn't there is named."""
+    with pytest.raises(ConfigError, match=r"none\.json"):
+        read_script(tmp_path / "none.json")

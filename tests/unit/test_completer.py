@@ -1,0 +1,397 @@
+"""The pipeline, on the scripted engine: who is served, who is cancelled, what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fimls import completer as completer_module
+from fimls.completer import SUPERSEDED, Completer, context_at
+from fimls.config import Settings
+from fimls.engines.scripted import Rule, ScriptedEngine
+from fimls.types import (
+    CancelToken,
+    Delta,
+    Document,
+    EngineDeadError,
+    EngineError,
+    FinishReason,
+    Mode,
+    Prompt,
+    PromptError,
+    SamplingParams,
+)
+
+SLOW_MS = 20.0
+SLOW = Rule(after="slow = ", insert=("abcdefghijklmnopqrstuvwxyz",), delay_ms=SLOW_MS)
+
+
+class WatchedEngine(ScriptedEngine):
+    """Notes what it is asked, what it gave, and how many generations are under way."""
+
+    def __init__(self, *rules: Rule) -> None:
+        super().__init__(rules)
+        self.asked: list[SamplingParams] = []
+        self.given: list[Delta] = []
+        self.running = 0
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+    ) -> AsyncIterator[Delta]:
+        self.asked.append(sampling)
+        self.running += 1
+        try:
+            async with contextlib.aclosing(super().generate(prompt, sampling, cancel)) as deltas:
+                async for delta in deltas:
+                    self.given.append(delta)
+                    yield delta
+        finally:
+            self.running -= 1
+
+
+class DeafEngine(WatchedEngine):
+    """Never looks at its cancel token."""
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+    ) -> AsyncIterator[Delta]:
+        del cancel
+        async with contextlib.aclosing(super().generate(prompt, sampling, CancelToken())) as deltas:
+            async for delta in deltas:
+                yield delta
+
+
+def document(text: str, uri: str = "file:///a.py", language_id: str = "python") -> Document:
+    return Document(uri=uri, language_id=language_id, version=1, text=text)
+
+
+def cursor(code: str, **fields: str) -> tuple[Document, int]:
+    """A document from code with the cursor at ``¦``, and the cursor's offset."""
+    return document(code.replace("¦", ""), **fields), code.index("¦")
+
+
+async def until(condition) -> None:
+    """Wait for something that other tasks do, but not for ever."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("it never happened")
+
+
+async def test_completes_at_the_offset():
+    """The completion replaces nothing and stands at the cursor."""
+    engine = WatchedEngine(Rule("return ", ("a + b",)))
+    source, offset = cursor("def add(a, b):\n    return ¦\n")
+    result = await Completer(engine, Settings()).complete(source, offset)
+    [completion] = result.completions
+    assert ("a + b", offset, offset) == (completion.text, completion.start, completion.end)
+    assert None is result.suppressed
+    assert FinishReason.STOP == result.finish_reason
+    assert result.prompt is not None
+    assert len(result.prompt.token_ids) == result.usage.prompt_tokens
+
+
+async def test_completion_ids_differ():
+    """Every completion has an id of its own, so that accepting one names it."""
+    completer = Completer(ScriptedEngine([Rule("= ", ("1",))]), Settings())
+    first = await completer.complete(*cursor("x = ¦"))
+    second = await completer.complete(*cursor("y = ¦"))
+    assert first.completions[0].id != second.completions[0].id
+
+
+async def test_latest_wins():
+    """A second call for a document ends the first, which then shows nothing."""
+    engine = WatchedEngine(SLOW, Rule("fast = ", ("1",)))
+    completer = Completer(engine, Settings())
+    first = asyncio.create_task(completer.complete(*cursor("slow = ¦")))
+    await until(lambda: engine.given)
+    second = await completer.complete(*cursor("fast = ¦"))
+    superseded = await first
+    assert ["1"] == [completion.text for completion in second.completions]
+    assert ((), SUPERSEDED) == (superseded.completions, superseded.suppressed)
+    assert FinishReason.CANCEL == superseded.finish_reason
+    assert 0 == engine.running
+
+
+async def test_latest_wins_over_a_deaf_engine():
+    """A superseded call shows nothing even if its engine went on to the end."""
+    engine = DeafEngine(Rule("slow = ", ("123",), delay_ms=SLOW_MS), Rule("fast = ", ("1",)))
+    completer = Completer(engine, Settings())
+    first = asyncio.create_task(completer.complete(*cursor("slow = ¦")))
+    await until(lambda: engine.given)
+    await completer.complete(*cursor("fast = ¦"))
+    superseded = await first
+    assert ((), SUPERSEDED) == (superseded.completions, superseded.suppressed)
+
+
+async def test_a_switched_off_call_supersedes_too():
+    """An edit that asks for nothing still ends what was asked before it."""
+    engine = WatchedEngine(SLOW)
+    completer = Completer(engine, Settings(exclude=("secret.py",)))
+    first = asyncio.create_task(completer.complete(*cursor("slow = ¦"), path="a.py"))
+    await until(lambda: engine.given)
+    await completer.complete(*cursor("slow = ¦"), path="secret.py")
+    assert SUPERSEDED == (await first).suppressed
+
+
+async def test_documents_do_not_cancel_each_other():
+    """Calls for different documents run side by side."""
+    engine = WatchedEngine(Rule("= ", ("value",), delay_ms=2))
+    completer = Completer(engine, Settings())
+    results = await asyncio.gather(
+        *(completer.complete(*cursor("x = ¦", uri=f"file:///{name}")) for name in "abc")
+    )
+    assert ["value"] * 3 == [result.completions[0].text for result in results]
+
+
+async def test_cancelled_task_frees_the_engine():
+    """Cancelling the awaiting task closes the engine's generator before it returns."""
+    engine = WatchedEngine(SLOW)
+    task = asyncio.create_task(Completer(engine, Settings()).complete(*cursor("slow = ¦")))
+    await until(lambda: engine.given)
+    assert 1 == engine.running
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert 0 == engine.running
+
+
+async def test_cancelled_task_leaves_nothing_behind():
+    """After a cancelled call the next one for the same document is served."""
+    engine = WatchedEngine(Rule("hung = ", fail="hang"), Rule("x = ", ("1",)))
+    completer = Completer(engine, Settings())
+    task = asyncio.create_task(completer.complete(*cursor("hung = ¦")))
+    await until(lambda: engine.running)
+    task.cancel()
+    await asyncio.wait([task])
+    result = await completer.complete(*cursor("x = ¦"))
+    assert ["1"] == [completion.text for completion in result.completions]
+
+
+async def test_aclose_ends_what_is_under_way():
+    """Closing cancels the calls under way, which return, and closes the engine."""
+    engine = WatchedEngine(SLOW)
+    completer = Completer(engine, Settings())
+    task = asyncio.create_task(completer.complete(*cursor("slow = ¦")))
+    await until(lambda: engine.given)
+    await completer.aclose()
+    assert SUPERSEDED == (await task).suppressed
+    with pytest.raises(EngineDeadError):
+        await completer.complete(*cursor("slow = ¦"))
+
+
+async def test_deadline_shows_what_there_is():
+    """At the deadline the generation ends with what it has, which is shown."""
+    engine = WatchedEngine(SLOW)
+    began = time.perf_counter()
+    result = await Completer(engine, Settings(deadline_ms=150)).complete(*cursor("slow = ¦"))
+    assert (time.perf_counter() - began) * 1000 < 150 + 500
+    assert FinishReason.DEADLINE == result.finish_reason
+    assert "abcdefghijklmnopqrstuvwxyz".startswith(result.completions[0].text)
+
+
+async def test_no_deadline():
+    """A deadline of 0 ms is none."""
+    engine = WatchedEngine(Rule("x = ", ("1",)))
+    await Completer(engine, Settings(deadline_ms=0)).complete(*cursor("x = ¦"))
+    assert [None] == [sampling.deadline_ms for sampling in engine.asked]
+
+
+async def test_hung_engine_is_given_up(monkeypatch):
+    """An engine that keeps no deadline fails the call after the grace, and is freed."""
+    monkeypatch.setattr(completer_module, "_GRACE_S", 0.05)
+    engine = WatchedEngine(Rule("hung = ", fail="hang"))
+    completer = Completer(engine, Settings(deadline_ms=50))
+    began = time.perf_counter()
+    with pytest.raises(EngineError, match="did not answer") as caught:
+        await completer.complete(*cursor("hung = ¦"))
+    assert time.perf_counter() - began < 2
+    assert "deadline_ms" in caught.value.hint
+    assert 0 == engine.running
+
+
+async def test_engine_error_passes():
+    """An error at one request reaches its caller; the next request is served."""
+    engine = WatchedEngine(Rule("bad = ", fail="raise"), Rule("x = ", ("1",)))
+    completer = Completer(engine, Settings())
+    with pytest.raises(EngineError, match="fail"):
+        await completer.complete(*cursor("bad = ¦"))
+    assert (await completer.complete(*cursor("x = ¦"))).completions
+
+
+async def test_dead_engine_passes():
+    """A dead engine is reported as dead, at this request and the next."""
+    completer = Completer(ScriptedEngine([Rule("bad = ", fail="die")]), Settings())
+    for code in ("bad = ¦", "x = ¦"):
+        with pytest.raises(EngineDeadError):
+            await completer.complete(*cursor(code))
+
+
+@pytest.mark.parametrize(
+    ("code", "language_id", "multiline", "expected"),
+    [
+        ("def f(a):\n    ¦\n", "python", "auto", Mode.MULTI),
+        ("def f(a):\n    return ¦\n", "python", "auto", Mode.SINGLE),
+        ("def f(a):\n    ¦\n", "python", "never", Mode.SINGLE),
+        ("x = ¦\n", "python", "always", Mode.MULTI),
+        ("function f() {\n  ¦\n}\n", "javascript", "auto", Mode.MULTI),
+        ("function f() {\n  return ¦\n}\n", "javascript", "auto", Mode.SINGLE),
+        ("BEGIN\n  ¦\nEND\n", "cobol", "auto", Mode.SINGLE),
+    ],
+)
+def test_mode(code, language_id, multiline, expected):
+    """The syntax at the cursor decides how much to complete, unless the settings do."""
+    source, offset = cursor(code, language_id=language_id)
+    assert expected == context_at(source, offset, Settings(multiline=multiline)).mode
+
+
+def test_asked_mode_wins():
+    """A mode that the caller names is taken whatever the settings and the syntax say."""
+    source, offset = cursor("x = ¦\n")
+    context = context_at(source, offset, Settings(multiline="never"), mode=Mode.MULTI)
+    assert Mode.MULTI == context.mode
+
+
+def test_context_holds_the_whole_text():
+    """Prefix and suffix join to the document; offsets are code points, whatever the script."""
+    source, offset = cursor("s = '🙂'\r\nt = ¦\r\n# é\n")
+    context = context_at(source, offset, Settings(), path="a/b.py")
+    assert source.text == context.prefix + context.suffix
+    assert ("a/b.py", "python") == (context.path, context.language_id)
+    assert context.prefix.endswith("t = ")
+
+
+async def test_tokens_by_mode():
+    """Each mode has its own limit of generated tokens."""
+    engine = WatchedEngine(Rule("", ("1",)))
+    completer = Completer(engine, Settings(max_tokens_single=7, max_tokens_multi=70))
+    for mode in (Mode.SINGLE, Mode.MULTI):
+        await completer.complete(*cursor("x = ¦"), mode=mode)
+    assert [7, 70] == [sampling.max_tokens for sampling in engine.asked]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(automatic=False), "on demand only"),
+        (Settings(languages_off=("rust", "python")), "switched off for python"),
+        (Settings(exclude=("*.lock", "secrets/*")), "path excluded"),
+    ],
+)
+async def test_switched_off(settings, expected):
+    """What is switched off is not asked of the engine, and the reason is given."""
+    engine = WatchedEngine(Rule("x = ", ("1",)))
+    completer = Completer(engine, settings)
+    result = await completer.complete(*cursor("x = ¦"), path="secrets/keys.py")
+    assert ((), expected, []) == (result.completions, result.suppressed, engine.asked)
+    invoked = await completer.complete(*cursor("x = ¦"), path="secrets/keys.py", invoked=True)
+    assert ["1"] == [completion.text for completion in invoked.completions]
+
+
+async def test_candidates_are_distinct():
+    """Equal candidates are shown once, in the engine's order."""
+    rule = Rule("x = ", ("1", "2  ", "1\ny", "2"))
+    completer = Completer(ScriptedEngine([rule]), Settings())
+    result = await completer.complete(*cursor("x = ¦"), candidates=4)
+    assert ["1", "2"] == [completion.text for completion in result.completions]
+
+
+async def test_empty_candidates_are_left_out():
+    """One candidate without text doesn't hide the others."""
+    completer = Completer(ScriptedEngine([Rule("x = ", ("", "2"))]), Settings())
+    result = await completer.complete(*cursor("x = ¦"), candidates=3)
+    assert (["2"], None) == ([one.text for one in result.completions], result.suppressed)
+
+
+async def test_candidates_are_limited_by_the_engine():
+    """No engine is asked for more candidates than it declares."""
+    engine = WatchedEngine(Rule("x = ", ("1",)))
+    await Completer(engine, Settings()).complete(*cursor("x = ¦"), candidates=99)
+    assert [engine.capabilities.candidates] == [sampling.candidates for sampling in engine.asked]
+
+
+async def test_empty_has_a_reason():
+    """No text from the model means no completion, and says so."""
+    result = await Completer(ScriptedEngine(), Settings()).complete(*cursor("x = ¦"))
+    assert ((), "empty") == (result.completions, result.suppressed)
+
+
+async def test_confidence():
+    """Confidence is the mean token probability that the engine reported."""
+    completer = Completer(ScriptedEngine([Rule("x = ", ("12",))]), Settings())
+    result = await completer.complete(*cursor("x = ¦"))
+    assert math.exp(-0.1) == pytest.approx(result.completions[0].confidence)
+
+
+async def test_stops_at_the_end_of_the_line():
+    """In single-line mode nothing is generated beyond the first line's end."""
+    engine = WatchedEngine(Rule("x = ", ("1\n" + "y = 2\n" * 20,)))
+    result = await Completer(engine, Settings()).complete(*cursor("x = ¦"))
+    assert "1\n" == "".join(delta.text for delta in engine.given)
+    assert (["1"], FinishReason.STOP) == (
+        [completion.text for completion in result.completions],
+        result.finish_reason,
+    )
+
+
+async def test_stops_at_the_end_of_the_block():
+    """In multi-line mode nothing is generated beyond the line that leaves the block."""
+    engine = WatchedEngine(Rule("    ", ("a()\n    b()\nclass A:\n    pass\n" * 9,)))
+    result = await Completer(engine, Settings()).complete(*cursor("def f():\n    ¦\n"))
+    assert "a()\n    b()\nc" == "".join(delta.text for delta in engine.given)
+    assert ["a()\n    b()"] == [completion.text for completion in result.completions]
+
+
+async def test_waits_for_every_candidate():
+    """A candidate that is complete doesn't end the others."""
+    engine = WatchedEngine(Rule("x = ", ("1\n2", "one + two + three")))
+    result = await Completer(engine, Settings()).complete(*cursor("x = ¦"), candidates=2)
+    assert ["1", "one + two + three"] == [completion.text for completion in result.completions]
+
+
+async def test_usage_counts_reuse():
+    """A second call after a typed character reuses all but what the character changed."""
+    completer = Completer(ScriptedEngine([Rule("", ("1",))]), Settings())
+    code = "".join(f"x{index} = {index}\n" for index in range(30))
+    first = await completer.complete(*cursor(code + "y = ¦\n"))
+    second = await completer.complete(*cursor(code + "y = a¦\n"))
+    assert 0 == first.usage.reused_tokens
+    assert second.usage.reused_tokens is not None
+    assert second.usage.reused_tokens >= 0.9 * second.usage.prompt_tokens
+    assert second.usage.total_ms > 0
+
+
+async def test_healed_text_is_not_shown_again():
+    """Inside a word the prompt is cut back, and the completion continues the word."""
+    completer = Completer(ScriptedEngine([Rule("retu", ("rn 1",))]), Settings())
+    result = await completer.complete(*cursor("retu¦"))
+    assert result.prompt is not None
+    assert "retu" == result.prompt.healing
+    assert ["rn 1"] == [completion.text for completion in result.completions]
+
+
+def test_configure_takes_new_settings():
+    """Other settings change the prompts to come, not the engine."""
+    completer = Completer(ScriptedEngine(), Settings())
+    engine = completer.engine
+    completer.configure(Settings(prefix_tokens=16, healing=False))
+    assert engine is completer.engine
+    assert (16, False) == (completer.builder.budget.prefix_tokens, completer.builder.healing)
+
+
+def test_order_that_the_format_lacks(monkeypatch):
+    """Settings that the engine's format can't serve are refused when they are set."""
+    engine = ScriptedEngine()
+    psm_only = {"deepseek-coder": "spm", "codestral": "psm"}
+    for name, order in psm_only.items():
+        manifest = engine.manifest
+        monkeypatch.setattr(engine, "manifest", type(manifest)(name, (order,), {}, "", "", ""))
+        with pytest.raises(PromptError, match=f"{order} order") as caught:
+            Completer(engine, Settings(order=order))
+        assert "order = " in caught.value.hint
