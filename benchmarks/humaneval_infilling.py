@@ -50,6 +50,15 @@ PASSED = 87
 """The exit code of a program whose tests all ran: an answer that exits must not pass by it."""
 TEST_TIMEOUT_S = 10
 TEST_MEMORY_BYTES = 2 << 30
+TEST_FILE_BYTES = 1 << 20
+# The child limits itself: preexec_fn is not safe beside the threads that wait for other children.
+_WITH_LIMITS = """
+import resource, sys
+for argument in sys.argv[1:]:
+    limit, value = map(int, argument.split("="))
+    resource.setrlimit(limit, (value, value))
+exec(compile(sys.stdin.buffer.read(), "answer.py", "exec"), {"__name__": "__main__"})
+"""
 _TESTS_AT_ONCE = 2
 
 
@@ -162,13 +171,12 @@ def passes(program: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-"],
+                [sys.executable, "-I", "-c", _WITH_LIMITS, *_limits()],
                 input=program.encode("utf-8", errors="surrogatepass"),
                 cwd=folder,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=TEST_TIMEOUT_S,
-                preexec_fn=_limit,
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -176,10 +184,13 @@ def passes(program: str) -> bool:
     return done.returncode == PASSED
 
 
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (TEST_TIMEOUT_S, TEST_TIMEOUT_S))
-    resource.setrlimit(resource.RLIMIT_AS, (TEST_MEMORY_BYTES, TEST_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+def _limits() -> list[str]:
+    limits = {
+        resource.RLIMIT_CPU: TEST_TIMEOUT_S,
+        resource.RLIMIT_AS: TEST_MEMORY_BYTES,
+        resource.RLIMIT_FSIZE: TEST_FILE_BYTES,
+    }
+    return [f"{limit}={value}" for limit, value in limits.items()]
 
 
 def summary(tasks: Sequence[Task], answers: Sequence[Answer]) -> dict[str, object]:

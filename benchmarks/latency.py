@@ -56,9 +56,13 @@ def sources() -> str:
     return "\n\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
-def prompt_at(builder: PromptBuilder, settings: Settings, text: str, offset: int) -> Prompt:
-    """The prompt of a single-line request in ``text``."""
-    document = Document("file:///latency.py", "python", 0, text)
+def prompt_at(
+    builder: PromptBuilder, settings: Settings, text: str, offset: int, typed: int = 0
+) -> Prompt:
+    """The prompt where the line at ``offset`` is being written, its first characters ``typed``."""
+    end = text.index("\n", offset)
+    offset += typed
+    document = Document("file:///latency.py", "python", 0, text[:offset] + text[end:])
     return build_prompt(context_at(document, offset, settings, mode=Mode.SINGLE), builder)
 
 
@@ -114,7 +118,7 @@ async def measure_engine(settings: Settings, repeats: int) -> dict[str, Any]:
             found["cold_ttft_ms"].append(usage.ttft_ms or math.nan)
             found["prompt_tokens"].append(usage.prompt_tokens)
             for step in range(1, 5):
-                prompt = prompt_at(builder, settings, text, offset + step)
+                prompt = prompt_at(builder, settings, text, offset, typed=step)
                 usage, between = await run(engine, prompt, DECODED_TOKENS if step == 4 else 1)
                 reused_percent = 100 * (usage.reused_tokens or 0) / usage.prompt_tokens
                 found["typed_ttft_ms"].append(usage.ttft_ms or math.nan)

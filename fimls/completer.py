@@ -268,22 +268,34 @@ class Completer:
 async def _with_timeout(
     stream: AsyncGenerator[Delta, None], timeout_s: float | None
 ) -> AsyncGenerator[Delta, None]:
-    """Pass deltas on; give up on an engine that keeps neither its deadline nor its silence.
+    """Pass deltas on; give up on an engine that doesn't keep its deadline.
+
+    Not asyncio.wait_for, which before Python 3.12 loses a cancellation that comes together with a
+    delta: the generation would go on.
 
     Raises:
         EngineError: nothing came for ``timeout_s``.
     """
     try:
         while True:
+            coming = asyncio.ensure_future(_next(stream))
             try:
-                delta = await asyncio.wait_for(anext(stream), timeout_s)
-            except StopAsyncIteration:
+                await asyncio.wait([coming], timeout=timeout_s)
+                if not coming.done():
+                    raise EngineError(
+                        f"the engine did not answer within {timeout_s:.1f} s",
+                        hint="raise deadline_ms, or see the engine's log",
+                    )
+            finally:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+            delta = coming.result()
+            if delta is None:
                 return
-            except asyncio.TimeoutError:
-                raise EngineError(
-                    f"the engine did not answer within {timeout_s:.1f} s",
-                    hint="raise deadline_ms, or see the engine's log",
-                ) from None
             yield delta
     finally:
         await stream.aclose()
+
+
+async def _next(stream: AsyncGenerator[Delta, None]) -> Delta | None:
+    return await anext(stream, None)

@@ -39,7 +39,8 @@ Step = Callable[[Draft], str]
 @dataclass(frozen=True, slots=True)
 class Processed:
     """The last text, and the reason if it is empty. trace: (step, text after it) for ``fimls why``,
-    only for steps that changed something."""
+    only for steps that changed something.
+    """
 
     text: str
     suppressed: str | None
@@ -88,7 +89,7 @@ def first_line(draft: Draft) -> str:
 
 
 def finished_lines(draft: Draft) -> str:
-    """Drop a last line that the model had no time or tokens to finish, unless it is the only one."""
+    """Drop a last line that the model had no time or tokens to finish, if others are left."""
     if draft.finish_reason is FinishReason.STOP:
         return draft.text
     end = draft.text.rfind("\n")
@@ -99,10 +100,10 @@ def cut_at_block_end(draft: Draft) -> str:
     """Cut at the first line that leaves the block which the cursor is in.
 
     Behind a block's header, where the completion begins with a line break, that is the new block;
-    elsewhere it is the block of the cursor's own line. A line leaves it when it is indented less than both the completion's first line and the code
-    after the cursor; at the end of an indented block (nothing, or less indented code after it),
-    when it isn't indented at all. An untuned model runs on into the next function; this is what
-    stops it.
+    elsewhere it is the block of the cursor's own line. A line leaves it when it is indented less
+    than both the completion's first line and the code after the cursor; at the end of an indented
+    block (nothing, or less indented code after it), when it isn't indented at all. An untuned model
+    runs on into the next function; this is what stops it.
     """
     context = draft.context
     lines = _LINE.findall(draft.text)

@@ -54,9 +54,8 @@ async def _complete(
     with progress_bar() as progress:
         engine = await load_engine(settings, Store(), progress=progress)
     loaded_ms = (time.perf_counter() - began) * 1000
-    completer = Completer(engine, settings)
     try:
-        result = await completer.complete(
+        result = await Completer(engine, settings).complete(
             place.document,
             place.offset,
             path=place.path,
@@ -66,7 +65,7 @@ async def _complete(
         )
         return result, loaded_ms, engine.model
     finally:
-        await completer.aclose()
+        await engine.aclose()
 
 
 def _generated(result: CompletionResult) -> int:

@@ -44,6 +44,7 @@ PROPERTIES: dict[str, object] = {}
 _LOAD_TIMEOUT_S = 180.0
 # A step takes a few hundred milliseconds at worst; a silent worker is a stuck one.
 _SILENCE_TIMEOUT_S = 30.0
+_SILENT: dict[str, Any] = {"event": "silent"}
 _MOST_RESTARTS = 3
 # Of what a process printed before it died: the end, as much as fits an error message.
 _COMPLAINT_BYTES = 2000
@@ -241,7 +242,8 @@ class _Worker:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._queues: dict[int, asyncio.Queue[dict[str, Any]]] = {}
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # "" once the model is loaded, or why it can't be.
+        self._ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._complaints = b""
         self._complaining = asyncio.create_task(self._read_complaints())
         self._reading = asyncio.create_task(self._read_messages())
@@ -263,13 +265,16 @@ class _Worker:
         )
         worker = cls(process)
         try:
-            await asyncio.wait_for(asyncio.shield(worker._ready), _LOAD_TIMEOUT_S)
-        except asyncio.TimeoutError:
-            await worker.stop()
-            raise EngineDeadError(
-                f"the engine's process did not load the model within {_LOAD_TIMEOUT_S:.0f} s",
-                hint="is the disk slow or the memory short? `fimls doctor` says what there is",
-            ) from None
+            await asyncio.wait([worker._ready], timeout=_LOAD_TIMEOUT_S)
+            if not worker._ready.done():
+                raise EngineDeadError(
+                    f"the engine's process did not load the model within {_LOAD_TIMEOUT_S:.0f} s",
+                    hint="is the disk slow or the memory short? `fimls doctor` says what there is",
+                )
+            if problem := worker._ready.result():
+                raise EngineDeadError(
+                    problem, hint="`fimls pull --verify` checks the model's files"
+                )
         except BaseException:
             await worker.stop()
             raise
@@ -301,14 +306,19 @@ class _Worker:
             self._send(message)
             cancel.on_cancel(lambda: loop.call_soon_threadsafe(send_cancel))
             while not finished:
+                # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that comes
+                # together with a message, and the generation would go on.
+                watch = loop.call_later(_SILENCE_TIMEOUT_S, queue.put_nowait, _SILENT)
                 try:
-                    answer = await asyncio.wait_for(queue.get(), _SILENCE_TIMEOUT_S)
-                except asyncio.TimeoutError:
+                    answer = await queue.get()
+                finally:
+                    watch.cancel()
+                if answer is _SILENT:
                     await self.stop()
                     raise EngineDeadError(
                         f"the engine's process was silent for {_SILENCE_TIMEOUT_S:.0f} s",
                         hint="it is started again at the next request",
-                    ) from None
+                    )
                 if answer["event"] == "prefill":
                     continue
                 finished = answer["event"] != "delta" or answer["finish"] is not None
@@ -356,20 +366,18 @@ class _Worker:
                 continue
             if message["event"] == "ready":
                 if not self._ready.done():
-                    self._ready.set_result(None)
+                    self._ready.set_result("")
             # A cancelled request's last deltas find nobody waiting.
             elif queue := self._queues.get(message["id"]):
                 queue.put_nowait(message)
         self.alive = False
         code = await self._process.wait()
         await asyncio.wait([self._complaining], timeout=_LAST_WORDS_TIMEOUT_S)
-        lines = filter(None, self._complaints.decode(errors="replace").splitlines())
-        said = "; ".join(list(lines)[-_COMPLAINT_LINES:])
+        lines = [line.strip() for line in self._complaints.decode(errors="replace").splitlines()]
+        said = "; ".join(list(filter(None, lines))[-_COMPLAINT_LINES:])
         text = f"the engine's process ended with code {code}" + (f": {said}" if said else "")
         if not self._ready.done():
-            self._ready.set_exception(
-                EngineDeadError(text, hint="`fimls pull --verify` checks the model's files")
-            )
+            self._ready.set_result(text)
         for queue in self._queues.values():
             queue.put_nowait({"event": "dead", "message": text})
 

@@ -5,8 +5,8 @@ A script is JSON: a list of rules. The first rule whose ``after`` ends the promp
     [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
 
 ``insert`` is a text, or a list of texts, one for each candidate; further candidates are empty.
-``delay_ms`` passes before each character. ``fail`` breaks instead: ``"raise"`` (an error at this request), ``"die"`` (the engine is
-dead from then on), ``"hang"`` (nothing comes, until cancelled).
+``delay_ms`` passes before each character. ``fail`` breaks instead: ``"raise"`` (an error at this
+request), ``"die"`` (the engine is dead from then on), ``"hang"`` (nothing comes, until cancelled).
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
     texts = (insert,) if isinstance(insert, str) else tuple(insert)
     rule = Rule(**{**entry, "insert": texts})
     if not all(isinstance(text, str) for text in (rule.after, *texts)):
-        raise ValueError("'after' and 'insert' are texts")
+        raise TypeError("'after' and 'insert' are texts")
     if rule.fail not in _FAILURES:
         raise ValueError(f"'fail' is one of {', '.join(_FAILURES[1:])}, not {rule.fail!r}")
     if isinstance(rule.delay_ms, bool) or not isinstance(rule.delay_ms, (int, float)):
-        raise ValueError(f"'delay_ms' is a number, not {rule.delay_ms!r}")
+        raise TypeError(f"'delay_ms' is a number, not {rule.delay_ms!r}")
     return rule
 
 
@@ -107,37 +107,24 @@ class ScriptedEngine:
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
     ) -> AsyncGenerator[Delta, None]:
         """See :class:`fimls.engines.base.Engine`."""
-        if self._dead:
-            raise EngineDeadError("the scripted engine is dead", hint="restart it")
         began = time.perf_counter()
         rule = self._rule_for(self._prefix(prompt))
-        if rule.fail == "raise":
-            raise EngineError("the script says: fail")
-        if rule.fail == "die":
-            self._dead = True
-            raise EngineDeadError("the script says: die", hint="restart the engine")
+        self._fail(rule)
         reused = _common_prefix(self._last_ids, prompt.token_ids)
         self._last_ids = prompt.token_ids
         ttft_ms: float | None = None
         blank = ("",) * sampling.candidates
         texts = (*rule.insert, *blank)[: sampling.candidates]
         for index, text in enumerate(texts):
-            reason = FinishReason.STOP
             spent = 0
-            while rule.fail == "hang" and not cancel.cancelled:
-                await asyncio.sleep(0.005)
-            if cancel.cancelled:
-                reason = FinishReason.CANCEL
+            if rule.fail == "hang":
+                await _cancelled(cancel)
+            reason = FinishReason.CANCEL if cancel.cancelled else None
             for character in text:
                 await asyncio.sleep(rule.delay_ms / 1000)
                 elapsed_ms = (time.perf_counter() - began) * 1000
-                if cancel.cancelled:
-                    reason = FinishReason.CANCEL
-                elif sampling.deadline_ms is not None and elapsed_ms > sampling.deadline_ms:
-                    reason = FinishReason.DEADLINE
-                elif spent >= sampling.max_tokens:
-                    reason = FinishReason.LENGTH
-                if reason is not FinishReason.STOP:
+                reason = _end(sampling, cancel, elapsed_ms, spent)
+                if reason is not None:
                     break
                 usage = None
                 if ttft_ms is None:
@@ -150,11 +137,20 @@ class ScriptedEngine:
             if index == len(texts) - 1:
                 total_ms = (time.perf_counter() - began) * 1000
                 usage = Usage(len(prompt.token_ids), reused, ttft_ms, total_ms)
-            yield Delta(index, finish_reason=reason, usage=usage)
+            yield Delta(index, finish_reason=reason or FinishReason.STOP, usage=usage)
 
     async def aclose(self) -> None:
         """See :class:`fimls.engines.base.Engine`."""
         self._dead = True
+
+    def _fail(self, rule: Rule) -> None:
+        if self._dead:
+            raise EngineDeadError("the scripted engine is dead", hint="restart it")
+        if rule.fail == "raise":
+            raise EngineError("the script says: fail")
+        if rule.fail == "die":
+            self._dead = True
+            raise EngineDeadError("the script says: die", hint="restart the engine")
 
     def _prefix(self, prompt: Prompt) -> str:
         ids = [
@@ -167,6 +163,22 @@ class ScriptedEngine:
 
     def _rule_for(self, prefix: str) -> Rule:
         return next((rule for rule in self._rules if prefix.endswith(rule.after)), Rule(""))
+
+
+async def _cancelled(cancel: CancelToken) -> None:
+    loop, cancelled = asyncio.get_running_loop(), asyncio.Event()
+    cancel.on_cancel(lambda: loop.call_soon_threadsafe(cancelled.set))
+    await cancelled.wait()
+
+
+def _end(
+    sampling: SamplingParams, cancel: CancelToken, elapsed_ms: float, spent_tokens: int
+) -> FinishReason | None:
+    if cancel.cancelled:
+        return FinishReason.CANCEL
+    if sampling.deadline_ms is not None and elapsed_ms > sampling.deadline_ms:
+        return FinishReason.DEADLINE
+    return FinishReason.LENGTH if spent_tokens >= sampling.max_tokens else None
 
 
 def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:

@@ -118,7 +118,7 @@ _COMPARED = ("format", "orders", "control_ids", "tokenizer_sha256", "base_sha256
 
 
 def _differing(value: object, other: object) -> str:
-    """``value`` for a message: of a mapping the entries that ``other`` hasn't, of a hash its ends."""
+    """``value`` for a message: of a mapping what ``other`` has otherwise, of a hash its ends."""
     if isinstance(value, Mapping) and isinstance(other, Mapping):
         return str({key: item for key, item in value.items() if other.get(key) != item})
     text = str(value)

@@ -19,8 +19,11 @@ IGNORED_LABEL = -100
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most tokens for each part of a prompt. Control tokens, the repository's name and the edited
-    file's path come on top; the snippets' paths do not."""
+    """The most tokens for each part of a prompt.
+
+    Control tokens, the repository's name and the edited file's path come on top; the snippets'
+    paths do not.
+    """
 
     prefix_tokens: int = 512
     suffix_tokens: int = 256
@@ -29,8 +32,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedExample:
-    """A training example. ``labels`` are ``input_ids`` with the prompt masked by -100, so that
-    the loss falls on the middle and its end token alone. Both have the same length."""
+    """A training example.
+
+    ``labels`` are ``input_ids`` with the prompt masked by -100, so that the loss falls on the
+    middle and its end token alone. Both have the same length.
+    """
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
@@ -205,8 +211,7 @@ def _add_files(
 def _within_budget(
     snippets: tuple[Snippet, ...], heading: str, builder: PromptBuilder
 ) -> list[tuple[list[int], list[int]]]:
-    """The ids of the path and of the text of the most useful snippets, whole, that fit; they come
-    least useful first."""
+    """The ids of path and text of the most useful snippets, whole, that fit; the best come last."""
     encode, left = builder.tokenizer.encode, builder.budget.snippet_tokens
     kept: list[tuple[list[int], list[int]]] = []
     for snippet in reversed(snippets):

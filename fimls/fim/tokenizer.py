@@ -35,15 +35,15 @@ class Tokenizer:
         Raises:
             ModelError: the model in it is not BPE, or the description makes no sense.
         """
-        model = description.get("model") if isinstance(description, Mapping) else None
-        kind = model.get("type", "BPE") if isinstance(model, Mapping) else None
-        if not isinstance(model, Mapping) or kind != "BPE":
+        model = description.get("model")
+        if not isinstance(model, dict) or model.get("type", "BPE") != "BPE":
+            kind = model.get("type") if isinstance(model, dict) else None
             raise ModelError(
                 f"tokenizer of type {kind} is not supported, only BPE",
                 hint="choose a model whose tokenizer.json holds a BPE model",
             )
         self._byte_level = _mentions(description.get("decoder"), "ByteLevel")
-        self._control = {
+        self._control: dict[str, int] = {
             token["content"]: int(token["id"])
             for token in description.get("added_tokens") or []
             if self._byte_level or not _is_text(token["content"], model["vocab"])
@@ -58,13 +58,12 @@ class Tokenizer:
         }
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(json.dumps(plain, ensure_ascii=False))
-        except Exception as error:  # noqa: BLE001 - the library raises nothing more specific
+        except Exception as error:  # the library raises nothing more specific
             raise ModelError(
                 f"the tokenizer can't be built: {error}", hint="fetch the model again: fimls pull"
             ) from error
-        self._tokens: dict[int, str] = {
-            index: token for token, index in plain["model"]["vocab"].items()
-        }
+        vocab: dict[str, int] = plain["model"]["vocab"]
+        self._tokens = {index: token for token, index in vocab.items()}
         self._control_text = {index: content for content, index in self._control.items()}
         self.vocab_size: int = 1 + max([*self._tokens, *self._control_text])
 
@@ -77,7 +76,7 @@ class Tokenizer:
         """
         try:
             return cls(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"can't read the tokenizer {path}: {error}"
             raise ModelError(message, hint="fetch the model again: fimls pull") from error
 
@@ -118,8 +117,10 @@ class Tokenizer:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Of the vocabulary, control tokens included: equal for equal token tables, whatever file
-        or library they were read from."""
+        """Of the vocabulary, control tokens included.
+
+        Equal for equal token tables, whatever file or library they were read from.
+        """
         table = sorted([*self._tokens.items(), *self._control_text.items()])
         return hashlib.sha256(json.dumps(table, ensure_ascii=True).encode()).hexdigest()
 
@@ -210,9 +211,10 @@ def _without_tokens(
     A byte-level model has none of those: its merges were learnt on text cut at the tokens.
     """
     plain = dict(model)
-    plain["vocab"] = {token: index for token, index in model["vocab"].items() if token not in tokens}
+    vocab = model["vocab"].items()
+    plain["vocab"] = {token: index for token, index in vocab if token not in tokens}
     if merges:
-        pairs = (merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model["merges"])
+        pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
         plain["merges"] = [
             pair for pair in pairs if tokens.keys().isdisjoint((*pair, "".join(pair)))
         ]
@@ -237,7 +239,8 @@ def _without_prepended_space(pre_tokenizer: Any) -> Any:
     if pre_tokenizer is None:
         return None
     if parts := pre_tokenizer.get("pretokenizers"):
-        return {**pre_tokenizer, "pretokenizers": [_without_prepended_space(part) for part in parts]}
+        parts = [_without_prepended_space(part) for part in parts]
+        return {**pre_tokenizer, "pretokenizers": parts}
     if pre_tokenizer["type"] == "Metaspace":
         return {**pre_tokenizer, "prepend_scheme": "never"}
     if pre_tokenizer["type"] == "ByteLevel":

@@ -14,7 +14,9 @@ from fimls.fim.tokenizer import Tokenizer
 # More characters than any useful window holds; bounds the work on a file with one huge line.
 _CHARS_PER_TOKEN_MAX = 8
 # Left free for the piece being typed, whose tokens still change and merge.
-_TYPED_TOKENS = 8
+_TYPED_TOKENS = 16
+# A longer piece takes more tokens than that anyway.
+_PIECE_CHARS_MAX = 200
 
 
 def prefix_window(text: str, max_tokens: int, tokenizer: Tokenizer) -> int:
@@ -31,7 +33,8 @@ def prefix_window(text: str, max_tokens: int, tokenizer: Tokenizer) -> int:
     ids, starts = tokenizer.encode_with_starts(tail)
     # The tokens of the last piece still merge while it is typed, and counting them alone would move
     # the start back and forth; those before it are settled, and counted with room for the piece.
-    settled = tokenizer.last_pre_token_start(tail) or len(tail)
+    typed = tail[-_PIECE_CHARS_MAX:]
+    settled = len(tail) - len(typed) + (tokenizer.last_pre_token_start(typed) or len(typed))
     settled_starts = starts[: bisect_left(starts, settled)]
     room = max_tokens - min(_TYPED_TOKENS, max_tokens // 4)
     earliest = floor + max(_last(max_tokens, starts), _last(room, settled_starts))

@@ -220,7 +220,7 @@ class Session(LanguageServer):
 
     # ----------------------------------------------------------------------------------- commands
 
-    def _run_accepted(self, *completion_ids: Any) -> None:
+    def _run_accepted(self, *completion_ids: str) -> None:
         for completion_id in completion_ids:
             self._acceptance.accepted(completion_id)
 

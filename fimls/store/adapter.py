@@ -63,7 +63,7 @@ class Adapter:
         """
         return bool(self.manifest.get("tie_word_embeddings", False))
 
-    def check_base(self, sha256: str) -> None:
+    def check_base(self, name: str, sha256: str) -> None:
         """Refuse a base that the adapter wasn't trained on.
 
         Raises:
@@ -71,9 +71,10 @@ class Adapter:
         """
         trained_on = self.manifest.get("base_sha256")
         if trained_on is not None and trained_on != sha256:
+            trained_name = self.manifest.get("base", "another base")
             raise AdapterMismatchError(
-                f"the adapter {self.folder} was trained on the base with SHA-256 {trained_on}, "
-                f"not on {sha256}",
+                f"the adapter {self.folder} was trained on {trained_name} (SHA-256 {trained_on}), "
+                f"not on {name} (SHA-256 {sha256})",
                 hint="use the base that its manifest names, or train it again on this one",
             )
 

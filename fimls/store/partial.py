@@ -13,6 +13,7 @@ from typing import IO
 
 from fimls.store.hashes import CHUNK_BYTES, write_atomically
 from fimls.store.progress import Progress
+from fimls.types import DownloadError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Partial:
         """Add the next piece after those already joined.
 
         Raises:
-            OSError: it can't be written, or the file would outgrow ``limit_bytes``.
+            DownloadError: the file would outgrow ``limit_bytes``. OSError: it can't be written.
         """
         before = self.joined()
         self.data.touch()
@@ -60,7 +61,7 @@ class Partial:
             while chunk := piece.read(CHUNK_BYTES):
                 done_bytes += len(chunk)
                 if done_bytes > limit_bytes:
-                    raise OSError(f"more than the expected {limit_bytes:,} bytes")
+                    raise DownloadError(f"more than the expected {limit_bytes:,} bytes")
                 stream.write(chunk)
                 progress(stage, done_bytes, limit_bytes)
         self._save(Joined(before.pieces + 1, done_bytes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -18,6 +19,9 @@ from fimls.store.progress import Progress
 from fimls.types import DownloadError, HashMismatchError
 
 DOWNLOADING = "downloading"
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Error numbers of a full disk and of a used-up quota."""
 
 
 class Source(Protocol):
@@ -59,12 +63,13 @@ class PathSource:
         path = self.path / spec.file if self.path.is_dir() else self.path
         try:
             size_bytes = path.stat().st_size
+            stream = path.open("rb")
         except OSError as error:
             raise DownloadError(f"can't read {path}: {error.strerror}") from error
-        if size_bytes != spec.bytes:
-            raise DownloadError(f"{path} has {size_bytes:,} bytes, {spec.name} {spec.bytes:,}")
-        partial.restart()
-        with path.open("rb") as stream:
+        with stream:
+            if size_bytes != spec.bytes:
+                raise DownloadError(f"{path} has {size_bytes:,} bytes, {spec.name} {spec.bytes:,}")
+            partial.restart()
             partial.append(stream, limit_bytes=spec.bytes, stage="copying", progress=progress)
 
 
@@ -87,7 +92,6 @@ class HubSource:
         self._check_reachable()
         # Imported here: start-up is latency, and only a pull needs the client.
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
         folder = partial.folder / "hub"
         progress(DOWNLOADING, 0, spec.bytes)
@@ -101,8 +105,11 @@ class HubSource:
                 token=False,  # public files: no account is told what is pulled
                 tqdm_class=_progress_bar(progress, spec.bytes),
             )
-        except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-            raise DownloadError(_first_line(str(error))) from error
+        except Exception as error:
+            # Whatever HTTP library the client uses this year, its errors come through as they are.
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
+            raise DownloadError(f"{type(error).__name__}: {_first_line(str(error))}") from error
         partial.restart()
         Path(downloaded).replace(partial.data)
 
@@ -190,6 +197,8 @@ class IndexSource:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+        if os.strerror(errno.ENOSPC) in stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if process.returncode != 0:
             raise DownloadError(f"{wheel.package}: {_pip_reason(stderr)}")
         path = target / wheel.file

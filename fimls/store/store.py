@@ -41,7 +41,7 @@ from fimls.store.prepared import (
     write_card,
 )
 from fimls.store.progress import Progress, silent
-from fimls.store.sources import PathSource, Source, default_sources
+from fimls.store.sources import FULL, PathSource, Source, default_sources
 from fimls.store.worker import convert_in_subprocess
 from fimls.types import (
     ConfigError,
@@ -313,7 +313,7 @@ class Store:
         base = self.base(model, progress)
         adapter = None if adapter_path is None else Adapter.open(adapter_path)
         if adapter is not None:
-            adapter.check_base(base.sha256)
+            adapter.check_base(base.name, base.sha256)
         adapter_sha256 = None if adapter is None else adapter.sha256()
         key = "-".join(
             (base.sha256[:_KEY_HEX], (adapter_sha256 or "base")[:_KEY_HEX], quantization)
@@ -383,7 +383,7 @@ def _explained(root: Path, needed_bytes: int = 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             free_bytes = shutil.disk_usage(root).free
             raise StoreError(
                 f"the disk of {root} is full: {needed_bytes / 1e9:.2f} GB are needed, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 import pytest
 from hypothesis import given
@@ -29,9 +29,23 @@ LAYOUTS = [(row, order) for row in FORMATS.values() for order in row.layouts]
 FRAGMENTS = st.one_of(
     st.sampled_from(CONTROL_TOKENS),
     st.sampled_from(
-        ["def f(x):", "return self.value", "\n", "\r\n", "\r", "\n    ", "\t", "  ", " ", '"""', "=="]
+        [
+            "def f(x):",
+            "return self.value",
+            "\n",
+            "\r\n",
+            "\r",
+            "\n    ",
+            "\t",
+            "  ",
+            " ",
+            '"""',
+            "==",
+        ]
     ),
-    st.sampled_from(["naïve", "e\N{COMBINING ACUTE ACCENT}", "変数", "🙂", "👩‍👧", "\f", "\u2028", "\0"]),
+    st.sampled_from(
+        ["naïve", "e\N{COMBINING ACUTE ACCENT}", "変数", "🙂", "👩‍👧", "\f", "\u2028", "\0"]
+    ),
     st.text(max_size=12),
 )
 CODE = st.lists(FRAGMENTS, max_size=24).map("".join)
@@ -41,6 +55,7 @@ LANGUAGES = st.sampled_from(["python", "c", "", "nonsense"])
 
 @st.composite
 def builders(draw: st.DrawFn) -> PromptBuilder:
+    """Any format, order, tokenizer and small budget, with and without healing."""
     row, order = draw(st.sampled_from(LAYOUTS))
     tokenizer = draw(st.sampled_from([byte_tokenizer, trained_tokenizer]))()
     budget = Budget(draw(st.integers(1, 60)), draw(st.integers(0, 40)), draw(st.integers(0, 60)))
@@ -64,6 +79,7 @@ def cases(draw: st.DrawFn) -> tuple[CompletionContext, str]:
 
 
 def ids_of(prompt: Prompt, kind: PartKind) -> list[int]:
+    """The ids of the parts of one kind."""
     return [
         index
         for part in prompt.parts
@@ -73,10 +89,12 @@ def ids_of(prompt: Prompt, kind: PartKind) -> list[int]:
 
 
 def text_of(prompt: Prompt, kind: PartKind, tokenizer: Tokenizer) -> str:
+    """The text of the parts of one kind."""
     return tokenizer.decode(ids_of(prompt, kind))
 
 
 def target_of(example: TokenizedExample) -> list[int]:
+    """What the loss falls on."""
     return [label for label in example.labels if label != IGNORED_LABEL]
 
 
@@ -222,35 +240,37 @@ def test_control_tokens_of_every_family_at_once(tokens: int) -> None:
         ]
 
 
-def reuse_while_typing(
-    builder: PromptBuilder, source: str, start: int, count: int
-) -> list[float]:
+def reuse_while_typing(builder: PromptBuilder, source: str, start: int, count: int) -> list[float]:
     """The share of each prompt's tokens that the prompt of a character before began with."""
+    suffix = source[start + 40 :]
     prompts = [
-        build_prompt(CompletionContext(source[:at], source[start + 40 :], "a.py"), builder).token_ids
+        build_prompt(CompletionContext(source[:at], suffix, "a.py"), builder).token_ids
         for at in range(start, start + count + 1)
     ]
     return [
         sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
         / len(after)
-        for before, after in zip(prompts, prompts[1:], strict=False)
+        for before, after in pairwise(prompts)
     ]
 
 
 def assert_reuse(row: FimFormat, tokenizer: Tokenizer) -> None:
+    """Type 60 characters of a real file, one at a time."""
     builder = PromptBuilder(row, tokenizer, Budget(), Order.SPM)
-    for name in ("completer.py", "types.py", "fim/prompt.py"):
+    for name in ("completer.py", "types.py"):
         source = (REPOSITORY / "fimls" / name).read_text(encoding="utf-8")
-        for share in (0.3, 0.6):
-            reuse = sorted(reuse_while_typing(builder, source, int(share * len(source)), 120))
-            # One keystroke in 120 may move the window's start; the suffix in front is kept then.
-            assert reuse[1] >= 0.9
-            assert reuse[0] >= 0.25
+        reuse = sorted(reuse_while_typing(builder, source, len(source) * 2 // 3, 60))
+        # One keystroke in 60 may move the window's start; the suffix in front is kept then.
+        assert reuse[1] >= 0.9
+        assert reuse[0] >= 0.25
 
 
-@pytest.mark.parametrize("name", [row.name for row, order in LAYOUTS if order is Order.SPM])
+@pytest.mark.parametrize("name", ["qwen2.5-coder", "mellum"])
 def test_typing_keeps_nine_tenths_of_a_prompt(name: str) -> None:
-    """Suffix first: a typed character leaves almost all tokens where they were."""
+    """Suffix first: a typed character leaves almost all tokens where they were.
+
+    The two layouts differ in what stands behind the prefix: nothing, or a control token.
+    """
     assert_reuse(FORMATS[name], trained_tokenizer())
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import pytest
 
@@ -42,7 +44,8 @@ class WatchedEngine(ScriptedEngine):
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
+        """As the scripted engine, with a note of everything."""
         self.asked.append(sampling)
         self.running += 1
         try:
@@ -59,7 +62,8 @@ class DeafEngine(WatchedEngine):
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
+        """As the scripted engine, whatever is cancelled."""
         del cancel
         async with contextlib.aclosing(super().generate(prompt, sampling, CancelToken())) as deltas:
             async for delta in deltas:
@@ -67,15 +71,16 @@ class DeafEngine(WatchedEngine):
 
 
 def document(text: str, uri: str = "file:///a.py", language_id: str = "python") -> Document:
+    """Make a snapshot of a document."""
     return Document(uri=uri, language_id=language_id, version=1, text=text)
 
 
 def cursor(code: str, **fields: str) -> tuple[Document, int]:
-    """A document from code with the cursor at ``¦``, and the cursor's offset."""
+    """Make a document from code with the cursor at ``¦``, and the cursor's offset."""
     return document(code.replace("¦", ""), **fields), code.index("¦")
 
 
-async def until(condition) -> None:
+async def until(condition: Callable[[], object]) -> None:
     """Wait for something that other tasks do, but not for ever."""
     for _ in range(1000):
         if condition():
@@ -84,7 +89,7 @@ async def until(condition) -> None:
     pytest.fail("it never happened")
 
 
-async def test_completes_at_the_offset():
+async def test_completes_at_the_offset() -> None:
     """The completion replaces nothing and stands at the cursor."""
     engine = WatchedEngine(Rule("return ", ("a + b",)))
     source, offset = cursor("def add(a, b):\n    return ¦\n")
@@ -97,7 +102,7 @@ async def test_completes_at_the_offset():
     assert len(result.prompt.token_ids) == result.usage.prompt_tokens
 
 
-async def test_completion_ids_differ():
+async def test_completion_ids_differ() -> None:
     """Every completion has an id of its own, so that accepting one names it."""
     completer = Completer(ScriptedEngine([Rule("= ", ("1",))]), Settings())
     first = await completer.complete(*cursor("x = ¦"))
@@ -105,7 +110,7 @@ async def test_completion_ids_differ():
     assert first.completions[0].id != second.completions[0].id
 
 
-async def test_latest_wins():
+async def test_latest_wins() -> None:
     """A second call for a document ends the first, which then shows nothing."""
     engine = WatchedEngine(SLOW, Rule("fast = ", ("1",)))
     completer = Completer(engine, Settings())
@@ -119,7 +124,7 @@ async def test_latest_wins():
     assert 0 == engine.running
 
 
-async def test_latest_wins_over_a_deaf_engine():
+async def test_latest_wins_over_a_deaf_engine() -> None:
     """A superseded call shows nothing even if its engine went on to the end."""
     engine = DeafEngine(Rule("slow = ", ("123",), delay_ms=SLOW_MS), Rule("fast = ", ("1",)))
     completer = Completer(engine, Settings())
@@ -130,7 +135,7 @@ async def test_latest_wins_over_a_deaf_engine():
     assert ((), SUPERSEDED) == (superseded.completions, superseded.suppressed)
 
 
-async def test_a_switched_off_call_supersedes_too():
+async def test_a_switched_off_call_supersedes_too() -> None:
     """An edit that asks for nothing still ends what was asked before it."""
     engine = WatchedEngine(SLOW)
     completer = Completer(engine, Settings(exclude=("secret.py",)))
@@ -140,7 +145,7 @@ async def test_a_switched_off_call_supersedes_too():
     assert SUPERSEDED == (await first).suppressed
 
 
-async def test_documents_do_not_cancel_each_other():
+async def test_documents_do_not_cancel_each_other() -> None:
     """Calls for different documents run side by side."""
     engine = WatchedEngine(Rule("= ", ("value",), delay_ms=2))
     completer = Completer(engine, Settings())
@@ -150,7 +155,7 @@ async def test_documents_do_not_cancel_each_other():
     assert ["value"] * 3 == [result.completions[0].text for result in results]
 
 
-async def test_cancelled_task_frees_the_engine():
+async def test_cancelled_task_frees_the_engine() -> None:
     """Cancelling the awaiting task closes the engine's generator before it returns."""
     engine = WatchedEngine(SLOW)
     task = asyncio.create_task(Completer(engine, Settings()).complete(*cursor("slow = ¦")))
@@ -162,7 +167,31 @@ async def test_cancelled_task_frees_the_engine():
     assert 0 == engine.running
 
 
-async def test_cancelled_task_leaves_nothing_behind():
+@pytest.mark.parametrize("turns", range(6))
+async def test_cancellation_that_comes_with_a_delta(turns: int) -> None:
+    """A cancellation isn't lost in the moment in which a delta arrives, whichever turn it is."""
+    go = asyncio.Event()
+
+    class WaitingEngine(WatchedEngine):
+        async def generate(
+            self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+        ) -> AsyncGenerator[Delta, None]:
+            del prompt, sampling, cancel
+            await go.wait()
+            yield Delta(token_ids=(97,), text="a")
+            await asyncio.sleep(5)
+
+    task = asyncio.create_task(Completer(WaitingEngine(), Settings()).complete(*cursor("x = ¦")))
+    await asyncio.sleep(0.01)
+    go.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait_for(asyncio.wait([task]), 2)
+    assert task.cancelled()
+
+
+async def test_cancelled_task_leaves_nothing_behind() -> None:
     """After a cancelled call the next one for the same document is served."""
     engine = WatchedEngine(Rule("hung = ", fail="hang"), Rule("x = ", ("1",)))
     completer = Completer(engine, Settings())
@@ -174,7 +203,7 @@ async def test_cancelled_task_leaves_nothing_behind():
     assert ["1"] == [completion.text for completion in result.completions]
 
 
-async def test_aclose_ends_what_is_under_way():
+async def test_aclose_ends_what_is_under_way() -> None:
     """Closing cancels the calls under way, which return, and closes the engine."""
     engine = WatchedEngine(SLOW)
     completer = Completer(engine, Settings())
@@ -186,7 +215,7 @@ async def test_aclose_ends_what_is_under_way():
         await completer.complete(*cursor("slow = ¦"))
 
 
-async def test_deadline_shows_what_there_is():
+async def test_deadline_shows_what_there_is() -> None:
     """At the deadline the generation ends with what it has, which is shown."""
     engine = WatchedEngine(SLOW)
     began = time.perf_counter()
@@ -196,14 +225,14 @@ async def test_deadline_shows_what_there_is():
     assert "abcdefghijklmnopqrstuvwxyz".startswith(result.completions[0].text)
 
 
-async def test_no_deadline():
+async def test_no_deadline() -> None:
     """A deadline of 0 ms is none."""
     engine = WatchedEngine(Rule("x = ", ("1",)))
     await Completer(engine, Settings(deadline_ms=0)).complete(*cursor("x = ¦"))
     assert [None] == [sampling.deadline_ms for sampling in engine.asked]
 
 
-async def test_hung_engine_is_given_up(monkeypatch):
+async def test_hung_engine_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that keeps no deadline fails the call after the grace, and is freed."""
     monkeypatch.setattr(completer_module, "_GRACE_S", 0.05)
     engine = WatchedEngine(Rule("hung = ", fail="hang"))
@@ -216,7 +245,7 @@ async def test_hung_engine_is_given_up(monkeypatch):
     assert 0 == engine.running
 
 
-async def test_engine_error_passes():
+async def test_engine_error_passes() -> None:
     """An error at one request reaches its caller; the next request is served."""
     engine = WatchedEngine(Rule("bad = ", fail="raise"), Rule("x = ", ("1",)))
     completer = Completer(engine, Settings())
@@ -225,7 +254,7 @@ async def test_engine_error_passes():
     assert (await completer.complete(*cursor("x = ¦"))).completions
 
 
-async def test_dead_engine_passes():
+async def test_dead_engine_passes() -> None:
     """A dead engine is reported as dead, at this request and the next."""
     completer = Completer(ScriptedEngine([Rule("bad = ", fail="die")]), Settings())
     for code in ("bad = ¦", "x = ¦"):
@@ -245,20 +274,20 @@ async def test_dead_engine_passes():
         ("BEGIN\n  ¦\nEND\n", "cobol", "auto", Mode.SINGLE),
     ],
 )
-def test_mode(code, language_id, multiline, expected):
+def test_mode(code: str, language_id: str, multiline: Any, expected: Mode) -> None:
     """The syntax at the cursor decides how much to complete, unless the settings do."""
     source, offset = cursor(code, language_id=language_id)
     assert expected == context_at(source, offset, Settings(multiline=multiline)).mode
 
 
-def test_asked_mode_wins():
+def test_asked_mode_wins() -> None:
     """A mode that the caller names is taken whatever the settings and the syntax say."""
     source, offset = cursor("x = ¦\n")
     context = context_at(source, offset, Settings(multiline="never"), mode=Mode.MULTI)
     assert Mode.MULTI == context.mode
 
 
-def test_context_holds_the_whole_text():
+def test_context_holds_the_whole_text() -> None:
     """Prefix and suffix join to the document; offsets are code points, whatever the script."""
     source, offset = cursor("s = '🙂'\r\nt = ¦\r\n# é\n")
     context = context_at(source, offset, Settings(), path="a/b.py")
@@ -267,7 +296,7 @@ def test_context_holds_the_whole_text():
     assert context.prefix.endswith("t = ")
 
 
-async def test_tokens_by_mode():
+async def test_tokens_by_mode() -> None:
     """Each mode has its own limit of generated tokens."""
     engine = WatchedEngine(Rule("", ("1",)))
     completer = Completer(engine, Settings(max_tokens_single=7, max_tokens_multi=70))
@@ -284,7 +313,7 @@ async def test_tokens_by_mode():
         (Settings(exclude=("*.lock", "secrets/*")), "path excluded"),
     ],
 )
-async def test_switched_off(settings, expected):
+async def test_switched_off(settings: Settings, expected: str) -> None:
     """What is switched off is not asked of the engine, and the reason is given."""
     engine = WatchedEngine(Rule("x = ", ("1",)))
     completer = Completer(engine, settings)
@@ -294,7 +323,7 @@ async def test_switched_off(settings, expected):
     assert ["1"] == [completion.text for completion in invoked.completions]
 
 
-async def test_candidates_are_distinct():
+async def test_candidates_are_distinct() -> None:
     """Equal candidates are shown once, in the engine's order."""
     rule = Rule("x = ", ("1", "2  ", "1\ny", "2"))
     completer = Completer(ScriptedEngine([rule]), Settings())
@@ -302,34 +331,34 @@ async def test_candidates_are_distinct():
     assert ["1", "2"] == [completion.text for completion in result.completions]
 
 
-async def test_empty_candidates_are_left_out():
+async def test_empty_candidates_are_left_out() -> None:
     """One candidate without text doesn't hide the others."""
     completer = Completer(ScriptedEngine([Rule("x = ", ("", "2"))]), Settings())
     result = await completer.complete(*cursor("x = ¦"), candidates=3)
     assert (["2"], None) == ([one.text for one in result.completions], result.suppressed)
 
 
-async def test_candidates_are_limited_by_the_engine():
+async def test_candidates_are_limited_by_the_engine() -> None:
     """No engine is asked for more candidates than it declares."""
     engine = WatchedEngine(Rule("x = ", ("1",)))
     await Completer(engine, Settings()).complete(*cursor("x = ¦"), candidates=99)
     assert [engine.capabilities.candidates] == [sampling.candidates for sampling in engine.asked]
 
 
-async def test_empty_has_a_reason():
+async def test_empty_has_a_reason() -> None:
     """No text from the model means no completion, and says so."""
     result = await Completer(ScriptedEngine(), Settings()).complete(*cursor("x = ¦"))
     assert ((), "empty") == (result.completions, result.suppressed)
 
 
-async def test_confidence():
+async def test_confidence() -> None:
     """Confidence is the mean token probability that the engine reported."""
     completer = Completer(ScriptedEngine([Rule("x = ", ("12",))]), Settings())
     result = await completer.complete(*cursor("x = ¦"))
     assert math.exp(-0.1) == pytest.approx(result.completions[0].confidence)
 
 
-async def test_stops_at_the_end_of_the_line():
+async def test_stops_at_the_end_of_the_line() -> None:
     """In single-line mode nothing is generated beyond the first line's end."""
     engine = WatchedEngine(Rule("x = ", ("1\n" + "y = 2\n" * 20,)))
     result = await Completer(engine, Settings()).complete(*cursor("x = ¦"))
@@ -340,7 +369,7 @@ async def test_stops_at_the_end_of_the_line():
     )
 
 
-async def test_stops_at_the_end_of_the_block():
+async def test_stops_at_the_end_of_the_block() -> None:
     """In multi-line mode nothing is generated beyond the line that leaves the block."""
     engine = WatchedEngine(Rule("    ", ("a()\n    b()\nclass A:\n    pass\n" * 9,)))
     result = await Completer(engine, Settings()).complete(*cursor("def f():\n    ¦\n"))
@@ -348,14 +377,14 @@ async def test_stops_at_the_end_of_the_block():
     assert ["a()\n    b()"] == [completion.text for completion in result.completions]
 
 
-async def test_waits_for_every_candidate():
+async def test_waits_for_every_candidate() -> None:
     """A candidate that is complete doesn't end the others."""
     engine = WatchedEngine(Rule("x = ", ("1\n2", "one + two + three")))
     result = await Completer(engine, Settings()).complete(*cursor("x = ¦"), candidates=2)
     assert ["1", "one + two + three"] == [completion.text for completion in result.completions]
 
 
-async def test_usage_counts_reuse():
+async def test_usage_counts_reuse() -> None:
     """A second call after a typed character reuses all but what the character changed."""
     completer = Completer(ScriptedEngine([Rule("", ("1",))]), Settings())
     code = "".join(f"x{index} = {index}\n" for index in range(30))
@@ -367,7 +396,7 @@ async def test_usage_counts_reuse():
     assert second.usage.total_ms > 0
 
 
-async def test_healed_text_is_not_shown_again():
+async def test_healed_text_is_not_shown_again() -> None:
     """Inside a word the prompt is cut back, and the completion continues the word."""
     completer = Completer(ScriptedEngine([Rule("retu", ("rn 1",))]), Settings())
     result = await completer.complete(*cursor("retu¦"))
@@ -376,7 +405,7 @@ async def test_healed_text_is_not_shown_again():
     assert ["rn 1"] == [completion.text for completion in result.completions]
 
 
-def test_configure_takes_new_settings():
+def test_configure_takes_new_settings() -> None:
     """Other settings change the prompts to come, not the engine."""
     completer = Completer(ScriptedEngine(), Settings())
     engine = completer.engine
@@ -385,13 +414,13 @@ def test_configure_takes_new_settings():
     assert (16, False) == (completer.builder.budget.prefix_tokens, completer.builder.healing)
 
 
-def test_order_that_the_format_lacks(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "order"), [("deepseek-coder", "spm"), ("codestral", "psm"), ("mellum", "psm")]
+)
+def test_order_that_the_format_lacks(name: str, order: Any) -> None:
     """Settings that the engine's format can't serve are refused when they are set."""
     engine = ScriptedEngine()
-    psm_only = {"deepseek-coder": "spm", "codestral": "psm"}
-    for name, order in psm_only.items():
-        manifest = engine.manifest
-        monkeypatch.setattr(engine, "manifest", type(manifest)(name, (order,), {}, "", "", ""))
-        with pytest.raises(PromptError, match=f"{order} order") as caught:
-            Completer(engine, Settings(order=order))
-        assert "order = " in caught.value.hint
+    engine.manifest = dataclasses.replace(engine.manifest, format=name)
+    with pytest.raises(PromptError, match=f"{order} order") as caught:
+        Completer(engine, Settings(order=order))
+    assert "order = " in caught.value.hint

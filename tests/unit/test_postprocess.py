@@ -14,18 +14,20 @@ from fimls.types import CompletionContext, FinishReason, Generation, Mode
 
 
 def context(code: str, mode: Mode = Mode.MULTI) -> CompletionContext:
-    """A context from code with the cursor at the first ``¦``."""
+    """Make a context from code with the cursor at the first ``¦``."""
     prefix, _, suffix = code.partition("¦")
     return CompletionContext(prefix, suffix, mode=mode)
 
 
 def draft(text: str, code: str, reason: FinishReason = FinishReason.STOP) -> Draft:
+    """What a step gets for ``text`` generated at the cursor of ``code``."""
     return Draft(text, context(code), reason)
 
 
 def process(
     text: str, code: str, mode: Mode, reason: FinishReason = FinishReason.STOP
 ) -> postprocess.Processed:
+    """Run all steps on ``text`` generated at the cursor of ``code``."""
     generation = Generation(token_ids=(), text=text, logprobs=(), finish_reason=reason)
     return postprocess.process(generation, context(code, mode))
 
@@ -40,7 +42,7 @@ def process(
         ("if a < b | c > d", "if a < b | c > d"),
     ],
 )
-def test_cut_control_tokens(text, expected):
+def test_cut_control_tokens(text: str, expected: str) -> None:
     """The text ends in front of its first control token."""
     tokens = ("<|endoftext|>", "<|fim_middle|>", "<|im_end|>")
     assert expected == postprocess.cut_control_tokens(text, tokens)
@@ -57,7 +59,7 @@ def test_cut_control_tokens(text, expected):
         ("'\f' + '\N{LINE SEPARATOR}'\nx", "'\f' + '\N{LINE SEPARATOR}'"),
     ],
 )
-def test_first_line(text, expected):
+def test_first_line(text: str, expected: str) -> None:
     """A line ends at LF, CRLF and CR, not at a form feed or a Unicode separator."""
     assert expected == postprocess.first_line(draft(text, "x = ¦"))
 
@@ -73,7 +75,7 @@ def test_first_line(text, expected):
         ("\n    a(", FinishReason.LENGTH, "\n    a("),
     ],
 )
-def test_finished_lines(text, reason, expected):
+def test_finished_lines(text: str, reason: FinishReason, expected: str) -> None:
     """A line that was cut off is dropped, unless it is the only one or the model was done."""
     assert expected == postprocess.finished_lines(draft(text, "¦", reason))
 
@@ -144,7 +146,7 @@ def test_finished_lines(text, reason, expected):
         pytest.param("def f():\n    ¦", "", "", id="nothing"),
     ],
 )
-def test_cut_at_block_end(code, text, expected):
+def test_cut_at_block_end(code: str, text: str, expected: str) -> None:
     """Generated lines that leave the cursor's block are cut, up to the line's end before them."""
     assert expected == postprocess.cut_at_block_end(draft(text, code))
 
@@ -233,7 +235,7 @@ def test_cut_at_block_end(code, text, expected):
         pytest.param("¦\n\n\n", "x = 1\n", "x = 1\n", id="nothing below"),
     ],
 )
-def test_cut_suffix_lines(code, text, expected):
+def test_cut_suffix_lines(code: str, text: str, expected: str) -> None:
     """The completion ends where it begins to repeat the lines below the cursor."""
     assert expected == postprocess.cut_suffix_lines(draft(text, code))
 
@@ -255,7 +257,7 @@ def test_cut_suffix_lines(code, text, expected):
         ("items[¦]", "index[0]", "index[0]"),
     ],
 )
-def test_cut_suffix_overlap(code, text, expected):
+def test_cut_suffix_overlap(code: str, text: str, expected: str) -> None:
     """What already stands behind the cursor is not written again, nor is a bracket lost."""
     assert expected == postprocess.cut_suffix_overlap(draft(text, code))
 
@@ -269,7 +271,7 @@ def test_cut_suffix_overlap(code, text, expected):
         ("x = ¦y\n", "a + ", "a + "),
     ],
 )
-def test_trim_end(code, text, expected):
+def test_trim_end(code: str, text: str, expected: str) -> None:
     """Blank space is kept only in front of other text on the line."""
     assert expected == postprocess.trim_end(draft(text, code))
 
@@ -284,7 +286,7 @@ def test_trim_end(code, text, expected):
         ("a\n  ¦b\n", "x", "x"),
     ],
 )
-def test_keep_lines_apart(code, text, expected):
+def test_keep_lines_apart(code: str, text: str, expected: str) -> None:
     """New text at the start of a line that has text ends with a line break."""
     assert expected == postprocess.keep_lines_apart(draft(text, code))
 
@@ -302,13 +304,13 @@ def test_keep_lines_apart(code, text, expected):
         ("def f():\n    ¦\n", "a = 1\n    return a\nb", Mode.MULTI, "a = 1\n    return a", None),
     ],
 )
-def test_process(code, text, mode, expected, reason):
+def test_process(code: str, text: str, mode: Mode, expected: str, reason: str | None) -> None:
     """The steps run in order, and an emptied text names the step that emptied it."""
     processed = process(text, code, mode)
     assert (expected, reason) == (processed.text, processed.suppressed)
 
 
-def test_process_cuts_control_tokens():
+def test_process_cuts_control_tokens() -> None:
     """Control tokens that an engine let through are cut before every other step."""
     generation = Generation((), "1<|endoftext|>junk", (), FinishReason.STOP)
     processed = postprocess.process(
@@ -318,12 +320,13 @@ def test_process_cuts_control_tokens():
     assert (("control tokens", "1"),) == processed.trace
 
 
-def test_process_traces_changes_only():
+def test_process_traces_changes_only() -> None:
     """The trace names each step that changed the text, with what it left."""
-    assert (("single line", "1 "), ("blank end", "1")) == process("1 \n2", "x = ¦", Mode.SINGLE).trace
+    trace = process("1 \n2", "x = ¦", Mode.SINGLE).trace
+    assert (("single line", "1 "), ("blank end", "1")) == trace
 
 
-def test_process_drops_the_unfinished_line():
+def test_process_drops_the_unfinished_line() -> None:
     """A multi-line generation that ran out of tokens is shown up to its last whole line."""
     processed = process("a()\n    b(", "def f():\n    ¦\n", Mode.MULTI, FinishReason.LENGTH)
     assert "a()" == processed.text
@@ -342,12 +345,12 @@ def test_process_drops_the_unfinished_line():
         ("{\n  ¦\n}\n", "a()\n}\n", Mode.MULTI, True),
     ],
 )
-def test_is_complete(code, text, mode, expected):
+def test_is_complete(code: str, text: str, mode: Mode, *, expected: bool) -> None:
     """Generating may stop once whatever came next would be cut off."""
     assert expected == postprocess.is_complete(text, context(code, mode))
 
 
-def test_confidence():
+def test_confidence() -> None:
     """Confidence is the geometric mean of the token probabilities, None without them."""
     assert postprocess.confidence(()) is None
     assert 0.5 == pytest.approx(postprocess.confidence((math.log(0.25), math.log(1.0))))
@@ -369,7 +372,9 @@ LINES = st.lists(
 
 @given(text=st.text(), prefix=st.text(), suffix=st.text(), reason=st.sampled_from(FinishReason))
 @pytest.mark.parametrize("mode", list(Mode))
-def test_never_raises(mode, text, prefix, suffix, reason):
+def test_never_raises(
+    mode: Mode, text: str, prefix: str, suffix: str, reason: FinishReason
+) -> None:
     """Any text in any context gives a text, or a reason for none."""
     generation = Generation((), text, (), reason)
     processed = postprocess.process(
@@ -380,7 +385,9 @@ def test_never_raises(mode, text, prefix, suffix, reason):
 
 @given(text=CODE, prefix=CODE, suffix=CODE, reason=st.sampled_from(FinishReason))
 @pytest.mark.parametrize("mode", list(Mode))
-def test_shows_only_what_was_generated(mode, text, prefix, suffix, reason):
+def test_shows_only_what_was_generated(
+    mode: Mode, text: str, prefix: str, suffix: str, reason: FinishReason
+) -> None:
     """Steps cut; all they ever add is one line break at the end."""
     generation = Generation((), text, (), reason)
     processed = postprocess.process(generation, CompletionContext(prefix, suffix, mode=mode))
@@ -395,7 +402,9 @@ def test_shows_only_what_was_generated(mode, text, prefix, suffix, reason):
 )
 @pytest.mark.parametrize("mode", list(Mode))
 @settings(max_examples=400)
-def test_is_complete_agrees_with_process(mode, text, more, prefix, suffix):
+def test_is_complete_agrees_with_process(
+    mode: Mode, text: str, more: str, prefix: str, suffix: str
+) -> None:
     """Text that is complete gives the same completion whatever is generated after it."""
     where = CompletionContext(prefix, suffix, mode=mode)
     shown = [
@@ -406,7 +415,7 @@ def test_is_complete_agrees_with_process(mode, text, more, prefix, suffix):
 
 
 @given(text=CODE, prefix=CODE, suffix=CODE)
-def test_single_line_is_one_line(text, prefix, suffix):
+def test_single_line_is_one_line(text: str, prefix: str, suffix: str) -> None:
     """Single-line mode never shows a line break inside a completion."""
     where = CompletionContext(prefix, suffix, mode=Mode.SINGLE)
     shown = postprocess.process(Generation((), text, (), FinishReason.STOP), where).text

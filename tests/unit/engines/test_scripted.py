@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ from fimls.types import (
 
 
 def prompt_for(engine: ScriptedEngine, prefix: str, suffix: str = "") -> Prompt:
+    """Build the prompt that the engine gets for a cursor between two texts."""
     builder = PromptBuilder(FORMATS[engine.manifest.format], engine.tokenizer)
     return build_prompt(CompletionContext(prefix, suffix), builder)
 
@@ -35,6 +37,7 @@ async def run(
     sampling: SamplingParams | None = None,
     cancel: CancelToken | None = None,
 ) -> list[Delta]:
+    """Generate behind ``prefix`` to the end."""
     deltas = engine.generate(
         prompt_for(engine, prefix), sampling or SamplingParams(), cancel or CancelToken()
     )
@@ -42,14 +45,16 @@ async def run(
 
 
 def text(deltas: list[Delta], index: int = 0) -> str:
+    """One candidate's text."""
     return "".join(delta.text for delta in deltas if delta.index == index)
 
 
 def reasons(deltas: list[Delta]) -> list[FinishReason]:
+    """Every reason that was given."""
     return [delta.finish_reason for delta in deltas if delta.finish_reason is not None]
 
 
-async def test_first_matching_rule_answers():
+async def test_first_matching_rule_answers() -> None:
     """Rules are tried in order against the end of the prefix."""
     engine = ScriptedEngine([Rule("return ", ("1",)), Rule("turn ", ("2",)), Rule("", ("3",))])
     assert "1" == text(await run(engine, "return "))
@@ -57,20 +62,20 @@ async def test_first_matching_rule_answers():
     assert "3" == text(await run(engine, "x"))
 
 
-async def test_no_rule_is_an_empty_answer():
+async def test_no_rule_is_an_empty_answer() -> None:
     """Where no rule fits, the generation is empty and ends by itself."""
     deltas = await run(ScriptedEngine([Rule("x", ("1",))]), "y")
     assert ("", [FinishReason.STOP]) == (text(deltas), reasons(deltas))
 
 
-async def test_rule_sees_healed_text():
+async def test_rule_sees_healed_text() -> None:
     """A rule matches the text before the cursor, also the piece that healing cut."""
     engine = ScriptedEngine([Rule("value = ret", ("urn",))])
-    assert "ret" == prompt_for(engine, "value = ret").healing
+    assert " ret" == prompt_for(engine, "value = ret").healing
     assert "urn" == text(await run(engine, "value = ret"))
 
 
-async def test_ids_are_the_text():
+async def test_ids_are_the_text() -> None:
     """Ids and log-probabilities belong to the text, also where a character is several tokens."""
     engine = ScriptedEngine([Rule("", ("é🙂x",))])
     deltas = await run(engine, "a = ")
@@ -78,7 +83,7 @@ async def test_ids_are_the_text():
     assert all(len(delta.token_ids) == len(delta.logprobs) for delta in deltas)
 
 
-async def test_candidates():
+async def test_candidates() -> None:
     """Each candidate has its text; those the script lacks are empty; each ends once."""
     engine = ScriptedEngine([Rule("", ("one", "two"))])
     deltas = await run(engine, "x = ", SamplingParams(candidates=3))
@@ -86,7 +91,7 @@ async def test_candidates():
     assert [0, 1, 2] == [delta.index for delta in deltas if delta.finish_reason]
 
 
-async def test_usage_stands_on_the_first_token_and_on_the_last_delta():
+async def test_usage_stands_on_the_first_token_and_on_the_last_delta() -> None:
     """The cost is told when it is known and again at the end; reuse is what two prompts share."""
     engine = ScriptedEngine([Rule("", ("ab",))])
     first = await run(engine, "x = 1\ny = ")
@@ -100,13 +105,13 @@ async def test_usage_stands_on_the_first_token_and_on_the_last_delta():
     assert shared == second[-1].usage.reused_tokens
 
 
-async def test_max_tokens():
+async def test_max_tokens() -> None:
     """The generation ends with LENGTH at the limit."""
     deltas = await run(ScriptedEngine([Rule("", ("abcdef",))]), "x = ", SamplingParams(3))
     assert ("abc", [FinishReason.LENGTH]) == (text(deltas), reasons(deltas))
 
 
-async def test_deadline():
+async def test_deadline() -> None:
     """The generation ends with DEADLINE when time is up."""
     engine = ScriptedEngine([Rule("", ("a" * 99,), delay_ms=10)])
     began = time.perf_counter()
@@ -120,7 +125,7 @@ async def test_deadline():
     [Rule("", ("a" * 99,), delay_ms=5), Rule("", fail="hang")],
     ids=["writing", "hanging"],
 )
-async def test_cancel(rule):
+async def test_cancel(rule: Rule) -> None:
     """A cancelled generation ends soon, and says that it was cancelled."""
     cancel = CancelToken()
     task = asyncio.create_task(
@@ -133,7 +138,7 @@ async def test_cancel(rule):
     assert [FinishReason.CANCEL] == reasons(deltas)
 
 
-async def test_raise():
+async def test_raise() -> None:
     """A scripted error fails its request alone."""
     engine = ScriptedEngine([Rule("bad", fail="raise"), Rule("", ("1",))])
     with pytest.raises(EngineError):
@@ -141,7 +146,7 @@ async def test_raise():
     assert "1" == text(await run(engine, "good"))
 
 
-async def test_die():
+async def test_die() -> None:
     """After a scripted death every request fails."""
     engine = ScriptedEngine([Rule("bad", fail="die"), Rule("", ("1",))])
     for prefix in ("bad", "good"):
@@ -150,7 +155,7 @@ async def test_die():
         assert "restart" in caught.value.hint
 
 
-async def test_aclose():
+async def test_aclose() -> None:
     """A closed engine serves nobody; closing twice is fine."""
     engine = ScriptedEngine([Rule("", ("1",))])
     await engine.aclose()
@@ -159,16 +164,16 @@ async def test_aclose():
         await run(engine, "x")
 
 
-async def test_closing_the_iterator_ends_it():
+async def test_closing_the_iterator_ends_it() -> None:
     """A consumer that has enough may close the generation."""
     engine = ScriptedEngine([Rule("", ("abc",))])
     stream = engine.generate(prompt_for(engine, "x"), SamplingParams(), CancelToken())
-    async with contextlib.aclosing(stream):  # type: ignore[type-var]
+    async with contextlib.aclosing(stream):
         assert "a" == (await anext(stream)).text
     assert [] == [delta async for delta in stream]
 
 
-def test_read_script(tmp_path):
+def test_read_script(tmp_path: Path) -> None:
     """A script is a JSON list of rules; a text stands for a list of one."""
     path = tmp_path / "script.json"
     path.write_text(
@@ -206,16 +211,16 @@ def test_read_script(tmp_path):
         '[{"after": "x", "fail": "explode"}]',
     ],
 )
-def test_bad_script(tmp_path, script):
+def test_bad_script(tmp_path: Path, script: str) -> None:
     """A script that isn't a list of rules is refused with the file's name and an example."""
     path = tmp_path / "script.json"
     path.write_text(script)
-    with pytest.raises(ConfigError, match="script.json") as caught:
+    with pytest.raises(ConfigError, match=r"script\.json") as caught:
         read_script(path)
     assert "after" in caught.value.hint
 
 
-def test_missing_script(tmp_path):
+def test_missing_script(tmp_path: Path) -> None:
     """A script that isn't there is named."""
     with pytest.raises(ConfigError, match=r"none\.json"):
         read_script(tmp_path / "none.json")

@@ -22,23 +22,31 @@ WITH_FILES = CompletionContext(
 GOLDEN = {
     ("qwen2.5-coder", Order.SPM): (
         "<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P",
-        "<|repo_name|>N\n<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
-        "<|file_sep|>a.py\n<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P",
+        (
+            "<|repo_name|>N\n<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
+            "<|file_sep|>a.py\n<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P"
+        ),
     ),
     ("qwen2.5-coder", Order.PSM): (
         "<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>",
-        "<|repo_name|>N\n<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
-        "<|file_sep|>a.py\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>",
+        (
+            "<|repo_name|>N\n<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
+            "<|file_sep|>a.py\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>"
+        ),
     ),
     ("starcoder2", Order.PSM): (
         "<fim_prefix>P<fim_suffix>S<fim_middle>",
-        "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
-        "<file_sep><fim_prefix>a.py\nP<fim_suffix>S<fim_middle>",
+        (
+            "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
+            "<file_sep><fim_prefix>a.py\nP<fim_suffix>S<fim_middle>"
+        ),
     ),
     ("starcoder2", Order.SPM): (
         "<fim_prefix><fim_suffix>S<fim_middle>P",
-        "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
-        "<file_sep><fim_prefix><fim_suffix>S<fim_middle>a.py\nP",
+        (
+            "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
+            "<file_sep><fim_prefix><fim_suffix>S<fim_middle>a.py\nP"
+        ),
     ),
     ("starcoder", Order.PSM): (
         "<fim_prefix>P<fim_suffix>S<fim_middle>",
@@ -57,8 +65,14 @@ GOLDEN = {
         "# b.py\nB\n# c.py\nC\n<fim-prefix><fim-suffix>S<fim-middle>P",
     ),
     ("deepseek-coder", Order.PSM): (
-        "<｜begin▁of▁sentence｜><｜fim▁begin｜>P<｜fim▁hole｜>S<｜fim▁end｜>",
-        "<｜begin▁of▁sentence｜># b.py\nB\n# c.py\nC\n<｜fim▁begin｜>P<｜fim▁hole｜>S<｜fim▁end｜>",
+        (
+            "<\uff5cbegin▁of▁sentence\uff5c>"
+            "<\uff5cfim▁begin\uff5c>P<\uff5cfim▁hole\uff5c>S<\uff5cfim▁end\uff5c>"
+        ),
+        (
+            "<\uff5cbegin▁of▁sentence\uff5c># b.py\nB\n# c.py\nC\n"
+            "<\uff5cfim▁begin\uff5c>P<\uff5cfim▁hole\uff5c>S<\uff5cfim▁end\uff5c>"
+        ),
     ),
     ("codellama", Order.PSM): (
         "<s>▁<PRE>P▁<SUF>S▁<MID>",
@@ -70,8 +84,10 @@ GOLDEN = {
     ),
     ("codegemma", Order.PSM): (
         "<bos>a.py\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>",
-        "<bos>b.py\nB\n<|file_separator|>c.py\nC\n"
-        "<|file_separator|>a.py\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>",
+        (
+            "<bos>b.py\nB\n<|file_separator|>c.py\nC\n"
+            "<|file_separator|>a.py\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>"
+        ),
     ),
     ("codestral", Order.SPM): (
         "<s>[SUFFIX]S[PREFIX]P",
@@ -79,8 +95,10 @@ GOLDEN = {
     ),
     ("mellum", Order.SPM): (
         "<fim_suffix>S<fim_prefix>P<fim_middle>",
-        "<filename>b.py\nB\n<filename>c.py\nC\n"
-        "<filename>a.py\n<fim_suffix>S<fim_prefix>P<fim_middle>",
+        (
+            "<filename>b.py\nB\n<filename>c.py\nC\n"
+            "<filename>a.py\n<fim_suffix>S<fim_prefix>P<fim_middle>"
+        ),
     ),
     ("pre-post-mid", Order.SPM): (
         "[pre][post]S[mid]P",
@@ -97,7 +115,7 @@ ENDS = {
     "starcoder2": "<|endoftext|>",
     "starcoder": "<|endoftext|>",
     "santacoder": "<|endoftext|>",
-    "deepseek-coder": "<｜end▁of▁sentence｜>",
+    "deepseek-coder": "<\uff5cend▁of▁sentence\uff5c>",
     "codellama": "▁<EOT>",
     "codegemma": "<|file_separator|>",
     "codestral": "</s>",
@@ -107,6 +125,7 @@ ENDS = {
 
 
 def render(name: str, order: Order, context: CompletionContext) -> str:
+    """The whole prompt as text."""
     row = FORMATS[name]
     tokenizer = row_tokenizer(row)
     builder = PromptBuilder(row, tokenizer, Budget(), order, healing=False)
@@ -138,7 +157,7 @@ def test_end_tokens() -> None:
 
 def test_spm_is_the_default_where_it_was_measured_better() -> None:
     """Qwen and the row that is trained here begin with the suffix; others as they were trained."""
-    expected = {name: order for name, order in reversed(GOLDEN)}
+    expected = dict(reversed(GOLDEN))  # the first of each name wins
     assert expected == {row.name: row.default_order for row in FORMATS.values()}
 
 

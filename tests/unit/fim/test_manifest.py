@@ -123,7 +123,7 @@ def test_orders_must_be_a_list() -> None:
 def test_hash_is_stable() -> None:
     """The same in every process and after a round trip, however a mapping is ordered."""
     expected = "6a6c9822c2a49208a64a3bd6be0dd2b885c6db435955f0ebe1ee2480ad3dae9e"
-    reordered = dict(reversed(MANIFEST.control_ids.items()))
+    reordered = dict(reversed(list(MANIFEST.control_ids.items())))
     assert expected == MANIFEST.hash
     assert expected == Manifest.from_json(MANIFEST.to_json()).hash
     assert expected == replace(MANIFEST, control_ids=reordered).hash

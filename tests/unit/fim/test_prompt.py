@@ -27,16 +27,19 @@ CONTEXT = CompletionContext(
 
 
 def builder_of(name: str = QWEN.name, **changes: object) -> PromptBuilder:
+    """A builder of a row, in its first order, on a tokenizer of bytes."""
     row = FORMATS[name]
     order = changes.pop("order", row.default_order)
     return PromptBuilder(row, row_tokenizer(row), order=order, **changes)  # type: ignore[arg-type]
 
 
 def render(context: CompletionContext, builder: PromptBuilder) -> str:
+    """The whole prompt as text."""
     return builder.tokenizer.decode(build_prompt(context, builder).token_ids)
 
 
 def texts(prompt: Prompt, tokenizer: Tokenizer) -> list[tuple[PartKind, str]]:
+    """Each part and its text."""
     return [
         (part.kind, tokenizer.decode(prompt.token_ids[part.start : part.end]))
         for part in prompt.parts
@@ -44,6 +47,7 @@ def texts(prompt: Prompt, tokenizer: Tokenizer) -> list[tuple[PartKind, str]]:
 
 
 def with_snippets(*snippets: Snippet, repo: str = "", path: str = "a.py") -> CompletionContext:
+    """Prefix P and suffix S, with other files."""
     return CompletionContext("P", "S", path, "python", snippets, repo=repo)
 
 
@@ -222,7 +226,9 @@ def test_a_missing_bos_or_stop_is_no_error() -> None:
     builder = PromptBuilder(
         row, Tokenizer.of_bytes([*row.layout_tokens, row.end]), order=Order.PSM, healing=False
     )
-    assert "<｜fim▁begin｜>P<｜fim▁hole｜>S<｜fim▁end｜>" == render(with_snippets(), builder)
+    assert "<\uff5cfim▁begin\uff5c>P<\uff5cfim▁hole\uff5c>S<\uff5cfim▁end\uff5c>" == render(
+        with_snippets(), builder
+    )
 
 
 def test_example() -> None:

@@ -20,7 +20,8 @@ TEXTS = st.lists(st.text() | st.sampled_from(CONTROL_TOKENS), max_size=6).map(""
 
 def sentence_piece(**changes: Any) -> dict[str, Any]:
     """A description as SentencePiece models are converted: U+2581 for spaces, bytes as fallback."""
-    pieces = ["<unk>", "<s>", "</s>", "<", "s>", "a", "b", "\u2581", "\u2581\u2581", "ab", "\u2581a"]
+    space = "\u2581"
+    pieces = ["<unk>", "<s>", "</s>", "<", "s>", "a", "b", space, space * 2, "ab", f"{space}a"]
     pieces += ["s", ">"]
     pieces += [f"<0x{byte:02X}>" for byte in range(256)]
     return {
@@ -110,9 +111,7 @@ def test_a_text_of_one_piece_has_no_boundary() -> None:
 
 
 @given(TOKENIZERS, TEXTS, st.lists(st.integers(1, 3)))
-def test_streaming_gives_the_same_text(
-    tokenizer: Tokenizer, text: str, chunks: list[int]
-) -> None:
+def test_streaming_gives_the_same_text(tokenizer: Tokenizer, text: str, chunks: list[int]) -> None:
     """However the ids arrive; a character is shown when its last byte is there."""
     ids, shown, stream = tokenizer.encode(text), "", tokenizer.stream()
     for size in chunks:
@@ -272,5 +271,5 @@ def test_missing_file(tmp_path: Path) -> None:
 
 def test_other_kinds_are_refused() -> None:
     """The message names the kind found and the kind that works."""
-    with pytest.raises(ModelError, match="Unigram.*only BPE"):
+    with pytest.raises(ModelError, match=r"Unigram.*only BPE"):
         Tokenizer({"model": {"type": "Unigram", "vocab": []}})

@@ -106,6 +106,7 @@ def to_gguf(arch: str, name: str, weight: npt.NDArray[np.float32]) -> npt.NDArra
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # importing torch, transformers and peft takes a minute where disks crawl
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # peft's to its users
 @pytest.mark.parametrize("arch", ["qwen2", "llama"])
 @pytest.mark.parametrize(

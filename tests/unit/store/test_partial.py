@@ -7,6 +7,7 @@ import pytest
 
 from fimls.store.partial import Joined, Partial
 from fimls.store.progress import silent
+from fimls.types import DownloadError
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_state_that_cant_be_true_is_dropped(partial: Partial, state: bytes) -> N
 
 def test_outgrowing_the_file_stops(partial: Partial) -> None:
     """A piece that would make the file longer than it can be is not written to the end."""
-    with pytest.raises(OSError, match="more than the expected 5 bytes"):
+    with pytest.raises(DownloadError, match="more than the expected 5 bytes"):
         append(partial, b"six bytes", limit_bytes=5)
     assert Joined() == partial.joined()
 

@@ -129,6 +129,41 @@ class TestOnce:
         assert [directory.name] == folders(store)
 
 
+class TestIdentity:
+    """What is known of a file before it is converted."""
+
+    def test_any_file(self, store: Store, gguf_file: Path) -> None:
+        """A person's own file has its stem for a name, its hash, and no format."""
+        base = store.base(gguf_file)
+        assert ("my-model", gguf_file, make_spec(gguf_file.read_bytes()).sha256, None) == (
+            base.name,
+            base.path,
+            base.sha256,
+            base.format,
+        )
+
+    def test_tokenizer_without_conversion(
+        self, store: Store, gguf_file: Path, conversions: list[Path]
+    ) -> None:
+        """The tokenizer alone is made once, and is the one that a conversion would have."""
+        path = store.tokenizer(gguf_file)
+        made = path.stat().st_mtime_ns
+        assert path == store.tokenizer(gguf_file)
+        assert made == path.stat().st_mtime_ns
+        assert vocabulary()[0].index("def") == Tokenizer.from_file(str(path)).token_to_id("def")
+        assert [] == conversions
+
+    def test_folder_of_weights(self, store: Store, tmp_path: Path) -> None:
+        """A folder's identity follows its weights and configuration, not its other files."""
+        for name in ("config.json", "model.safetensors", "README.md"):
+            (tmp_path / name).write_text("one")
+        before = store.folder_sha256(tmp_path)
+        (tmp_path / "README.md").write_text("another")
+        assert before == store.folder_sha256(tmp_path)
+        (tmp_path / "model.safetensors").write_text("another")
+        assert before != store.folder_sha256(tmp_path)
+
+
 class TestRebuilt:
     """Folders that aren't whole."""
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import http.server
+import os
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,14 @@ class TestPath:
         """A missing file is a reason that names it."""
         with pytest.raises(DownloadError, match=r"can't read .*absent\.gguf: No such file"):
             fetched(PathSource(tmp_path / "absent.gguf"), partial)
+
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
+    def test_unreadable(self, tmp_path: Path, partial: Partial) -> None:
+        """A file without permission is a reason that says so."""
+        (tmp_path / "tiny.gguf").write_bytes(DATA)
+        (tmp_path / "tiny.gguf").chmod(0)
+        with pytest.raises(DownloadError, match="Permission denied"):
+            fetched(PathSource(tmp_path), partial)
 
     def test_wrong_size(self, tmp_path: Path, partial: Partial) -> None:
         """A file of another size isn't even copied."""
@@ -136,6 +146,41 @@ class TestIndex:
         assert DATA == fetched(index(wheelhouse), partial, wheels=[wheel])
 
 
+@pytest.fixture
+def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a pip in front of the real one that says something on stderr and fails."""
+
+    def install(says: str) -> None:
+        (tmp_path / "fake").mkdir()
+        (tmp_path / "fake" / "pip.py").write_text(f"import sys; sys.exit({says!r})")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
+
+    return install
+
+
+class TestPip:
+    """What pip says when it fails."""
+
+    def test_full_disk(
+        self, wheelhouse: Path, partial: Partial, fake_pip: Callable[[str], None]
+    ) -> None:
+        """A disk that fills up under pip is a full disk, not a source that can't."""
+        wheel = write_wheel(wheelhouse, "tiny-part", DATA)
+        fake_pip("ERROR: Could not install: [Errno 28] No space left on device")
+        with pytest.raises(OSError, match="No space left") as caught:
+            fetched(IndexSource(), partial, wheels=[wheel])
+        assert errno.ENOSPC == caught.value.errno
+
+    def test_no_pip(
+        self, wheelhouse: Path, partial: Partial, fake_pip: Callable[[str], None]
+    ) -> None:
+        """An environment without pip is told how to get it."""
+        wheel = write_wheel(wheelhouse, "tiny-part", DATA)
+        fake_pip("/usr/bin/python: No module named pip")
+        with pytest.raises(DownloadError, match="python -m ensurepip"):
+            fetched(IndexSource(), partial, wheels=[wheel])
+
+
 class _Hub(http.server.BaseHTTPRequestHandler):
     """As much of the hub as its client asks for, with byte ranges."""
 
@@ -198,6 +243,19 @@ class TestHub:
         source = HubSource(endpoint="http://127.0.0.1:9")
         with pytest.raises(DownloadError, match=r"can't reach http://127\.0\.0\.1:9"):
             fetched(source, partial, hub=HubFile("org/repo", "tiny.gguf"))
+
+    @pytest.mark.parametrize("error", [RuntimeError("it died"), OSError("it died"), ValueError()])
+    def test_client_that_fails(
+        self, hub: str, partial: Partial, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        """Whatever the client raises is a reason to ask the next source."""
+
+        def fail(*args: object, **options: object) -> None:
+            raise error
+
+        monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+        with pytest.raises(DownloadError, match=type(error).__name__):
+            fetched(HubSource(endpoint=hub), partial, hub=HubFile("org/repo", "tiny.gguf"))
 
     def test_offline(self, partial: Partial, monkeypatch: pytest.MonkeyPatch) -> None:
         """The client's own offline switch is respected."""
