@@ -32,7 +32,7 @@ from fimls.engines import openvino
 from fimls.engines.base import Engine
 from fimls.engines.loading import load_engine, prompt_builder
 from fimls.fim import PromptBuilder, build_prompt, find_format
-from fimls.store import Store
+from fimls.store import QUANTIZATIONS, Store
 from fimls.types import CancelToken, Document, Mode, Prompt, SamplingParams, Usage
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -241,7 +241,8 @@ def main() -> None:
     parser.add_argument("--name", default="latency")
     options = parser.parse_args()
     openvino.PREFILL_CHUNK_TOKENS = options.chunk or openvino.PREFILL_CHUNK_TOKENS
-    openvino.PROPERTIES = options.properties or openvino.PROPERTIES
+    if options.properties is not None:
+        openvino.PROPERTIES = dict.fromkeys(QUANTIZATIONS, options.properties)
     budget = {"prefix_tokens": PREFIX_TOKENS, "suffix_tokens": SUFFIX_TOKENS, "deadline_ms": 0}
     settings = merge(Settings(), {**budget, **parse_assignments(options.set)}, COMMAND_LINE)
     result = asyncio.run(measure_engine(settings, options.repeats))

@@ -38,6 +38,7 @@ async def _load_openvino(settings: Settings, store: Store, progress: Progress | 
         model=prepared.name,
         describe=lambda tokenizer: identity.manifest(settings, tokenizer),
         device="CPU" if settings.device == "auto" else settings.device.upper(),
+        quantization=prepared.quantization,
     )
 
 

@@ -14,7 +14,7 @@ import json
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,18 @@ from fimls.types import (
     Usage,
 )
 
-PREFILL_CHUNK_TOKENS = 64
+PREFILL_CHUNK_TOKENS = 32
 """Prompt tokens a step: a cancel takes effect between two steps."""
 KV_BLOCK_TOKENS = 32
 """OpenVINO's paged attention keeps keys and values in blocks of this size on a CPU."""
 KV_BLOCKS = 256
 """Blocks kept for all requests and for reuse: 8,192 tokens, 60 MB with the default model."""
-PROPERTIES: dict[str, object] = {}
-"""Passed to OpenVINO as they are."""
+PROPERTIES: Mapping[str, Mapping[str, object]] = {
+    # Activations are quantized in groups of 32 by default, which weights with one scale for each
+    # output channel don't need: 128 makes prefill 20 % faster.
+    "int8": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 128},
+}
+"""OpenVINO's properties by quantization."""
 
 _LOAD_TIMEOUT_S = 180.0
 # A step takes a few hundred milliseconds at worst; a silent worker is a stuck one.
@@ -88,6 +92,7 @@ class OpenVinoEngine:
         model: str,
         describe: Callable[[Tokenizer], Manifest],
         device: str = "CPU",
+        quantization: str = "",
     ) -> OpenVinoEngine:
         """Load a folder that :meth:`fimls.store.Store.prepare` made.
 
@@ -97,9 +102,10 @@ class OpenVinoEngine:
         Raises:
             EngineDeadError: the worker can't load the model.
         """
+        properties = json.dumps(PROPERTIES.get(quantization, {}))
         command = (
             *(sys.executable, "-m", "fimls.engines.openvino_worker", str(directory), device),
-            *(str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS), json.dumps(PROPERTIES)),
+            *(str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS), properties),
         )
         starting = asyncio.create_task(_Worker.start(command))
         try:

@@ -198,6 +198,11 @@ def test_find_format(model: str, expected: str) -> None:
     assert expected == find_format(model).name
 
 
+def test_the_longest_match_wins() -> None:
+    """Whichever row stands first."""
+    assert "codellama" == find_format("granite-codellama-7b").name
+
+
 def test_find_format_of_an_unknown_model() -> None:
     """The error names the model, and its hint every format."""
     with pytest.raises(UnknownModelError, match="'gpt-2'") as caught:

@@ -51,6 +51,13 @@ def test_what_is_cut(prefix: str, healing: str) -> None:
     assert (prefix.removesuffix(healing), healing) == split_for_healing(prefix, trained_tokenizer())
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_indentation_is_cut_after_the_line_end(line_end: str) -> None:
+    """Even where the tokenizer, like GPT-2's, has both in one piece."""
+    prefix = f"if x:{line_end}    "
+    assert (f"if x:{line_end}", "    ") == split_for_healing(prefix, byte_tokenizer())
+
+
 @given(TOKENIZERS, CODE)
 def test_nothing_is_lost(tokenizer: Tokenizer, prefix: str) -> None:
     """What stays and what was cut are the prefix."""
