@@ -33,9 +33,11 @@ def split_for_healing(prefix: str, tokenizer: Tokenizer) -> tuple[str, str]:
         whole = len(tail) <= MAX_HEALED_CHARS or tail.isspace()
         start = 0 if whole else tokenizer.encode_with_starts(tail)[1][-1]
     cut = tail_start + start
-    if len(prefix) - cut > MAX_HEALED_CHARS and not prefix[cut:].isspace():
+    healing = prefix[cut:]
+    # No engine's grammar takes a NUL; code has none.
+    if "\0" in healing or (len(healing) > MAX_HEALED_CHARS and not healing.isspace()):
         return prefix, ""
-    return prefix[:cut], prefix[cut:]
+    return prefix[:cut], healing
 
 
 class HealingFilter:

@@ -85,6 +85,11 @@ def test_long_words_are_not_cut() -> None:
     assert (f"x = {word}a", "") == split_for_healing(f"x = {word}a", trained_tokenizer())
 
 
+def test_a_nul_is_not_cut() -> None:
+    """No engine's grammar takes a NUL, so nothing that holds one has to be generated again."""
+    assert ("x = 'a\0", "") == split_for_healing("x = 'a\0", trained_tokenizer())
+
+
 def test_a_tokenizer_that_never_splits() -> None:
     """SentencePiece merges across words: a short line is cut whole, a long one at a token."""
     spaces = {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
