@@ -36,7 +36,7 @@ def progress_bar() -> Iterator[ProgressCallback]:
         if not tasks:
             bar.start()
         if stage not in tasks:
-            tasks[stage] = bar.add_task(stage)
+            tasks[stage] = bar.add_task(stage, total=None)
         bar.update(tasks[stage], completed=done_bytes, total=total_bytes or None)
 
     try:

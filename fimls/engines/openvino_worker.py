@@ -88,9 +88,10 @@ class _Worker:
         config.max_new_tokens = 2
         config.ignore_eos = True
         ids = openvino.Tensor(np.arange(_WARM_UP_TOKENS, dtype=np.int64)[None])
-        self._pipeline.add_request(0, ids, config)
+        handle = self._pipeline.add_request(0, ids, config)  # without its handle it is dropped
         while self._pipeline.has_non_finished_requests():
             self._pipeline.step()
+        handle.read_all()
         _release_mapped_weights()
 
     def _send(self, message: dict[str, Any]) -> None:
