@@ -36,7 +36,7 @@ from fimls.store import QUANTIZATIONS, Store
 from fimls.types import CancelToken, Document, Mode, Prompt, SamplingParams, Usage
 
 ROOT = Path(__file__).resolve().parent.parent
-PREFIX_TOKENS, SUFFIX_TOKENS = 730, 270
+PREFIX_TOKENS, SUFFIX_TOKENS = 860, 330
 DECODED_TOKENS = 24
 
 
