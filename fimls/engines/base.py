@@ -47,7 +47,8 @@ class Engine(Protocol):
         """Stream the generation token by token.
 
         Cancelling (the token, closing the iterator, or cancelling the awaiting task) frees the
-        engine within 50 ms while decoding and within one prefill chunk (150 ms) before.
+        engine within 50 ms while decoding and within one prefill chunk (150 ms) before. An engine
+        never cancels the caller's token itself: it says whether the request was superseded.
 
         Raises:
             CapabilityError: the prompt or the sampling needs what ``capabilities`` denies.

@@ -137,6 +137,9 @@ class TorchEngine:
         """See :class:`fimls.engines.base.Engine`. Candidates are decoded as one batch."""
         started = time.monotonic()
         self._require_capable(sampling)
+        # Its own, because the caller's says what the caller did.
+        stop = CancelToken()
+        cancel.on_cancel(stop.cancel)
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[_Item] = asyncio.Queue()
 
@@ -144,10 +147,10 @@ class TorchEngine:
             try:
                 loop.call_soon_threadsafe(queue.put_nowait, item)
             except RuntimeError:  # the loop was closed: nobody will read the rest
-                cancel.cancel()
+                stop.cancel()
 
-        request = _Request(prompt, sampling, cancel, started, put)
-        self._active.add(cancel)
+        request = _Request(prompt, sampling, stop, started, put)
+        self._active.add(stop)
         running = True
         try:
             self._worker.submit(self._decoder.serve, request)
@@ -158,9 +161,9 @@ class TorchEngine:
                 yield item
             running = False
         finally:
-            self._active.discard(cancel)
+            self._active.discard(stop)
             if running:
-                cancel.cancel()
+                stop.cancel()
 
     async def aclose(self) -> None:
         """See :class:`fimls.engines.base.Engine`."""
