@@ -119,6 +119,7 @@ class Completer:
         self.engine = engine
         self._ids = itertools.count(1)
         self._running: dict[str, CancelToken] = {}
+        self._manifest_hash = engine.manifest.hash
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -160,7 +161,7 @@ class Completer:
         context = context_at(
             document, offset, self.settings, path=path, mode=mode, snippets=snippets
         )
-        prompt = build_prompt(context, self.builder, manifest_hash=self.engine.manifest.hash)
+        prompt = build_prompt(context, self.builder, manifest_hash=self._manifest_hash)
         sampling = self._sampling(context.mode, min(candidates, self._most_candidates))
         self._running[document.uri] = cancel
         try:

@@ -32,7 +32,7 @@ async def _load_openvino(settings: Settings, store: Store, progress: Progress | 
     from fimls.engines.openvino import OpenVinoEngine
 
     prepared = await asyncio.to_thread(_prepare, settings, store, progress)
-    identity = Identity(prepared.name, prepared.base_sha256, prepared.format)
+    identity = Identity.of(prepared)
     return await OpenVinoEngine.load(
         prepared.directory,
         model=prepared.name,
@@ -121,13 +121,19 @@ class Identity:
     sha256: str
     format: str | None
 
-    def prompt_format(self, settings: Settings) -> FimFormat:
-        """The prompt format: the one that is set, the store's, or by the model's name.
+    @classmethod
+    def of(cls, prepared: PreparedModel) -> Identity:
+        """The identity of a converted model."""
+        return cls(prepared.name, prepared.base_sha256, prepared.format)
+
+    def builder(self, settings: Settings, tokenizer: Tokenizer) -> PromptBuilder:
+        """Builds prompts in the format that is set, the store's, or by the model's name.
 
         Raises:
-            UnknownModelError: none of these is known.
+            UnknownModelError: none of these is known. PromptError: it doesn't fit the tokenizer.
         """
-        return find_format(settings.http_format or self.format or self.name)
+        row = find_format(settings.http_format or self.format or self.name)
+        return prompt_builder(row, tokenizer, settings)
 
     def manifest(self, settings: Settings, tokenizer: Tokenizer) -> Manifest:
         """What is served, checked against the adapter's own manifest.
@@ -135,7 +141,7 @@ class Identity:
         Raises:
             AdapterMismatchError: they don't fit. PromptError: the format and the tokenizer don't.
         """
-        builder = prompt_builder(self.prompt_format(settings), tokenizer, settings)
+        builder = self.builder(settings, tokenizer)
         served = builder.manifest(base=self.name, base_sha256=self.sha256)
         if settings.adapter:
             Manifest.read(Path(settings.adapter)).require_fit(served)
@@ -186,11 +192,10 @@ async def load_prompt_builder(
     if settings.engine == "openvino":
         prepared = await asyncio.to_thread(_prepare, settings, store, progress)
         tokenizer = await asyncio.to_thread(Tokenizer.from_file, prepared.tokenizer)
-        identity = Identity(prepared.name, prepared.base_sha256, prepared.format)
-        return prompt_builder(identity.prompt_format(settings), tokenizer, settings)
+        return Identity.of(prepared).builder(settings, tokenizer)
     if settings.engine == "torch":
         _, tokenizer, identity = await asyncio.to_thread(_described, settings, store, progress)
-        return prompt_builder(identity.prompt_format(settings), tokenizer, settings)
+        return identity.builder(settings, tokenizer)
     engine = await load_engine(settings, store, progress=progress)
     try:
         return prompt_builder(
