@@ -28,6 +28,18 @@ else:
 PYPROJECT_FILE = "pyproject.toml"
 WORKSPACE_FILE = ".fimls.toml"
 
+SNIPPET_SOURCES = (
+    "imports",
+    "names",
+    "same-file",
+    "siblings",
+    "lexical",
+    "recent",
+    "git",
+    "clipboard",
+)
+"""Where snippets of other files come from; ``fimls/context`` has one file for each."""
+
 _MAX_WINDOW_TOKENS = 16_384  # half the default model's context of 32,768
 _MAX_GENERATED_TOKENS = 4_096
 _MAX_DEADLINE_MS = 600_000
@@ -158,6 +170,27 @@ class Settings:
         default=5000,
         between=(0, _MAX_DEADLINE_MS),
     )
+    answer_ms: int = _setting(
+        "milliseconds after which typing is answered with what is finished; 0: never",
+        "workspace",
+        default=900,
+        between=(0, _MAX_DEADLINE_MS),
+    )
+    min_likelihood: float = _setting(
+        "unasked, text is cut where the model is less sure of it than this; 0: never",
+        "workspace",
+        default=0.2,
+        between=(0.0, 1.0),
+    )
+    show_above: float = _setting(
+        "unasked, what is less likely to be right than this is not shown; 0: show all",
+        "workspace",
+        default=0.2,
+        between=(0.0, 1.0),
+    )
+    ahead: bool = _setting(
+        "go on generating behind a finished line while it is shown", "workspace", default=True
+    )
     multiline: Literal["auto", "always", "never"] = _setting(
         "when to offer several lines",
         "workspace",
@@ -181,6 +214,15 @@ class Settings:
 
     automatic: bool = _setting(
         "complete while typing, not only when asked", "workspace", default=True
+    )
+    context: bool = _setting(
+        "take snippets of other files into the prompt", "workspace", default=True
+    )
+    context_off: tuple[str, ...] = _setting(
+        "sources of snippets that are not used",
+        "workspace",
+        default=(),
+        choices=SNIPPET_SOURCES,
     )
     languages_off: tuple[str, ...] = _setting(
         "LSP language ids without completions", "workspace", default=()
@@ -301,11 +343,13 @@ def _problem(field: dataclasses.Field[Any], value: object) -> str:
     rule = _rule(field)
     if not _has_type(value, field.default):
         return f"'{field.name}' must be {_type_name(field.default)}, got {_shown(value)}"
-    if rule.choices and value not in rule.choices:
-        near = difflib.get_close_matches(str(value), rule.choices, n=1)
+    chosen = value if isinstance(value, tuple) else (value,)
+    if rule.choices and (wrong := [one for one in chosen if one not in rule.choices]):
+        near = difflib.get_close_matches(str(wrong[0]), rule.choices, n=1)
         meant = f" (did you mean '{near[0]}'?)" if near else ""
         return (
-            f"'{field.name}' must be one of {', '.join(rule.choices)}; got {_shown(value)}{meant}"
+            f"'{field.name}' must be one of {', '.join(rule.choices)}; "
+            f"got {_shown(wrong[0])}{meant}"
         )
     # Written so that NaN, which compares false with everything, is out of range.
     if rule.bounded and not rule.minimum <= cast("float", value) <= rule.maximum:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,7 +20,7 @@ from fimls.cli.options import Invocation, command_of, hoist, parse_assignments
 from fimls.types import FimlsError, Mode
 
 PLUGIN_GROUP = "fimls.commands"
-_BUILT_IN = ("complete", "doctor", "prompt", "pull", "serve")
+_BUILT_IN = ("bench", "complete", "doctor", "prompt", "pull", "serve", "why")
 _INTERRUPTED = 130
 
 app = typer.Typer(
@@ -31,6 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Global options may also follow the command: `fimls complete x.py:3:5 --model 1.5b`.",
 )
+
+bench_app = typer.Typer(no_args_is_help=True)
+app.add_typer(bench_app, name="bench", help="Measure what a typist feels.")
 
 Position = Annotated[
     str,
@@ -105,6 +108,26 @@ def prompt(context: typer.Context, position: Position, *, as_json: Json = False)
 
 
 @app.command()
+def why(
+    context: typer.Context,
+    position: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE:LINE:COL]", help="Default: the running server's last."),
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Explain a completion, or why there was none.
+
+    Without a position: the last request of the running server; the file it leaves for this holds no
+    code. With one: what would happen there while typing, step by step.
+    """
+    from fimls.cli.why import run
+
+    run(context.obj, position, as_json=as_json)
+
+
+@app.command()
 def pull(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="Default: the model in use.")] = None,
@@ -156,6 +179,71 @@ def serve(
         raise typer.BadParameter("give --stdio or --tcp, not both")
     address = None if tcp is None else _address(tcp)
     raise typer.Exit(run(context.obj.overrides, tcp=address))
+
+
+@bench_app.callback()
+def _bench() -> None:
+    """Measure what a typist feels."""
+
+
+@bench_app.command()
+def keystrokes(
+    context: typer.Context,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FOLDER...", help="Repositories whose functions are typed."),
+    ] = None,
+    *,
+    functions: Annotated[
+        int | None, typer.Option(min=1, help="How many [default: 30, or enough for --minutes].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the choice, the rhythm and the intervals.")] = 0,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Stop after so many minutes.")
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="Only this languageId; may be repeated.")
+    ] = None,
+    pace: Annotated[
+        Literal["human", "wait"],
+        typer.Option(help="human: in real time. wait: each key waits for its answer."),
+    ] = "human",
+    looks: Annotated[
+        Literal["key", "word", "line"], typer.Option(help="Where the server is asked.")
+    ] = "key",
+    read_ms: Annotated[
+        int, typer.Option(min=0, help="From seeing a suggestion to taking it.")
+    ] = 250,
+    close_brackets: Annotated[
+        bool, typer.Option(help="The editor closes brackets, as VS Code does.")
+    ] = True,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write report.json and report.html."),
+    ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a JSON line for each answered request."),
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(metavar="BEFORE AFTER", help="Compare two report.json of one plan instead."),
+    ] = None,
+) -> None:
+    """Type real functions against the real server, at human rhythm, and report what came of it.
+
+    The folders are copied and never written to. The last line of standard output is JSON.
+    """
+    from fimls.cli.bench import Choice, Habits, run, run_compare
+
+    if compare is not None:
+        run_compare(*compare, seed=seed)
+        return
+    if not folders:
+        raise typer.BadParameter("give at least one folder", param_hint="FOLDER")
+    choice = Choice(functions, seed, minutes, tuple(language or ()))
+    habits = Habits(pace, looks, read_ms, close_brackets)
+    run(context.obj, folders, choice=choice, habits=habits, output=output, record=record)
 
 
 def _address(text: str) -> tuple[str, int]:

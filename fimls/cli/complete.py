@@ -10,6 +10,7 @@ import time
 from rich.console import Console
 from rich.text import Text
 
+from fimls.cli.neighbours import neighbours
 from fimls.cli.options import Invocation
 from fimls.cli.position import Place, read_place
 from fimls.cli.progress import progress_bar
@@ -55,14 +56,15 @@ async def _complete(
         engine = await load_engine(settings, Store(), progress=progress)
     loaded_ms = (time.perf_counter() - began) * 1000
     try:
-        result = await Completer(engine, settings).complete(
-            place.document,
-            place.offset,
-            path=place.path,
-            invoked=True,
-            candidates=candidates,
-            mode=mode,
-        )
+        async with neighbours(place, settings) as context:
+            result = await Completer(engine, settings, context=context).complete(
+                place.document,
+                place.offset,
+                path=place.path,
+                invoked=True,
+                candidates=candidates,
+                mode=mode,
+            )
         return result, loaded_ms, engine.model
     finally:
         await engine.aclose()

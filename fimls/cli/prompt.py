@@ -8,14 +8,16 @@ import json
 from rich.console import Console
 from rich.text import Text
 
+from fimls.cli.neighbours import neighbours
 from fimls.cli.options import Invocation
-from fimls.cli.position import read_place
+from fimls.cli.position import Place, read_place
 from fimls.cli.progress import progress_bar
-from fimls.completer import context_at
+from fimls.completer import context_at, select_snippets
+from fimls.config import Settings
 from fimls.engines.loading import load_prompt_builder
-from fimls.fim import Tokenizer, build_prompt
+from fimls.fim import PromptBuilder, Tokenizer, build_prompt
 from fimls.store import Store
-from fimls.types import PartKind, Prompt, PromptPart
+from fimls.types import Mode, PartKind, Prompt, PromptPart
 
 _STYLES = {
     PartKind.CONTROL: "bold magenta",
@@ -26,16 +28,15 @@ _STYLES = {
     PartKind.SUFFIX: "yellow",
 }
 _HEALING_STYLE = "bold red"
+# Nobody types meanwhile: a command waits longer for its snippets than a keystroke.
+_PATIENCE_MS = 5000.0
 
 
 def run(invocation: Invocation, position: str, *, as_json: bool) -> None:
     """Build the prompt and print it."""
     place = read_place(position)
     settings = invocation.settings(place.workspace)
-    with progress_bar() as progress:
-        builder = asyncio.run(load_prompt_builder(settings, Store(), progress=progress))
-    context = context_at(place.document, place.offset, settings, path=place.path)
-    prompt = build_prompt(context, builder)
+    prompt, builder, mode = asyncio.run(_build(place, settings))
     if as_json:
         print(json.dumps(_report(prompt, builder.tokenizer), ensure_ascii=False))
         return
@@ -45,7 +46,24 @@ def run(invocation: Invocation, position: str, *, as_json: bool) -> None:
         text.append(_text(prompt, part, builder.tokenizer), _STYLES[part.kind])
     text.append(prompt.healing, _HEALING_STYLE)
     console.print(text, soft_wrap=True)
-    _print_counts(prompt, builder.format.name, builder.order.value, context.mode.value)
+    _print_counts(prompt, builder.format.name, builder.order.value, mode.value)
+
+
+async def _build(place: Place, settings: Settings) -> tuple[Prompt, PromptBuilder, Mode]:
+    with progress_bar() as progress:
+        builder = await load_prompt_builder(settings, Store(), progress=progress)
+    async with neighbours(place, settings) as source:
+        selection = await select_snippets(
+            source, place.document, place.offset, builder, timeout_ms=_PATIENCE_MS
+        )
+    context = context_at(
+        place.document,
+        place.offset,
+        settings,
+        path=place.path,
+        snippets=selection.snippets,
+    )
+    return build_prompt(context, builder), builder, context.mode
 
 
 def _print_counts(prompt: Prompt, name: str, order: str, mode: str) -> None:

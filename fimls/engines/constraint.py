@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 from fimls.fim import Tokenizer
 
@@ -24,14 +25,35 @@ class ByteConstraint:
         self._ids = [index for _, index in tokens]
         self._longest = max(map(len, self._tokens), default=0)
 
+    @property
+    def ids(self) -> Sequence[int]:
+        """All ids that text is made of, in the order of their bytes."""
+        return self._ids
+
     def allowed(self, left: bytes) -> list[int]:
         """Ids of the tokens that begin ``left``, or that ``left`` begins; ``left`` is not empty."""
-        start = bisect_left(self._tokens, left)
-        end = bisect_right(self._tokens, left + b"\xff" * self._longest)
-        ids = self._ids[start:end]
+        start, end = self._beginning_with(left)
+        return self._ids[start:end] + [token for token, _ in self._parts_of(left)]
+
+    def plan(self, text: bytes) -> list[tuple[int, int, list[tuple[int, int]]]]:
+        """What :meth:`allowed` gives once 0, 1, 2... bytes of ``text`` are produced, in short.
+
+        Returns ``(start, end, shorter)`` for each: the tokens that begin with all that is left are
+        ``ids[start:end]``; those that are a part of it, and how many bytes, are in ``shorter``.
+        """
+        lefts = [text[produced:] for produced in range(len(text))]
+        return [(*self._beginning_with(left), self._parts_of(left)) for left in lefts]
+
+    def _beginning_with(self, left: bytes) -> tuple[int, int]:
+        return self._range(left, left + b"\xff" * self._longest)
+
+    def _parts_of(self, left: bytes) -> list[tuple[int, int]]:
+        """Ids of the tokens that are a beginning of ``left``, and how long each is."""
+        parts = []
         for length in range(1, min(len(left), self._longest + 1)):
-            begins = left[:length]
-            start = bisect_left(self._tokens, begins)
-            end = bisect_right(self._tokens, begins)
-            ids += self._ids[start:end]
-        return ids
+            start, end = self._range(left[:length], left[:length])
+            parts += [(token, length) for token in self._ids[start:end]]
+        return parts
+
+    def _range(self, first: bytes, last: bytes) -> tuple[int, int]:
+        return bisect_left(self._tokens, first), bisect_right(self._tokens, last)

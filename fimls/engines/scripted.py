@@ -5,7 +5,7 @@ A script is JSON: a list of rules. The first rule whose ``after`` ends the promp
     [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
 
 ``insert`` is a text, or a list of texts, one for each candidate; further candidates are empty.
-``delay_ms`` passes before each character. ``fail`` breaks instead: ``"raise"`` (an error at this
+``delay_ms`` passes before each character. ``logprob`` is each token's. ``fail`` breaks instead: ``"raise"`` (an error at this
 request), ``"die"`` (the engine is dead from then on), ``"hang"`` (nothing comes, until cancelled).
 """
 
@@ -46,6 +46,7 @@ class Rule:
     after: str
     insert: tuple[str, ...] = ()
     delay_ms: float = 0.0
+    logprob: float = -0.001
     fail: str = ""
 
 
@@ -68,7 +69,7 @@ def read_script(path: Path) -> tuple[Rule, ...]:
 def _rule(entry: Mapping[str, Any]) -> Rule:
     unknown = set(entry) - {item.name for item in fields(Rule)}
     if unknown or "after" not in entry:
-        raise ValueError(f"a rule has 'after', 'insert', 'delay_ms', 'fail', not {sorted(unknown)}")
+        raise ValueError(f"a rule has 'after', 'insert', 'delay_ms', 'logprob', 'fail', not {sorted(unknown)}")
     insert = entry.get("insert", ())
     texts = (insert,) if isinstance(insert, str) else tuple(insert)
     rule = Rule(**{**entry, "insert": texts})
@@ -76,8 +77,10 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
         raise TypeError("'after' and 'insert' are texts")
     if rule.fail not in _FAILURES:
         raise ValueError(f"'fail' is one of {', '.join(_FAILURES[1:])}, not {rule.fail!r}")
-    if isinstance(rule.delay_ms, bool) or not isinstance(rule.delay_ms, (int, float)):
-        raise TypeError(f"'delay_ms' is a number, not {rule.delay_ms!r}")
+    for name in ("delay_ms", "logprob"):
+        value = getattr(rule, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{name!r} is a number, not {value!r}")
     return rule
 
 
@@ -132,7 +135,7 @@ class ScriptedEngine:
                     usage = Usage(len(prompt.token_ids), reused, ttft_ms, elapsed_ms)
                 ids = tuple(self.tokenizer.encode(character))
                 spent += len(ids)
-                yield Delta(index, ids, character, (-0.1,) * len(ids), usage=usage)
+                yield Delta(index, ids, character, (rule.logprob,) * len(ids), usage=usage)
             usage = None
             if index == len(texts) - 1:
                 total_ms = (time.perf_counter() - began) * 1000

@@ -80,9 +80,14 @@ def workspace_path(uri: str, folders: Iterable[str]) -> str:
     return min((str(one) for one in inside), key=len, default=path.name)
 
 
-def local_folder(uris: Iterable[str]) -> Path | None:
-    """Return the first workspace folder on this machine's disk, whose settings files count."""
-    return next((Path(_location(uri)) for uri in uris if _split(uri).scheme == "file"), None)
+def local_path(uri: str) -> Path | None:
+    """Return where a document lies on this machine's disk; None if it doesn't."""
+    return Path(_location(uri)) if _split(uri).scheme == "file" else None
+
+
+def local_folders(uris: Iterable[str]) -> list[Path]:
+    """Return the workspace folders on this machine's disk."""
+    return [path for path in map(local_path, uris) if path is not None]
 
 
 def _location(uri: str) -> PurePosixPath:

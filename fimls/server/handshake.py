@@ -25,6 +25,7 @@ from fimls.text import Encoding
 ACCEPTED_COMMAND = "fimls.accepted"
 PULL_COMMAND = "fimls.pull"
 STATUS_COMMAND = "fimls.status"
+WHY_COMMAND = "fimls.why"
 
 _INCREMENTAL = 2
 _TRIGGER_CHARACTERS = (".", "(", "[", "{", ",", "=", ":", " ", "/", '"', "'", "<", ">")
@@ -37,7 +38,8 @@ class Client:
     encoding: of positions, the client's first choice that is known. process_id: ends with the
     editor. folders: the workspace's, as URIs. options: initializationOptions, any JSON.
     inline_completion: has ghost text. progress: shows work-done progress. configuration: can be
-    asked for its settings. dynamic_configuration: tells of changed settings only when registered.
+    asked for its settings. dynamic_configuration, watched_files: tells of changed settings, of files
+    that changed on disk, when registered for.
     """
 
     encoding: Encoding = "utf-16"
@@ -48,6 +50,7 @@ class Client:
     progress: bool = False
     configuration: bool = False
     dynamic_configuration: bool = False
+    watched_files: bool = False
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Client:
@@ -64,6 +67,7 @@ class Client:
             dynamic_configuration=_has(
                 params, "workspace", "didChangeConfiguration", "dynamicRegistration"
             ),
+            watched_files=_has(params, "workspace", "didChangeWatchedFiles", "dynamicRegistration"),
         )
 
 
@@ -75,8 +79,10 @@ def capabilities(client: Client) -> dict[str, Any]:
     """
     offered: dict[str, Any] = {
         "positionEncoding": client.encoding,
-        "textDocumentSync": {"openClose": True, "change": _INCREMENTAL},
-        "executeCommandProvider": {"commands": [ACCEPTED_COMMAND, PULL_COMMAND, STATUS_COMMAND]},
+        "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": True},
+        "executeCommandProvider": {
+            "commands": [ACCEPTED_COMMAND, PULL_COMMAND, STATUS_COMMAND, WHY_COMMAND]
+        },
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
     }
     if client.inline_completion:

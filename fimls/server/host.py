@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from fimls.completer import Completer
+from fimls.completer import Completer, ContextSource
 from fimls.config import Settings, needs_reload
 from fimls.engines.loading import load_engine, model_source
 from fimls.store import ModelSpec, Progress, Store
@@ -49,19 +49,25 @@ class EngineHost:
     """Keeps one engine running, the one that the settings name.
 
     on_status: called in the event loop at every change. open_bar: shows how loading goes.
+    context: where completers find snippets.
     """
 
     def __init__(
-        self, settings: Settings, on_status: Callable[[Status], None], open_bar: OpenBar
+        self,
+        settings: Settings,
+        on_status: Callable[[Status], None],
+        open_bar: OpenBar,
+        context: ContextSource | None = None,
     ) -> None:
         self.settings = settings
+        self._context = context
         self.completer: Completer | None = None
         self._on_status = on_status
         self._open_bar = open_bar
         self._loading: asyncio.Task[None] | None = None
         self._pulling: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self.loads = 0  # how many engines there were
+        self._loads = 0  # how many engines there were
         self._loaded = False  # the engine is what the settings name
         self._dead = False  # it said so at its last request
         self.status = self._status(State.LOADING, "waiting for the editor")
@@ -130,7 +136,9 @@ class EngineHost:
             async with self._open_bar(f"Loading {_name(settings)}") as progress:
                 engine = await load_engine(settings, Store(), progress=progress)
             try:
-                completer = Completer(engine, self.settings)
+                # Each engine's completions count from 1; an editor needs ids that stay unique.
+                name = f"{self._loads + 1}.c"
+                completer = Completer(engine, self.settings, context=self._context, name=name)
             except FimlsError:
                 await engine.aclose()
                 raise
@@ -143,7 +151,7 @@ class EngineHost:
             self._tell(State.ERROR, f"loading {_name(settings)} failed: {type(error).__name__}")
         else:
             old, self.completer = self.completer, completer
-            self.loads += 1
+            self._loads += 1
             self._loaded = True
             if old is not None:
                 self._retire(old)

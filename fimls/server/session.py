@@ -18,19 +18,29 @@ from fimls import __version__
 from fimls.completer import Completer
 from fimls.server.acceptance import Acceptance
 from fimls.server.configuration import SECTION, Configuration
-from fimls.server.documents import Documents, local_folder, workspace_path
+from fimls.server.documents import Documents, local_folders, local_path, workspace_path
 from fimls.server.framing import BadMessage, encode, error_response, read_message
-from fimls.server.handshake import ACCEPTED_COMMAND, PULL_COMMAND, STATUS_COMMAND, Client
+from fimls.server.handshake import (
+    ACCEPTED_COMMAND,
+    PULL_COMMAND,
+    STATUS_COMMAND,
+    WHY_COMMAND,
+    Client,
+)
 from fimls.server.host import EngineHost, State, Status, explain
 from fimls.server.items import ItemMaker
+from fimls.server.lastwords import LastWords
+from fimls.server.neighbours import Neighbours
 from fimls.server.progress import open_bar
 from fimls.server.protocol import (
+    DID_COPY,
     DID_PARTIALLY_ACCEPT_COMPLETION,
     DID_SHOW_COMPLETION,
     Protocol,
 )
 from fimls.server.streams import Writer
 from fimls.store import ModelSpec, Progress
+from fimls.syntax import LANGUAGES
 from fimls.text import LineIndex, Position, TextChange
 from fimls.types import Completion, Document, DocumentError, FimlsError
 
@@ -58,12 +68,14 @@ class Session(LanguageServer):
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_failure = ""
         self._offered: set[str] = set()  # models that the person was asked about
+        self._last_words = LastWords()
+        self._neighbours = Neighbours()
         self._configuration = Configuration(
-            local_folder(client.folders), client.options, command_line
+            next(iter(local_folders(client.folders)), None), client.options, command_line
         )
         self._broken_sources = self._configuration.drop_broken_sources()
         settings = self._configuration.merged()
-        self._host = EngineHost(settings, self._on_status, self._open_bar)
+        self._host = EngineHost(settings, self._on_status, self._open_bar, self._neighbours)
         self._register_handlers()
 
     async def run(self, reader: asyncio.StreamReader) -> None:
@@ -85,7 +97,8 @@ class Session(LanguageServer):
         """Give up everything that is under way and close the engine."""
         for task in (*self._tasks, *self._requests.values()):
             task.cancel()
-        await self._host.aclose()
+        self._last_words.flush()
+        await asyncio.gather(self._neighbours.aclose(), self._host.aclose())
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log what went wrong in a handler, but not its text, which may quote a document."""
@@ -98,10 +111,13 @@ class Session(LanguageServer):
             lsp.TEXT_DOCUMENT_DID_OPEN: self._on_did_open,
             lsp.TEXT_DOCUMENT_DID_CHANGE: self._on_did_change,
             lsp.TEXT_DOCUMENT_DID_CLOSE: self._on_did_close,
+            lsp.TEXT_DOCUMENT_DID_SAVE: self._on_did_save,
             lsp.TEXT_DOCUMENT_INLINE_COMPLETION: self._on_inline_completion,
             lsp.TEXT_DOCUMENT_COMPLETION: self._on_completion,
             lsp.WORKSPACE_DID_CHANGE_CONFIGURATION: self._on_did_change_configuration,
+            lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES: self._on_did_change_files,
             lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._on_did_change_folders,
+            DID_COPY: self._on_did_copy,
             DID_SHOW_COMPLETION: self._acceptance.shown,
             DID_PARTIALLY_ACCEPT_COMPLETION: self._acceptance.partially_accepted,
         }
@@ -109,6 +125,7 @@ class Session(LanguageServer):
             ACCEPTED_COMMAND: self._run_accepted,
             PULL_COMMAND: self._run_pull,
             STATUS_COMMAND: self._run_status,
+            WHY_COMMAND: self._run_why,
         }
         # pygls writes attributes on what it registers, which a bound method doesn't allow.
         for method, handler in features.items():
@@ -124,6 +141,8 @@ class Session(LanguageServer):
             self._documents.open(opened.uri, opened.language_id, opened.version, opened.text)
         except DocumentError as error:
             self._log_message(lsp.MessageType.Warning, explain(error))
+        if document := self._documents.get(opened.uri):
+            self._neighbours.opened(document)
 
     def _on_did_change(self, params: lsp.DidChangeTextDocumentParams) -> None:
         changed = params.text_document
@@ -132,17 +151,36 @@ class Session(LanguageServer):
             self._documents.change(changed.uri, changed.version, changes)
         except DocumentError as error:
             self._log_message(lsp.MessageType.Warning, explain(error))
+        if document := self._documents.get(changed.uri):
+            self._neighbours.changed(document)
 
     def _on_did_close(self, params: lsp.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
         self._documents.close(uri)
+        self._neighbours.closed(uri)
+        if self._host.completer is not None:
+            self._host.completer.forget(uri)
         if request := self._requests.get(uri):
             request.cancel()
+
+    def _on_did_save(self, params: lsp.DidSaveTextDocumentParams) -> None:
+        self._neighbours.saved(params.text_document.uri)
+
+    def _on_did_change_files(self, params: lsp.DidChangeWatchedFilesParams) -> None:
+        paths = (local_path(change.uri) for change in params.changes)
+        self._neighbours.files_changed([path for path in paths if path is not None])
+
+    def _on_did_copy(self, params: object) -> None:
+        """``fimls/didCopy {text}``: an editor may tell what was copied; nothing asks it to."""
+        text = params.get("text") if isinstance(params, Mapping) else None
+        if isinstance(text, str):
+            self._neighbours.set_clipboard(text)
 
     def _on_did_change_folders(self, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
         removed = {folder.uri for folder in params.event.removed}
         kept = [uri for uri in self._folders if uri not in removed]
         self._folders = (*kept, *(folder.uri for folder in params.event.added))
+        self._look_around()
 
     # -------------------------------------------------------------------------------- completions
 
@@ -204,12 +242,13 @@ class Session(LanguageServer):
             self._host.report_failure(completer, error)
             self._log_failure(error)
             return []
+        finally:
+            if completer.explanations:
+                self._last_words.note(completer.explanations[-1])
         self._host.report_success(completer)
         self._last_failure = ""
         _log.debug("%d completions, %s", len(result.completions), result.suppressed)
-        # Each engine's completions count from 1; an editor needs ids that stay unique.
-        loads = self._host.loads
-        return [dataclasses.replace(one, id=f"{loads}.{one.id}") for one in result.completions]
+        return list(result.completions)
 
     def _log_failure(self, error: FimlsError) -> None:
         """Log a failure, but not again for each keystroke."""
@@ -230,16 +269,33 @@ class Session(LanguageServer):
         return self._run_status()
 
     def _run_status(self) -> dict[str, object]:
-        return {**_as_json(self._host.status), "counts": self._acceptance.counts()}
+        return {
+            **_as_json(self._host.status),
+            "counts": self._acceptance.counts(),
+            "context": self._neighbours.status(),
+        }
+
+    def _run_why(self, *arguments: object) -> list[dict[str, object]]:
+        """Explain the last request; with ``{"since": ID, "ids": bool}`` each one after that id."""
+        completer = self._host.completer
+        kept = list(completer.explanations) if completer is not None else []
+        options = arguments[0] if arguments and isinstance(arguments[0], Mapping) else {}
+        since = options.get("since")
+        if isinstance(since, int):
+            kept = [one for one in kept if one.id > since]
+        else:
+            kept = kept[-1:]
+        return [one.as_json(ids=bool(options.get("ids"))) for one in kept]
 
     # ------------------------------------------------------------------------ settings and engine
 
     async def _on_initialized(self, _: lsp.InitializedParams) -> None:
         for error in self._broken_sources:
             self._show_error(error)
-        self._start(self._register_for_configuration())
+        self._start(self._register())
         if self._client.configuration:
             self._configure(await self._ask_for_configuration())
+        self._look_around()
         self._host.load()
 
     async def _on_did_change_configuration(self, params: lsp.DidChangeConfigurationParams) -> None:
@@ -254,6 +310,15 @@ class Session(LanguageServer):
             self._host.configure(self._configuration.merged(editor))
         except FimlsError as error:
             self._show_error(error)
+        else:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Follow the folders and the settings, or say why not."""
+        try:
+            self._neighbours.configure(local_folders(self._folders), self._host.settings)
+        except FimlsError as error:
+            self._show_error(error)
 
     async def _ask_for_configuration(self) -> object:
         """Return the editor's settings for fimls; None if it doesn't answer."""
@@ -266,18 +331,23 @@ class Session(LanguageServer):
             return None
         return answers[0] if answers else None
 
-    async def _register_for_configuration(self) -> None:
-        """Ask to be told of changed settings, where the editor wants to be asked."""
-        if not self._client.dynamic_configuration:
+    async def _register(self) -> None:
+        """Ask to be told of changed settings and files, where the editor wants to be asked."""
+        registrations = []
+        if self._client.dynamic_configuration:
+            options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
+            method = lsp.WORKSPACE_DID_CHANGE_CONFIGURATION
+            registrations.append(lsp.Registration("fimls-configuration", method, options))
+        if self._client.watched_files:
+            watched = lsp.DidChangeWatchedFilesRegistrationOptions([watcher_of_sources()])
+            method = lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES
+            registrations.append(lsp.Registration("fimls-files", method, watched))
+        if not registrations:
             return
-        options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
-        registration = lsp.Registration(
-            "fimls-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options
-        )
         try:
-            await self.client_register_capability_async(lsp.RegistrationParams([registration]))
+            await self.client_register_capability_async(lsp.RegistrationParams(registrations))
         except JsonRpcException as error:
-            _log.warning("the editor won't tell of changed settings: %s", error.message)
+            _log.warning("the editor won't tell of changes: %s", error.message)
 
     def _on_status(self, status: Status) -> None:
         self.protocol.notify(STATUS_NOTIFICATION, _as_json(status))
@@ -337,6 +407,12 @@ def _text_change(change: lsp.TextDocumentContentChangeEvent) -> TextChange:
     start, end = change.range.start, change.range.end
     span = (Position(start.line, start.character), Position(end.line, end.character))
     return TextChange(change.text, span)
+
+
+def watcher_of_sources() -> lsp.FileSystemWatcher:
+    """Watches the files that the table of languages knows by their suffix."""
+    suffixes = sorted({suffix[1:] for language in LANGUAGES for suffix in language.suffixes})
+    return lsp.FileSystemWatcher(f"**/*.{{{','.join(suffixes)}}}")
 
 
 def _as_json(status: Status) -> dict[str, object]:

@@ -38,6 +38,9 @@ _CODE_IN_STRINGS = frozenset({"interpolation", "string_interpolation", "template
 
 _CLOSERS_ONLY = re.compile(r"\s*[)\]}>;,]*\s*")
 _TAB_COLUMNS = 8
+# About 400 lines to each side.
+_NEAR_CHARS = 16_000
+_AT_MARGIN = re.compile(r"\n(?=\w)")
 
 
 class _Place(enum.Enum):
@@ -58,6 +61,7 @@ def block_starts_here(prefix: str, suffix: str, language_id: str) -> bool:
         return False
     if not _is_empty_line(prefix, suffix, language):
         return False
+    prefix, suffix = _around_cursor(prefix, suffix)
     opens_block = _opens_block(_last_line(prefix.rstrip()), language)
     tree = parse(prefix + language.filler + suffix, language_id)
     if tree is None:
@@ -69,6 +73,21 @@ def block_starts_here(prefix: str, suffix: str, language_id: str) -> bool:
         return opens_block
     # Without a filler a block is a pair of braces, which may also be a literal: the tree decides.
     return _is_alone_in_block(tree, byte_, language) or (bool(language.filler) and opens_block)
+
+
+def _around_cursor(prefix: str, suffix: str) -> tuple[str, str]:
+    """The definitions around the cursor: a parse at each keystroke must not read a long file.
+
+    Both ends are lines that start at the margin, where a file's parts can be told apart.
+    """
+    if len(prefix) > _NEAR_CHARS:
+        at = prefix.find("\n", len(prefix) - _NEAR_CHARS)
+        margin = _AT_MARGIN.search(prefix, at) if at >= 0 else None
+        prefix = prefix[margin.start() + 1 :] if margin else prefix
+    if len(suffix) > _NEAR_CHARS:
+        margin = _AT_MARGIN.search(suffix, _NEAR_CHARS)
+        suffix = suffix[: margin.start() + 1] if margin else suffix
+    return prefix, suffix
 
 
 def in_string_or_comment(prefix: str, suffix: str, language_id: str) -> bool:

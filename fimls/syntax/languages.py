@@ -24,6 +24,7 @@ class Language:
     id: LSP's languageId. aliases: other names that editors send (Neovim sends its file types).
     suffixes: lower-case, with the dot. filenames: whole names, for files without a telling suffix.
     grammar: "module:function" of the tree-sitter language, or "" where there is none.
+    family: the name that languages with the same queries and the same words share, or "".
     line_comment: what starts one. quotes: string delimiters, an earlier one tried first.
     block_header: a regular expression that finds the end of a line of code that opens a block, or
         "" where blocks aren't recognised.
@@ -36,6 +37,7 @@ class Language:
     aliases: tuple[str, ...] = ()
     filenames: tuple[str, ...] = ()
     grammar: str = ""
+    family: str = ""
     line_comment: str = ""
     quotes: tuple[str, ...] = ('"', "'")
     block_header: str = ""
@@ -47,6 +49,7 @@ _C = Language(
     "c",
     (".c", ".h"),
     grammar="tree_sitter_c:language",
+    family="c",
     line_comment="//",
     block_header=_BRACE_HEADER,
     block_types=frozenset({"compound_statement", "enumerator_list", "field_declaration_list"}),
@@ -55,6 +58,7 @@ _JAVASCRIPT = Language(
     "javascript",
     (".js", ".cjs", ".mjs"),
     grammar="tree_sitter_javascript:language",
+    family="javascript",
     line_comment="//",
     quotes=('"', "'", "`"),
     block_header=_BRACE_HEADER,
@@ -65,6 +69,7 @@ _TYPESCRIPT = replace(
     id="typescript",
     suffixes=(".ts", ".cts", ".mts"),
     grammar="tree_sitter_typescript:language_typescript",
+    family="typescript",
     block_types=_JAVASCRIPT.block_types | {"enum_body", "interface_body"},
 )
 
@@ -73,6 +78,7 @@ LANGUAGES: tuple[Language, ...] = (
         "python",
         (".py", ".pyi", ".pyw"),
         grammar="tree_sitter_python:language",
+        family="python",
         line_comment="#",
         quotes=('"""', "'''", '"', "'"),
         block_header=_PYTHON_HEADER,
@@ -93,6 +99,7 @@ LANGUAGES: tuple[Language, ...] = (
         "go",
         (".go",),
         grammar="tree_sitter_go:language",
+        family="go",
         line_comment="//",
         quotes=('"', "'", "`"),
         block_header=_BRACE_HEADER,
@@ -102,6 +109,7 @@ LANGUAGES: tuple[Language, ...] = (
         "rust",
         (".rs",),
         grammar="tree_sitter_rust:language",
+        family="rust",
         line_comment="//",
         quotes=('"',),  # an apostrophe also starts a lifetime
         block_header=_BRACE_HEADER,
@@ -119,6 +127,7 @@ LANGUAGES: tuple[Language, ...] = (
         "java",
         (".java",),
         grammar="tree_sitter_java:language",
+        family="java",
         line_comment="//",
         quotes=('"""', '"', "'"),
         block_header=_BRACE_HEADER,
@@ -139,6 +148,7 @@ LANGUAGES: tuple[Language, ...] = (
         id="cpp",
         suffixes=(".cpp", ".cc", ".cxx", ".hpp", ".hh", ".hxx", ".cu", ".cuh"),
         grammar="tree_sitter_cpp:language",
+        family="cpp",
         block_types=_C.block_types | {"declaration_list"},
     ),
     Language("csharp", (".cs",), aliases=("cs",), line_comment="//", block_header=_BRACE_HEADER),

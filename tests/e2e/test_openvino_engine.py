@@ -144,7 +144,7 @@ async def test_streams_tokens(engine: OpenVinoEngine, builder: PromptBuilder) ->
         *("    ", "\t\t", "  return", "wid"),
         *("[^a-z]*", "a.b|c?", "\\d+\\", "${x}", "^(a)$", "{{1,2}}", "x-y", "a/b#~&@!%"),
         *("\"'", "'''", "\\n", "é", "日本", "🙂", "\f", "\x7f"),
-        *("\N{LINE SEPARATOR}", "\N{NO-BREAK SPACE}"),
+        *("\N{LINE SEPARATOR}", "\N{NO-BREAK SPACE}", "a\0"),
     ],
     ids=ascii,
 )
@@ -159,20 +159,8 @@ async def test_healing(engine: OpenVinoEngine, builder: PromptBuilder, healing: 
 
 
 @weights
-async def test_healing_with_a_nul(engine: OpenVinoEngine, builder: PromptBuilder) -> None:
-    """A NUL, on which the constraint's compiler crashes, fails its request and not the engine."""
-    prompt = build_prompt(CompletionContext("x = ", "\n"), builder)
-    pid = engine.worker_pid
-    with pytest.raises(EngineError, match="NUL") as caught:
-        await run(engine, healed(prompt, "a\0"))
-    assert not isinstance(caught.value, EngineDeadError)
-    assert text(await run(engine, prompt))
-    assert pid == engine.worker_pid
-
-
-@weights
 async def test_typing_reuses_the_prompt(engine: OpenVinoEngine, builder: PromptBuilder) -> None:
-    """After a typed character at least 90 % of a 1,000-token prompt is not computed again."""
+    """After a typed character all of a 1,000-token prompt but its end is not computed again."""
     before, after = long_code("before"), long_code("after")
     first, second = (
         build_prompt(CompletionContext(f"{before}x = {typed}", after), builder)
@@ -185,10 +173,8 @@ async def test_typing_reuses_the_prompt(engine: OpenVinoEngine, builder: PromptB
     warm = (await run(engine, second, one))[-1].usage
     assert cold is not None
     assert warm is not None
-    assert (len(second.token_ids), True) == (
-        warm.prompt_tokens,
-        (warm.reused_tokens or 0) >= 0.9 * warm.prompt_tokens,
-    )
+    assert len(second.token_ids) == warm.prompt_tokens
+    assert warm.prompt_tokens - (warm.reused_tokens or 0) <= 3
     assert cold.ttft_ms is not None
     assert warm.ttft_ms is not None
     assert warm.ttft_ms < cold.ttft_ms / 2
@@ -224,6 +210,10 @@ async def test_cancel_in_prefill(engine: OpenVinoEngine, builder: PromptBuilder)
     [last] = await task
     assert time.perf_counter() - began < SOON_S
     assert (FinishReason.CANCEL, ()) == (last.finish_reason, last.token_ids)
+    # What was computed by then isn't lost.
+    usage = (await run(engine, prompt, SamplingParams(max_tokens=1)))[-1].usage
+    assert usage is not None
+    assert (usage.reused_tokens or 0) >= openvino.PREFILL_CHUNK_TOKENS
 
 
 @weights
@@ -345,5 +335,5 @@ async def test_folder_without_a_model(tmp_path: Path) -> None:
     manifest = Manifest("pre-post-mid", ("spm",), {}, "", "none", "")
     tokenizer = '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}'
     (tmp_path / "tokenizer.json").write_text(tokenizer)
-    with pytest.raises(EngineDeadError, match=r"code 1: .*Could not find a model"):
+    with pytest.raises(EngineDeadError, match=r"code 1: .*openvino_model.xml"):
         await OpenVinoEngine.load(tmp_path, model="none", describe=lambda _: manifest)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fimls.config import (
+    SNIPPET_SOURCES,
     COMMAND_LINE,
     EDITOR,
     Settings,
@@ -20,6 +21,7 @@ from fimls.config import (
     needs_reload,
     workspace_settings,
 )
+from fimls.context import SOURCES
 from fimls.types import ConfigError
 
 if TYPE_CHECKING:
@@ -42,11 +44,17 @@ CHANGED: dict[str, object] = {  # every field, with a valid value that is not it
     "max_tokens_single": 1,
     "max_tokens_multi": 400,
     "deadline_ms": 0,
+    "answer_ms": 0,
+    "min_likelihood": 0.5,
+    "show_above": 0.0,
+    "ahead": False,
     "multiline": "never",
     "candidates": 8,
     "temperature": 0.5,
     "healing": False,
     "automatic": False,
+    "context": False,
+    "context_off": ["git"],
     "languages_off": ["markdown"],
     "exclude": ["*.min.js"],
 }
@@ -57,6 +65,7 @@ RELOADING = {
 FROM_WORKSPACE = {
     *("prefix_tokens", "suffix_tokens", "snippet_tokens", "max_tokens_single", "max_tokens_multi"),
     *("deadline_ms", "multiline", "candidates", "healing", "automatic", "languages_off", "exclude"),
+    *("answer_ms", "min_likelihood", "show_above", "ahead", "context", "context_off"),
 }
 
 
@@ -66,6 +75,13 @@ def test_every_field_is_covered_here() -> None:
     assert names == set(CHANGED)
     assert names == set(field_help())
     assert all(text and "\n" not in text for text in field_help().values())
+
+
+def test_sources_of_snippets_are_those_that_there_are() -> None:
+    """Each source can be switched off by its name; a wrong name is an error, not a silent no."""
+    assert set(SNIPPET_SOURCES) == set(SOURCES)
+    with pytest.raises(ConfigError, match="did you mean 'imports'"):
+        merge(Settings(), {"context_off": ["import"]}, COMMAND_LINE)
 
 
 def test_help_says_what_a_field_takes() -> None:

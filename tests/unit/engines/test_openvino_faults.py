@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from fimls.engines import openvino
-from fimls.engines.openvino import KV_BLOCK_TOKENS, OpenVinoEngine
+from fimls.engines import openvino, openvino_client
+from fimls.engines.openvino import OpenVinoEngine
 from fimls.fim import Manifest, Tokenizer
 from fimls.types import (
     AdapterMismatchError,
     CancelToken,
+    CapabilityError,
     Delta,
     EngineDeadError,
     EngineError,
     FinishReason,
     Prompt,
     SamplingParams,
-    Usage,
 )
 
 TOKENIZER = Tokenizer.of_bytes(["<end>", "<pre>", "<suf>", "<mid>"])
@@ -38,7 +38,7 @@ MANIFEST = Manifest("test", ("spm",), TOKENIZER.control_tokens, TOKENIZER.sha256
 ANSWER, DIE, SILENT, ERROR, STREAM, GARBAGE, SURVIVE = range(1000, 1007)
 
 FAKE_WORKER = f"""
-import json, os, signal, sys, time
+import base64, json, os, signal, sys, time
 
 *_, log, start = sys.argv
 signal.signal(signal.SIGALRM, lambda *_: os._exit(99))
@@ -53,7 +53,8 @@ def send(**message):
 
 def delta(request, text="", finish=None):
     ids = list(text.encode())
-    send(event="delta", id=request, ids=ids, logprobs=[-0.5] * len(ids), finish=finish)
+    logprobs = [-0.5] * len(ids)
+    send(event="delta", id=request, ids=ids, logprobs=logprobs, finish=finish, reused=7)
 
 note(f"start {{os.getpid()}}")
 if start == "die":
@@ -66,6 +67,7 @@ if start == "silent":
 if start == "print":
     os.write(1, b"OpenVINO says hello\\n")
 send(event="ready")
+vocabulary = base64.b64decode(json.loads(sys.stdin.readline())["ids"])
 for line in sys.stdin:
     message = json.loads(line)
     request = message["id"]
@@ -77,7 +79,9 @@ for line in sys.stdin:
     if kind == {ANSWER}:
         note(json.dumps(message))
         send(event="prefill", id=request)
-        for character in message["healing"] + "abc":
+        for start, _, shorter in message["healing"]:  # of tokens that are a byte each
+            delta(request, chr(shorter[0][0] if shorter else vocabulary[4 * start]))
+        for character in "abc":
             delta(request, character)
         delta(request, finish="stop")
     elif kind == {DIE}:
@@ -130,15 +134,16 @@ async def make_engine(tmp_path: Path, log: Path) -> AsyncIterator[MakeEngine]:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Every message to a worker, at the moment it is written."""
+    """Every message to a worker about a request, at the moment it is written."""
     messages: list[dict[str, Any]] = []
-    send = openvino._Worker._send
+    send = openvino_client.Worker.send
 
-    def send_and_note(self: openvino._Worker, message: dict[str, Any]) -> None:
+    def send_and_note(self: openvino_client.Worker, message: dict[str, Any]) -> None:
         send(self, message)
-        messages.append(message)
+        if message["op"] != "vocabulary":
+            messages.append(message)
 
-    monkeypatch.setattr(openvino._Worker, "_send", send_and_note)
+    monkeypatch.setattr(openvino_client.Worker, "send", send_and_note)
     return messages
 
 
@@ -191,12 +196,6 @@ async def until(condition: Callable[[], object]) -> None:
     pytest.fail("it never happened")
 
 
-def usage(deltas: list[Delta]) -> Usage:
-    """What the request cost, as its last delta says."""
-    assert deltas[-1].usage is not None
-    return deltas[-1].usage
-
-
 async def test_answers(make_engine: MakeEngine, log: Path) -> None:
     """The healthy worker: deltas as they come, a reason at the end, the cost on first and last."""
     engine = make_engine()
@@ -219,7 +218,7 @@ async def test_request_carries_everything(make_engine: MakeEngine, log: Path) ->
         "ids": [ANSWER, *range(40)],
         "max_tokens": 5,
         "stop_ids": [256, 257],
-        "healing": "re",
+        "healing": [[115, 115, [[114, 1]]], [101, 102, []]],
         "deadline_ms": 70.0,
         "temperature": 0.8,
         "top_p": 0.9,
@@ -239,15 +238,17 @@ async def test_first_of_several_candidates_is_greedy(make_engine: MakeEngine, lo
 
 
 async def test_reused_tokens(make_engine: MakeEngine) -> None:
-    """Reuse counts whole blocks that an earlier prompt computed, and a new worker has none."""
-    engine = make_engine()
-    assert [0, KV_BLOCK_TOKENS] == [
-        usage(await run(engine)).reused_tokens,
-        usage(await run(engine)).reused_tokens,
-    ]
-    with pytest.raises(EngineDeadError):
-        await run(engine, DIE)
-    assert 0 == usage(await run(engine)).reused_tokens
+    """What the worker says it has reused is in the request's usage, first and last."""
+    first, *_, last = [delta.usage for delta in await run(make_engine()) if delta.usage]
+    assert (41, 7) == (first.prompt_tokens, first.reused_tokens)
+    assert (41, 7) == (last.prompt_tokens, last.reused_tokens)
+
+
+async def test_other_device(tmp_path: Path) -> None:
+    """A device that the engine doesn't run on is refused before anything is started."""
+    with pytest.raises(CapabilityError, match="not on GPU") as caught:
+        await OpenVinoEngine.load(tmp_path, model="fake", describe=lambda _: MANIFEST, device="GPU")
+    assert "engine = torch" in caught.value.hint
 
 
 async def test_dies_at_start(make_engine: MakeEngine, log: Path) -> None:
@@ -263,7 +264,7 @@ async def test_silent_at_start(
     make_engine: MakeEngine, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that never gets ready is given up, and ended."""
-    monkeypatch.setattr(openvino, "_LOAD_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(openvino_client, "_LOAD_TIMEOUT_S", 0.3)
     with pytest.raises(EngineDeadError, match="did not load"):
         await run(make_engine("silent"))
     assert not any(map(is_running, starts(log)))
@@ -367,7 +368,7 @@ async def test_silent_while_generating(
     make_engine: MakeEngine, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that says nothing more is ended, and the next request starts another."""
-    monkeypatch.setattr(openvino, "_SILENCE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(openvino_client, "_SILENCE_TIMEOUT_S", 0.2)
     engine = make_engine()
     began = time.perf_counter()
     with pytest.raises(EngineDeadError, match="silent") as caught:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fimls.server.documents import Documents, local_folder, workspace_path
+from fimls.server.documents import Documents, local_folders, workspace_path
 from fimls.text import MAX_DOCUMENT_BYTES, Position, TextChange
 from fimls.types import Document, DocumentError
 
@@ -65,8 +65,8 @@ def test_workspace_path(uri: str, expected: str) -> None:
     assert workspace_path(uri, ["file:///p", "file:///p/nested"]) == expected
 
 
-def test_local_folder() -> None:
-    """Only a folder on this machine's disk has settings files to read."""
+def test_local_folders() -> None:
+    """The folders on this machine's disk, in the editor's order."""
     remote = "vscode-remote://host/p"
-    assert local_folder([remote, "file:///p%20q"]) == Path("/p q")
-    assert local_folder([remote]) is None
+    assert [Path("/p q"), Path("/r")] == local_folders([remote, "file:///p%20q", "file:///r"])
+    assert [] == local_folders([remote])

@@ -1,0 +1,113 @@
+"""The flights that a keystroke may be answered from.
+
+A flight is found by the text around the cursor, not by where that text stands: edits elsewhere in
+the file and a moved prompt window leave it usable. It fits when the prefix ends as the flight's did
+plus what was typed since, the suffix begins as it did, and what was typed is what it wrote.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from fimls.completer.flight import Flight
+from fimls.types import Mode
+
+TYPED_CHARS_MAX = 200
+"""How far behind its start a flight is looked up."""
+_PREFIX_CHARS = 1500
+_SUFFIX_CHARS = 600
+_FLIGHTS_MAX = 64
+# What editors insert behind the cursor by themselves.
+_CLOSERS = ")]}\"'`>"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request needs of a flight. mode: None where any will do."""
+
+    uri: str
+    prefix: str
+    suffix: str
+    candidates: int = 1
+    mode: Mode | None = None
+
+
+class Flights:
+    """The most recent flights of all documents, the least recently used dropped first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Flight, str] = OrderedDict()
+
+    def add(self, uri: str, flight: Flight) -> None:
+        """Keep a flight."""
+        self._kept[flight] = uri
+        while len(self._kept) > _FLIGHTS_MAX:
+            oldest, _ = self._kept.popitem(last=False)
+            oldest.cancel()
+
+    def find(self, wanted: Wanted) -> tuple[Flight, str] | None:
+        """The latest flight that fits, and what was typed behind its start."""
+        suffix = _suffix_key(wanted.suffix)
+        for flight, uri in reversed(self._kept.items()):
+            if uri != wanted.uri or not _is_usable(flight, wanted):
+                continue
+            if _suffix_key(flight.context.suffix) != suffix:
+                continue
+            typed = _typed_since(flight, wanted.prefix)
+            if typed is not None:
+                self._kept.move_to_end(flight)
+                return flight, typed
+        return None
+
+    def under_way(self, uri: str) -> list[Flight]:
+        """A document's flights that the engine still works on."""
+        return [one for one, its_uri in self._kept.items() if its_uri == uri and not one.landed]
+
+    def cancel(self, uri: str) -> None:
+        """Give up what is under way for a document."""
+        for flight in self.under_way(uri):
+            flight.cancel()
+
+    def forget(self, uri: str) -> None:
+        """Give up and drop a document's flights."""
+        self.cancel(uri)
+        for flight in [one for one, its_uri in self._kept.items() if its_uri == uri]:
+            del self._kept[flight]
+
+    def clear(self) -> list[Flight]:
+        """Give up and drop all flights; they are returned, to be closed."""
+        flights = list(self._kept)
+        for flight in flights:
+            flight.cancel()
+        self._kept.clear()
+        return flights
+
+
+def _is_usable(flight: Flight, wanted: Wanted) -> bool:
+    cut_off = flight.given_up and not all(one.complete for one in flight.candidates)
+    return (
+        flight.error is None
+        and not cut_off
+        and len(flight.candidates) >= wanted.candidates
+        and wanted.mode in {None, flight.context.mode}
+    )
+
+
+def _suffix_key(suffix: str) -> str:
+    """The suffix's start, without closers that come and go while a pair is typed."""
+    return suffix[: _SUFFIX_CHARS + len(_CLOSERS)].lstrip(_CLOSERS)[:_SUFFIX_CHARS]
+
+
+def _typed_since(flight: Flight, prefix: str) -> str | None:
+    """What stands behind the flight's prefix if the flight agrees with it."""
+    base = flight.context.prefix
+    tail = base[-_PREFIX_CHARS:]
+    whole = len(base) <= _PREFIX_CHARS
+    for length in range(min(TYPED_CHARS_MAX, len(prefix)) + 1):
+        end = len(prefix) - length
+        if whole and end != len(base):
+            continue
+        if prefix.endswith(tail, 0, end) and flight.serves(prefix[end:]):
+            return prefix[end:]
+    return None

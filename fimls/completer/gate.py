@@ -1,0 +1,135 @@
+"""How much of a text is likely enough to be shown, and whether it is worth showing at all.
+
+Two decisions, both for completions that nobody asked for. ``likely_end`` cuts a text before the
+token at which the model's own estimate of being right so far falls below a minimum: what stands in
+front of it can be shown while the rest is still guesswork, and nobody has to wait for that. ``judge``
+then weighs what is left with a logistic model over likelihood, position and names, fitted on replayed
+typing (``benchmarks/calibrate_gate.py``; as Copilot's filter, with features that are at hand here).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from fimls.completer.flight import Candidate
+from fimls.types import CompletionContext, Mode
+
+_WORD = re.compile(r"(?<!\w)[^\W\d]\w*")
+_LONG_CHARS = 40
+
+WEIGHTS: Mapping[str, float] = {
+    "bias": 0.0,
+    "sum_logprob": 1.0,
+    "unknown_names": -0.3,
+}
+"""Of the logistic model; features that are missing weigh nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a completion is shown. probability: that a person goes on to type just that."""
+
+    probability: float
+    threshold: float
+    features: Mapping[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is likely enough."""
+        return self.probability >= self.threshold
+
+
+def likely_end(candidate: Candidate, start: int, minimum: float) -> int | None:
+    """Where the part behind ``start`` that is right with probability ``minimum`` ends.
+
+    In code points of the candidate's text, never inside a word; None while all of it is likely.
+    Without log-probabilities everything is.
+    """
+    if minimum <= 0 or not candidate.logprobs:
+        return None
+    text, so_far, least = candidate.text, 0.0, math.log(minimum)
+    token_start = 0
+    for end, logprob in zip(candidate.ends, candidate.logprobs, strict=True):
+        # Of a token that was typed in part, the rest follows: it costs nothing.
+        if token_start >= start and end > start:
+            so_far += logprob
+        if so_far < least:
+            return max(start, _word_start(text, token_start))
+        token_start = end
+    return None
+
+
+def _word_start(text: str, offset: int) -> int:
+    """``offset``, or the start of the word that it splits."""
+    if offset >= len(text) or not _is_word(text[offset]):
+        return offset
+    while offset and _is_word(text[offset - 1]):
+        offset -= 1
+    return offset
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character == "_"
+
+
+def features(
+    text: str,
+    logprobs: Sequence[float],
+    context: CompletionContext,
+    unknown_names: int,
+) -> dict[str, float]:
+    """What the gate looks at. ``logprobs``: of the tokens that ``text`` consists of."""
+    line = context.prefix[context.prefix.rfind("\n") + 1 :]
+    last = line[-1:]
+    return {
+        "bias": 1.0,
+        "sum_logprob": sum(logprobs),
+        "min_logprob": min(logprobs, default=0.0),
+        "mean_logprob": sum(logprobs) / len(logprobs) if logprobs else 0.0,
+        "log_chars": math.log(max(len(text.strip()), 1)),
+        "line_start": float(not line.strip()),
+        "in_word": float(bool(last) and _is_word(last)),
+        "after_dot": float(last == "."),
+        "several_lines": float(context.mode is Mode.MULTI),
+        "unknown_names": float(min(unknown_names, 3)),
+        "comment": float(line.lstrip().startswith(("#", "//", "*", '"""'))),
+    }
+
+
+def judge(found: Mapping[str, float], threshold: float) -> Verdict:
+    """Weigh the features."""
+    score = sum(WEIGHTS.get(name, 0.0) * value for name, value in found.items())
+    probability = 1 / (1 + math.exp(-max(min(score, 30.0), -30.0)))
+    return Verdict(probability, threshold, found)
+
+
+def names(text: str) -> frozenset[str]:
+    """The names in a completion.
+
+    The last word counts only if something follows it: it may not be finished.
+    """
+    return frozenset(
+        match[0]
+        for match in _WORD.finditer(text)
+        if match.end() < len(text) and len(match[0]) <= _LONG_CHARS
+    )
+
+
+def unseen(words: Collection[str], context: CompletionContext) -> frozenset[str]:
+    """Those of the names that stand nowhere in the document or the snippets as whole words."""
+    places = (context.prefix, context.suffix, *(snippet.text for snippet in context.snippets))
+    return frozenset(word for word in words if not any(_has_word(place, word) for place in places))
+
+
+def _has_word(text: str, word: str) -> bool:
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        before, after = text[at - 1 : at], text[end : end + 1]
+        if not (before and _is_word(before)) and not (after and _is_word(after)):
+            return True
+        at = text.find(word, end)
+    return False

@@ -1,0 +1,282 @@
+"""Candidates from definitions: a function's signature, a class's skeleton line by line."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fimls.context.attributes import attributes
+from fimls.context.files import SourceFile
+from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
+from fimls.context.surroundings import Surroundings
+from fimls.context.variables import NEAR
+from fimls.syntax.outline import Definition, skeleton
+from fimls.syntax.words import identifiers, known_words
+
+# What a line of a class is worth, as a share of what the class is
+_CONSTRUCTOR, _NOT_CONSTRUCTED = 0.95, 0.5
+_NAMED, _NAMED_FAR = 1.0, 0.75  # behind some dot near the cursor, or elsewhere in the window
+_FIELD, _ATTRIBUTE = 0.8, 0.45  # declared, or only set in the constructor
+_MEMBER, _MEMBER_ALIKE = 0.6, 0.35  # a method, and what all of its sub-words add
+_UNWANTED_MEMBER = 0.25  # of a class whose instances nobody near the cursor uses
+_HIDDEN = 0.2  # private or special
+_NEXT_MEMBER = 0.97
+
+_CONSTRUCTORS = frozenset({"__init__", "constructor", "new", "New", "__call__"})
+_NO_FIELDS = frozenset({"__slots__", "__match_args__", "model_config"})
+_LINE_CHARS_MAX = 120
+_SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
+_FIELD_LINES_MAX = 4
+_CLOSER = re.compile(r"\s*[}\])]")
+_HEADER_ENDS = ("...", "... }", ";", ")")
+_SPACE = re.compile(r"\s+")
+_REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
+_PROPERTY = re.compile(r"@(?:functools\.)?(?:cached_)?property\b")
+
+
+class Wanted(enum.Enum):
+    """What of a class: what the surroundings suggest, or its members for sure."""
+
+    BY_USE = enum.auto()
+    MEMBERS = enum.auto()
+
+
+def describe(
+    file: SourceFile,
+    definition: Definition,
+    score: float,
+    around: Surroundings,
+    source: str,
+    wanted: Wanted = Wanted.BY_USE,
+) -> Candidate:
+    """Describe a definition that the prompt's window doesn't show."""
+    if score < SCORE_MIN:  # it won't be used: only say that it was there
+        return Candidate(file.path, definition.start, source, score, (), definition.name)
+    if definition.kind in {"class", "type"} and definition.body < definition.end:
+        parts = _ranked(list(_class_parts(file, definition, score, around, wanted)))
+    elif definition.kind in {"function", "method"}:
+        parts = (Part(_signature(file, definition)),)
+    else:
+        parts = (Part(_joined(skeleton(file.text, file.outline, definition).split("\n"))),)
+        if len(parts[0].text) > _LINE_CHARS_MAX or parts[0].text.endswith(" ..."):
+            score = 0.0  # a table or a list, whose first line says nothing
+    return Candidate(file.path, definition.start, source, score, parts, definition.name)
+
+
+def describe_method(
+    file: SourceFile, definition: Definition, score: float, source: str
+) -> Candidate:
+    """Describe one method, under the head of its class where it stands in that."""
+    text = _signature(file, definition)
+    for owner in file.outline.definitions:
+        if owner.name == definition.container and owner.start <= definition.start < owner.end:
+            lines = skeleton(file.text, file.outline, owner).split("\n")
+            head = [Part(line) for line in lines[: _head_lines(file, owner)]]
+            method = Part(_indented(text, file, definition))
+            parts = (*head, method)
+            return Candidate(file.path, owner.start, source, score, parts, definition.name)
+    parts = (Part(text),)
+    return Candidate(file.path, definition.start, source, score, parts, definition.name)
+
+
+def methods_of(file: SourceFile, owner: Definition) -> Iterator[Definition]:
+    """The methods of a class, wherever in its file they stand, without overloads and setters."""
+    for definition in file.outline.definitions:
+        if definition.container == owner.name and definition.kind in {"function", "method"}:
+            decorators = file.text[definition.start : definition.header]
+            if not _REPEATED.search(decorators):
+                yield definition
+
+
+def returned_names(file: SourceFile, definition: Definition, around: Surroundings) -> set[str]:
+    """The names in what a function, or the methods of a class that are used here, return."""
+    functions = [definition]
+    if definition.kind in {"class", "type"}:
+        functions = [one for one in methods_of(file, definition) if one.name in around.receivers]
+    names: set[str] = set()
+    for function in functions:
+        before, found, after = file.text[function.header : function.body].rpartition(")")
+        if found:
+            # Most languages write it behind the parameters, C's and Java's before the name.
+            names.update(identifiers(after))
+            names.update(identifiers(before[: max(before.find(function.name), 0)]))
+    return names - known_words(file.language_id)
+
+
+def _signature(file: SourceFile, definition: Definition) -> str:
+    """A function's header on one line.
+
+    Its docstring would take as many tokens as another signature, which says more.
+    """
+    lines = skeleton(file.text, file.outline, definition).split("\n")
+    if len(lines) > 2 and lines[-1].strip() == "...":
+        lines = [*lines[:-2], "..."]
+    return _shortened(_joined(lines))
+
+
+def _indented(text: str, file: SourceFile, definition: Definition) -> str:
+    """A member's text as deep as it stands in its class."""
+    line = file.text.rfind("\n", 0, definition.start) + 1
+    before = file.text[line : definition.start]
+    indent = before[: len(before) - len(before.lstrip())]
+    decorators = file.text[definition.start : definition.header]
+    if match := _PROPERTY.match(decorators):  # it is read, not called
+        text = f"{match[0]}\n{text}"
+    return "\n".join(indent + one for one in text.split("\n"))
+
+
+def _class_parts(
+    file: SourceFile,
+    definition: Definition,
+    score: float,
+    around: Surroundings,
+    wanted: Wanted,
+) -> Iterator[Part]:
+    """The skeleton's lines: its head is required, each member is worth what it's worth."""
+    methods = list(methods_of(file, definition))
+    own = file.path == around.query.path and definition == around.owner
+    used = (
+        own
+        or wanted is Wanted.MEMBERS
+        or definition.name in around.receivers
+        or _is_base(definition, around)
+    )
+    # Called in this file, or not named yet: where only annotations name it, instances come from
+    # elsewhere.
+    constructed = not around.counts[definition.name] or around.calls(definition.name)
+    lines = skeleton(file.text, file.outline, definition).split("\n")
+    head = _head_lines(file, definition)
+    end = next((at for at in range(head, len(lines)) if re.match(r"[}\])]", lines[at])), len(lines))
+    yield from (Part(line) for line in lines[:head])
+    fields = list(_fields(lines[head:end], file, definition))
+    yield from (Part(field, score * _field_share(field, around, _FIELD)) for field in fields)
+    for attribute in attributes(file, methods):
+        if attribute not in fields:
+            yield Part(attribute, score * _field_share(attribute, around, _ATTRIBUTE))
+    begin, stop = around.query.shown_range
+    outside = []
+    for method in methods:
+        if own and begin <= method.start < stop:
+            continue
+        share = _method_share(method, around, used=used, own=own, constructed=constructed)
+        part = Part(_indented(_signature(file, method), file, method), score * share)
+        if definition.start <= method.start < definition.end:
+            yield part
+        else:  # Go's methods, Rust's impl
+            outside.append(part)
+    yield from (Part(line) for line in lines[end : end + 1])
+    yield from outside
+
+
+def _ranked(parts: list[Part]) -> tuple[Part, ...]:
+    """Let each further member of a class count for a little less than the better ones."""
+    optional = [at for at, part in enumerate(parts) if part.score != REQUIRED]
+    optional.sort(key=lambda at: (-parts[at].score, at))
+    for rank, at in enumerate(optional):
+        parts[at] = replace(parts[at], score=parts[at].score * _NEXT_MEMBER**rank)
+    return tuple(parts)
+
+
+def _fields(lines: list[str], file: SourceFile, owner: Definition) -> Iterator[str]:
+    """The fields in a class's skeleton: what is no method, broken lines joined."""
+    heads = tuple(
+        head
+        for one in file.outline.definitions
+        if one.container == owner.name
+        if (head := _squeezed(file.text[one.header : one.body].partition("(")[0]))
+    )
+    depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
+    field: list[str] = []
+    in_method = in_docstring = False
+    for line in lines:
+        quotes = line.count('"""')
+        if in_docstring or (quotes and line.lstrip().startswith('"""')):
+            in_docstring = in_docstring != (quotes == 1)
+        elif in_method:  # its header is broken into lines
+            in_method = not line.endswith(_HEADER_ENDS)
+        elif len(line) - len(line.lstrip()) > depth or _CLOSER.match(line):
+            field.append(line)
+        else:
+            if 0 < len(field) <= _FIELD_LINES_MAX:
+                yield "\n".join(field)
+            is_method = _squeezed(line).startswith(heads)
+            in_method = is_method and line.endswith(("(", ","))
+            field = [] if is_method or line.strip() in {"...", "pass"} else [line]
+    if 0 < len(field) <= _FIELD_LINES_MAX:
+        yield "\n".join(field)
+
+
+def _squeezed(text: str) -> str:
+    return _SPACE.sub("", text)
+
+
+def _joined(lines: list[str]) -> str:
+    """Join the lines of a header or a value that was broken inside brackets."""
+    joined = " ".join(line.strip() for line in lines)
+    return re.sub(r",? ([)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", joined))
+
+
+def _shortened(signature: str) -> str:
+    """Leave long types and default values out of a long signature: the names tell most."""
+    opening, closing = signature.find("("), signature.rfind(")")
+    if len(signature) <= _SIGNATURE_CHARS_MAX or not 0 < opening < closing:
+        return signature
+    parameters = [
+        parameter.partition(":")[0] if len(parameter) > _PARAMETER_CHARS_MAX else parameter
+        for parameter in _split(signature[opening + 1 : closing])
+    ]
+    return f"{signature[: opening + 1]}{', '.join(parameters)}{signature[closing:]}"
+
+
+def _split(parameters: str) -> list[str]:
+    """Split at the commas that stand in no brackets."""
+    found, depth, start = [], 0, 0
+    for at, character in enumerate(parameters):
+        depth += (character in "([{<") - (character in ")]}>")
+        if character == "," and depth <= 0:
+            found.append(parameters[start:at].strip())
+            start = at + 1
+    return [*found, parameters[start:].strip()]
+
+
+def _head_lines(file: SourceFile, definition: Definition) -> int:
+    """How many lines of a class's skeleton are its head."""
+    return file.text[definition.header : definition.body].rstrip().count("\n") + 1
+
+
+def _is_base(definition: Definition, around: Surroundings) -> bool:
+    """Whether the head of the class around the cursor names this one."""
+    owner = around.owner
+    return owner is not None and definition.name in identifiers(
+        around.text[owner.header : owner.body]
+    )
+
+
+def _method_share(
+    method: Definition, around: Surroundings, *, used: bool, own: bool, constructed: bool
+) -> float:
+    name = method.name
+    if around.function is not None and around.function.name == name and used:
+        return _NAMED  # the method that the one at the cursor overrides, or wraps
+    if name in _CONSTRUCTORS:
+        return _CONSTRUCTOR if constructed else _NOT_CONSTRUCTED
+    if name in around.members:
+        return _named(name, around)
+    if name.startswith("__") or (name.startswith("_") and not own):
+        return _HIDDEN
+    return (_MEMBER if used else _UNWANTED_MEMBER) + _MEMBER_ALIKE * around.likeness(name)
+
+
+def _field_share(field: str, around: Surroundings, share: float) -> float:
+    names = identifiers(field)
+    if not names or names[0] in _NO_FIELDS:
+        return 0.0
+    if names[0] in around.members:
+        return _named(names[0], around)
+    return _HIDDEN if names[0].startswith("_") else share
+
+
+def _named(member: str, around: Surroundings) -> float:
+    return _NAMED if around.near(member) >= NEAR else _NAMED_FAR

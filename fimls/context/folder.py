@@ -1,0 +1,168 @@
+"""One workspace folder: its files, index, changes and open documents, and the search in them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from fimls.context.exclusions import OUTSIDE, Exclusions
+from fimls.context.files import Files
+from fimls.context.freezing import Choice, Place
+from fimls.context.git import Changes
+from fimls.context.index import Index
+from fimls.context.indexer import Indexer, database_path
+from fimls.context.query import CountTokens, Query, Session
+from fimls.context.recent import Visit, Visits, regions
+from fimls.context.retrieve import retrieve
+from fimls.context.secrets import redacted
+from fimls.context.select import select
+from fimls.types import Document
+
+_REDACTED_MAX = 4096
+
+
+class Folder:
+    """What is known of one workspace folder. Its methods return at once; ``work`` returns work."""
+
+    def __init__(
+        self,
+        path: Path,
+        globs: Sequence[str],
+        sources: Collection[str],
+        cache_dir: Path | None,
+    ) -> None:
+        self.path = path.absolute()
+        self._sources = frozenset(sources)
+        self._exclusions = Exclusions(self.path, globs)
+        self._files = Files(self.path, self._exclusions)
+        database = database_path(self.path, cache_dir)
+        self.index = Index(database)
+        self._indexer = Indexer(self.path, database, globs)
+        self._changes = Changes(self.path)
+        self._visits = Visits()
+        # One thread for what nobody waits for.
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="fimls-background")
+        self._waiting: set[str] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Begin to index, and ask git for the first time."""
+        await self._indexer.start()
+        self._later("secrets", functools.partial(_redacted, "", ""))  # its first call is slow
+        self._ask_git()
+
+    async def aclose(self) -> None:
+        """Stop the indexer, git and searches under way."""
+        self._closed = True
+        self._files.stop()
+        self._changes.close()
+        self._background.shutdown(wait=False, cancel_futures=True)
+        await self._indexer.aclose()
+        self.index.close()
+
+    def relative(self, path: Path) -> str | None:
+        """Return a path as this folder's files are named, None for one outside."""
+        return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else None
+
+    def exclusion(self, path: str) -> str | None:
+        """Why a document isn't completed; a link to the outside may be, if its user opens it."""
+        reason = self._exclusions.path_reason(self.path / path)
+        return None if reason == OUTSIDE else reason
+
+    def opened(self, path: str, document: Document) -> None:
+        """Let a document's text stand for its file's."""
+        self._files.open(path, document.text)
+        self._visits.opened(path, document.text)
+        self._later(
+            "warm", functools.partial(self._warm, path, document.text, document.language_id)
+        )
+
+    def changed(self, path: str, text: str) -> None:
+        """Take an open document's new text."""
+        self._files.open(path, text)
+        self._visits.changed(path, text)
+
+    def closed(self, path: str) -> None:
+        """Take the file's text from the disk again."""
+        self._files.close(path)
+        self._visits.closed(path)
+
+    def files_changed(self, paths: Sequence[Path]) -> None:
+        """Have files indexed again, and git asked."""
+        self._indexer.update(paths)
+        self._ask_git()
+
+    def status(self) -> dict[str, object]:
+        """What there is, for people who ask why."""
+        return {
+            "path": str(self.path),
+            "index": self._indexer.state,
+            "files": self.index.files(),
+            "changed regions": len(self._changes.regions),
+        }
+
+    def work(
+        self, query: Query, budget_tokens: int, count_tokens: CountTokens, clipboard: str
+    ) -> Callable[[], Choice]:
+        """Return the search for a query; it takes a while and runs in any thread."""
+        visits = self._visits.latest(but=query.path)
+        return functools.partial(
+            self._search, query, visits, budget_tokens, count_tokens, clipboard
+        )
+
+    def _search(
+        self,
+        query: Query,
+        visits: tuple[Visit, ...],
+        budget_tokens: int,
+        count_tokens: CountTokens,
+        clipboard: str,
+    ) -> Choice:
+        session = Session(
+            recent=regions(visits) if "recent" in self._sources else (),
+            changed=self._changes.regions,
+            clipboard=clipboard,
+        )
+        around, candidates = retrieve(query, self._files, self.index, session, self._sources)
+        picked = select(
+            candidates,
+            query,
+            budget_tokens=budget_tokens,
+            count_tokens=count_tokens,
+            redact=_redacted,
+        )
+        definition = around.function or around.owner
+        place = Place(
+            query.prefix.count("\n"),
+            query.suffix.count("\n"),
+            f"{definition.container}.{definition.name}" if definition else "",
+        )
+        return Choice(picked.selection, place, picked.used, picked.worth)
+
+    def _ask_git(self) -> None:
+        if "git" in self._sources:
+            self._later("git", self._changes.refresh)
+
+    def _warm(self, path: str, text: str, language_id: str) -> None:
+        """Parse what a document imports before its first completion needs it."""
+        query = Query(self.path, path, language_id, "", text, (0, 0))
+        retrieve(query, self._files, self.index, sources=self._sources & {"imports"})
+
+    def _later(self, name: str, work: Callable[[], object]) -> None:
+        """Do something in the background; what waits already under this name is enough."""
+        if name in self._waiting or self._closed:
+            return
+        self._waiting.add(name)
+
+        def run() -> None:
+            self._waiting.discard(name)
+            work()
+
+        self._background.submit(run)
+
+
+@functools.lru_cache(maxsize=_REDACTED_MAX)
+def _redacted(text: str, path: str) -> str | None:
+    return redacted(text, path)

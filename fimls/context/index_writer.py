@@ -1,0 +1,204 @@
+"""The side of the index that writes. Several processes may: each change is one transaction."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fimls.context.extract import Contents, terms
+from fimls.context.index import SCHEMA, SCHEMA_VERSION, WINDOW_BITS
+
+_BUSY_TIMEOUT_S = 30.0
+_CACHE_KIB = 32_768
+# "0" is what comes after "/".
+_AT_OR_BELOW = """
+SELECT path FROM files WHERE path = :path OR path > :path || '/' AND path < :path || '0'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells one state of a file from another: time and size at a glance, the hash for sure."""
+
+    mtime_ns: int
+    size: int
+    digest: bytes
+
+    def fits(self, status: os.stat_result) -> bool:
+        """Whether a file of this status is most likely in this state."""
+        return (status.st_mtime_ns, status.st_size) == (self.mtime_ns, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file to put into the index. contents: None where its content may not be read."""
+
+    path: str
+    stamp: Stamp
+    contents: Contents | None
+
+
+class IndexWriter:
+    """Opens the database, made new where it is missing, corrupt or of another version.
+
+    Raises (all methods):
+        OSError: the folder can't be written to.
+        sqlite3.OperationalError: the disk is full or fails.
+        sqlite3.DatabaseError: the database is corrupt; opening it again makes it new.
+    """
+
+    def __init__(self, database: Path) -> None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        database.parent.chmod(0o700)  # identifiers of private code
+        try:
+            self._connection = _open(database)
+        except _UnusableError:
+            for name in (f"{database.name}{suffix}" for suffix in ("", "-wal", "-shm")):
+                database.with_name(name).unlink(missing_ok=True)
+            self._connection = _open(database)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def stamps(self) -> dict[str, Stamp]:
+        """What is in the index: by path, in which state."""
+        rows = self._connection.execute("SELECT path, mtime_ns, size, digest FROM files")
+        return {path: Stamp(*stamp) for path, *stamp in rows}
+
+    def write(self, entries: Iterable[Entry], removed: Iterable[str] = ()) -> None:
+        """Replace some files and drop others, in one transaction.
+
+        removed: paths of files; of folders too, for all below them.
+        """
+        wanted: dict[str, Entry | None] = {entry.path: entry for entry in entries}
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for path in removed:
+                for (below,) in connection.execute(_AT_OR_BELOW, {"path": path}):
+                    wanted.setdefault(below, None)
+            self._apply(self._changes(wanted))
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def touch(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
+        """Note new times of files whose content is the same."""
+        rows = [(stamp.mtime_ns, stamp.size, path) for path, stamp in stamps]
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("UPDATE files SET mtime_ns=?, size=? WHERE path=?", rows)
+        self._connection.execute("COMMIT")
+
+    def _changes(self, wanted: dict[str, Entry | None]) -> _Changes:
+        changes = _Changes()
+        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()
+        for path, entry in wanted.items():
+            row = self._connection.execute(
+                "SELECT id, words FROM files WHERE path=?", (path,)
+            ).fetchone()
+            if row is None:
+                last += 1
+            file, packed = row or (last, None)
+            changes.add(file, _unpack(packed), entry)
+        return changes
+
+    def _apply(self, changes: _Changes) -> None:
+        many = self._connection.executemany
+        many("DELETE FROM files WHERE id=?", changes.dropped)
+        many("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", changes.files)
+        many("DELETE FROM definitions WHERE name=? AND file=?", changes.old_definitions)
+        many("INSERT INTO definitions VALUES (?, ?)", changes.new_definitions)
+        # The full-text index last: many another statement makes it write out what it has gathered.
+        many(
+            "INSERT INTO windows (windows, rowid, terms) VALUES ('delete', ?, ?)",
+            changes.old_windows,
+        )
+        many("INSERT INTO windows (rowid, terms) VALUES (?, ?)", changes.new_windows)
+
+
+@dataclass(slots=True)
+class _Changes:
+    """Rows to delete and to insert."""
+
+    dropped: list[tuple[int]] = field(default_factory=list)
+    files: list[tuple[object, ...]] = field(default_factory=list)
+    old_definitions: list[tuple[str, int]] = field(default_factory=list)
+    new_definitions: list[tuple[str, int]] = field(default_factory=list)
+    old_windows: list[tuple[int, str]] = field(default_factory=list)
+    new_windows: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, file: int, old: Contents, entry: Entry | None) -> None:
+        """Put an entry, or nothing, in the place of a file's old contents."""
+        new = (entry and entry.contents) or _NOTHING
+        if entry is None:
+            self.dropped.append((file,))
+        else:
+            stamp = entry.stamp
+            words = None if entry.contents is None else _pack(entry.contents)
+            state = (stamp.mtime_ns, stamp.size, stamp.digest)
+            self.files.append((file, entry.path, *state, new.lines, words))
+        self.old_definitions += [(name, file) for name in old.definitions - new.definitions]
+        self.new_definitions += [(name, file) for name in new.definitions - old.definitions]
+        both = itertools.zip_longest(old.windows, new.windows, fillvalue=frozenset[str]())
+        for number, (before, after) in enumerate(both):
+            rowid = file << WINDOW_BITS | number
+            if before and before != after:
+                self.old_windows.append((rowid, _terms(before)))
+            if after and before != after:
+                self.new_windows.append((rowid, _terms(after)))
+
+
+class _UnusableError(Exception):
+    """The database is corrupt or of another version."""
+
+
+_NOTHING = Contents(lines=0, definitions=frozenset(), windows=())
+
+
+def _open(database: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # WAL: a power cut loses work, not order
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            connection.executescript(
+                f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+        if connection.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
+            raise _UnusableError
+        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise _UnusableError
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(
+            error, sqlite3.OperationalError
+        ):
+            raise _UnusableError from error
+        raise
+    return connection
+
+
+def _terms(window: Iterable[str]) -> str:
+    return " ".join(terms(window))
+
+
+def _pack(contents: Contents) -> bytes:
+    lines = [contents.definitions, *contents.windows]
+    return zlib.compress("\n".join(map(" ".join, lines)).encode(), 1)
+
+
+def _unpack(packed: bytes | None) -> Contents:
+    if packed is None:
+        return _NOTHING
+    lines = zlib.decompress(packed).decode().split("\n")
+    definitions, *windows = (frozenset(line.split()) for line in lines)
+    return Contents(0, definitions, tuple(windows))

@@ -1,0 +1,146 @@
+"""The process that keeps a workspace's index, seen from the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+import fimls
+
+OnProgress = Callable[[int, int], None]
+"""Called with the number of files done and of all to do; the total grows while they are found."""
+
+_END_TIMEOUT_S = 0.5
+
+
+def database_path(folder: Path, cache_dir: Path | None = None) -> Path:
+    """Where a workspace folder's index lies: in the user's cache, under a hash of its real path."""
+    name = hashlib.blake2b(os.fsencode(folder.resolve()), digest_size=12).hexdigest()
+    return (cache_dir or platformdirs.user_cache_path("fimls")) / "index" / f"{name}.sqlite"
+
+
+class Indexer:
+    """Starts the process, tells it what changed and listens to it. To be used from one event loop.
+
+    folder: the workspace's; updates are paths inside it. database: see :func:`database_path`.
+    globs: the settings' exclusions. on_progress: called in the event loop, a few times a second.
+
+    state: "indexing", "ready", "failed: " and why, or "closed". Only what the database holds can be
+        found, so an index that failed has what it had, or nothing.
+    note: what is left out of a finished index, "" if nothing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Path,
+        globs: Sequence[str] = (),
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.state = "indexing"
+        self.note = ""
+        self._opening = {"folder": str(folder), "database": str(database), "globs": [*globs]}
+        self._on_progress = on_progress
+        self._process: asyncio.subprocess.Process | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._unsent: list[dict[str, Any]] = []  # what was asked for before the process was there
+        self._sync_ids = itertools.count()
+        self._syncs: dict[int, asyncio.Future[None]] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, None where there is no process yet."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start the process, which begins to index; returns at once."""
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "fimls.context.indexer_worker"),
+                # `-m` imports from the current folder first, which may be anybody's repository.
+                cwd=Path(fimls.__file__).resolve().parent.parent,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C in a terminal is meant for the server
+            )
+        except OSError as error:
+            self._fail(f"no process: {error}")
+            return
+        self._listening = asyncio.create_task(self._listen(self._process))
+        for message in (self._opening, *self._unsent):
+            self._send(message)
+        self._unsent.clear()
+
+    def update(self, paths: Sequence[Path]) -> None:
+        """Have files indexed again soon, those that are gone or excluded dropped."""
+        self._send({"op": "update", "paths": [str(path) for path in paths]})
+
+    async def idle(self) -> None:
+        """Wait until all that was asked for so far is indexed, or the index has failed."""
+        if self.state == "closed" or self.state.startswith("failed"):
+            return
+        sync_id = next(self._sync_ids)
+        self._syncs[sync_id] = asyncio.get_running_loop().create_future()
+        self._send({"op": "sync", "id": sync_id})
+        await self._syncs[sync_id]
+
+    async def aclose(self) -> None:
+        """End the process, whatever it does; the database stays intact. Idempotent."""
+        self.state = "closed"
+        if self._process is None or self._listening is None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        ended, _ = await asyncio.wait([self._listening], timeout=_END_TIMEOUT_S)
+        if not ended:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self._listening
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._process is None:
+            self._unsent.append(message)
+            return
+        assert self._process.stdin is not None
+        if not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        """Take the process's messages until it ends."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            self._handle(json.loads(line))
+        code = await process.wait()
+        if self.state in {"indexing", "ready"}:
+            self._fail(f"the process ended with code {code}")
+        for sync in self._syncs.values():
+            sync.set_result(None)
+        self._syncs.clear()
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        event = message["event"]
+        if event == "synced":
+            self._syncs.pop(message["id"]).set_result(None)
+        elif self.state == "closed":
+            pass
+        elif event == "progress":
+            self.state = "indexing"
+            if self._on_progress is not None:
+                self._on_progress(message["done"], message["total"])
+        elif event == "ready":
+            self.state, self.note = "ready", message["note"]
+        elif event == "failed":
+            self._fail(message["message"])
+
+    def _fail(self, why: str) -> None:
+        self.state = f"failed: {why}"

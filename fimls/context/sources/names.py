@@ -1,0 +1,92 @@
+"""Definitions of names near the cursor that neither the file nor its imports explain.
+
+In Go, Java, C and C++ much of what a file uses needs no import, or one that names no file; in every
+language a method's receiver may have a type that nothing in the file tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from posixpath import dirname
+
+from fimls.context.describe import describe, describe_method
+from fimls.context.files import Files
+from fimls.context.query import Candidate
+from fimls.context.sources.lookup import Lookup
+from fimls.context.surroundings import Surroundings
+from fimls.syntax import known_words, language_of
+
+SOURCE = "names"
+
+_NEAR = 0.7
+_LENGTH_MIN = 3
+_NAMES_MAX = 40
+_SAME_PACKAGE = 0.85  # in languages where a folder is a package and needs no import
+# by how many files define the name: the more, the likelier it's another one
+_AMBIGUITY = {1: 0.75, 2: 0.5}
+_PACKAGED = frozenset({"c", "cpp", "go", "java"})
+
+
+def named(around: Surroundings, files: Files, index: Lookup) -> Iterator[Candidate]:
+    """Describe what the index knows under the names near the cursor."""
+    query = around.query
+    known = set(known_words(query.language_id))
+    known.update(definition.name for definition in around.outline.definitions)
+    known.update(alias for found in around.outline.imports for _, alias in found.names)
+    names = [
+        name
+        for name, near in sorted(around.nearness.items(), key=lambda item: (-item[1], item[0]))
+        if near >= _NEAR and len(name) >= _LENGTH_MIN and name not in known
+        if _may_be_elsewhere(name, around)
+    ]
+    for name, paths in index.defining_files(names[:_NAMES_MAX]).items():
+        yield from _described(
+            name,
+            [path for path in paths if path != query.path and _related(path, query.language_id)],
+            around,
+            files,
+        )
+
+
+def _described(
+    name: str, paths: list[str], around: Surroundings, files: Files
+) -> Iterator[Candidate]:
+    query = around.query
+    package = [path for path in paths if dirname(path) == dirname(query.path)]
+    if query.language_id in _PACKAGED and package:
+        paths, trust = package[:2], _SAME_PACKAGE
+    else:
+        trust = _AMBIGUITY.get(len(paths), 0.0)
+    for path in paths if trust else ():
+        file = files.read(path)
+        for definition in file.outline.definitions if file else ():
+            if file is None or definition.name != name:
+                continue
+            score = around.near(name) * trust
+            if definition.container and definition.kind in {"function", "method"}:
+                if name in around.members:
+                    yield describe_method(file, definition, score, SOURCE)
+            else:
+                yield describe(file, definition, score, around, SOURCE)
+
+
+def _may_be_elsewhere(name: str, around: Surroundings) -> bool:
+    """Whether a name can come from another file without an import that says so."""
+    if name in around.members:
+        return True
+    if around.query.language_id not in _PACKAGED:
+        return False
+    return name[0].isupper() or around.calls(name)
+
+
+def _related(path: str, language_id: str) -> bool:
+    """Whether code of one language can use definitions of the other file's."""
+    other = language_of(path)
+    return any({other, language_id} <= family for family in _FAMILIES) or other == language_id
+
+
+_FAMILIES = (
+    frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact"}),
+    frozenset({"c", "cpp"}),
+    frozenset({"java", "kotlin", "scala"}),
+)

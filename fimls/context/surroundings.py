@@ -1,0 +1,231 @@
+"""What the code around the cursor names, and how near: the question that retrieval answers.
+
+A name's *nearness* is 1 beside the cursor and falls with the distance; a name in the enclosing
+function, above all in its signature, stays near wherever it stands. Variables stand for their
+types: in ``self.store = Store(path)`` and ``store: Store``, what is near as ``store`` makes
+``Store`` as near. That is read from the text with patterns, not inferred: it must be fast, work in
+every language, and a wrong guess costs a few tokens.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from fimls.context.query import Query
+from fimls.context.variables import Line, variable_types
+from fimls.syntax import get_language
+from fimls.syntax.outline import Definition, Outline, outline
+from fimls.syntax.words import identifiers, known_words
+
+# (lines from the cursor, nearness up to there)
+_NEARNESS = ((3, 1.0), (8, 0.85), (20, 0.6))
+_IN_FUNCTION = 0.75
+_IN_SIGNATURE = 0.9
+_SHOWN = 0.35
+_ELSEWHERE = 0.15
+_UNUSED_MAX = 12  # more is a module that hands names on
+_BESIDE_LINES = 15  # what lies within is compared with windows of other files
+
+_SCRIPT_IMPORT = re.compile(r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\(")
+_IMPORTS = {
+    "python": re.compile(r"\s*(?:from\s+\S+\s+import|import\s+[\w.]+(?:\s+as\s+\w+)?(?:,|\s*$))"),
+    "go": re.compile(r"import\b|package\b"),
+    "rust": re.compile(r"\s*(?:pub(?:\([^)]*\))?\s+)?(?:use\s|mod\s+\w+;)"),
+    "java": re.compile(r"import\b|package\b"),
+    "c": re.compile(r"#\s*include\b"),
+    "cpp": re.compile(r"#\s*include\b|using\s"),
+}
+_CLOSED_IMPORT = re.compile(r"[)}]")
+_OPEN_IMPORT = re.compile(r"[({](?![^({]*[)}])")
+# Overlapping, for self.store.get; without a member yet, for what is being typed.
+_MEMBER = re.compile(r"([^\W\d]\w*)(?:\(\s*\))?(?:\?\.|\.|->|::)(?=[ \t]*((?:[^\W\d]\w*)?))")
+_SUBWORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SUBWORD_LENGTH_MIN = 3
+
+
+@dataclass(frozen=True)  # no slots: it caches
+class Surroundings:
+    """The query's file as seen from the cursor.
+
+    text: prefix + suffix. function, owner: the innermost enclosing function, and class or type.
+    nearness: of each identifier, import statements aside. counts: how often each stands in the
+    file, import statements aside. imports: its import statements, one a line.
+    receivers: types (or what makes them) whose members are used
+    near the cursor. members: names behind a dot in the window. beside: the lines around the
+    cursor. subwords: of the identifiers beside it, lower-case.
+    """
+
+    query: Query
+    text: str
+    outline: Outline
+    function: Definition | None
+    owner: Definition | None
+    nearness: dict[str, float]
+    counts: Counter[str]
+    imports: tuple[Line, ...]
+    receivers: frozenset[str]
+    members: frozenset[str]
+    beside: str
+    subwords: frozenset[str] = field(default_factory=frozenset)
+
+    def near(self, name: str) -> float:
+        """How near a name is, 0 where it doesn't occur."""
+        return self.nearness.get(name, 0.0)
+
+    @functools.cached_property
+    def unused(self) -> frozenset[str]:
+        """The names that are imported but used nowhere yet: among them is what comes next."""
+        names = {alias for found in self.outline.imports for _, alias in found.names}
+        names |= {found.alias.rpartition(".")[2] for found in self.outline.imports if found.alias}
+        unused = {name for name in names if name != "*" and not self.counts[name]}
+        return frozenset(unused) if len(unused) <= _UNUSED_MAX else frozenset()
+
+    def calls(self, name: str) -> bool:
+        """Whether the file calls a name, or makes an instance of it."""
+        pattern = rf"\b{re.escape(name)}\s*(?:(?:::|\.)new\s*)?(?:<[^>\n]*>\s*)?[({{]"
+        return re.search(pattern, self.text) is not None
+
+    def likeness(self, name: str) -> float:
+        """Which share of a name's sub-words stands beside the cursor, 0 to 1."""
+        own = subwords(name)
+        return len(own & self.subwords) / len(own) if own else 0.0
+
+
+def subwords(name: str) -> frozenset[str]:
+    """Split a name at underscores and capitals; short pieces are left out."""
+    found = (word.lower() for word in _SUBWORD.findall(name))
+    return frozenset(word for word in found if len(word) >= _SUBWORD_LENGTH_MIN)
+
+
+def surroundings(query: Query) -> Surroundings:
+    """Look at the query's file from its cursor."""
+    text, offset = query.prefix + query.suffix, len(query.prefix)
+    seen = _outline(query)
+    function, owner = _enclosing(seen, offset)
+    lines, imports = _lines(text, query.language_id)
+    counts = Counter(identifiers("\n".join(line.content for line in lines), query.language_id))
+    nearness = dict.fromkeys(counts, _ELSEWHERE)
+    cursor_line = query.prefix.count("\n")
+    beside: list[str] = []
+    for line in lines:
+        near = _line_nearness(query, line, cursor_line, function, owner)
+        if near == _ELSEWHERE:
+            continue
+        if abs(line.number - cursor_line) <= _BESIDE_LINES:
+            beside.append(line.content)
+        for name in identifiers(line.content):
+            if near > nearness.get(name, near):
+                nearness[name] = near
+    around = "\n".join(beside)
+    used = frozenset(match[1] for match in _MEMBER.finditer(around))
+    types = variable_types(lines, seen, function, owner, nearness)
+    for variable, names in types.items():
+        for name in names:
+            nearness[name] = max(nearness.get(name, 0.0), nearness[variable])
+    near_words = [*set(identifiers(around)) - known_words(query.language_id)]
+    if function is not None:
+        near_words.append(function.name)
+    return Surroundings(
+        query=query,
+        text=text,
+        outline=seen,
+        function=function,
+        owner=owner,
+        nearness=nearness,
+        counts=counts,
+        imports=tuple(imports),
+        receivers=used.union(*(types[variable] for variable in types if variable in used)),
+        members=frozenset(match[2] for match in _MEMBER.finditer(query.shown_text)),
+        beside=around,
+        subwords=frozenset().union(*map(subwords, near_words)),
+    )
+
+
+def _outline(query: Query) -> Outline:
+    """The outline of a file whose middle is missing.
+
+    Where a body is empty, or the cursor stands on a new line at its end, the parser doesn't see
+    that the cursor is inside; with a statement on the cursor's line it does.
+    """
+    text, offset = query.prefix + query.suffix, len(query.prefix)
+    seen = outline(text, query.language_id) or Outline((), ())
+    language = get_language(query.language_id)
+    start = query.prefix.rfind("\n") + 1
+    line = query.prefix[start:]
+    indent = line[: len(line) - len(line.lstrip())]
+    if not (language and language.filler and indent) or _enclosing(seen, offset)[0]:
+        return seen
+    end = offset + (query.suffix + "\n").index("\n")
+    filled = f"{text[:start]}{indent}{language.filler}{text[end:]}"
+    shift = len(filled) - len(text)
+    again = outline(filled, query.language_id) or seen
+    if _enclosing(again, start + 1) == (None, None):
+        return seen
+
+    def moved(position: int) -> int:
+        return position if position <= start else max(position - shift, end)
+
+    definitions = tuple(
+        replace(
+            one,
+            start=moved(one.start),
+            header=moved(one.header),
+            body=min(moved(one.body), offset) if one.start < start else moved(one.body),
+            end=moved(one.end),
+        )
+        for one in again.definitions
+    )
+    return Outline(definitions, again.imports, again.language_id)
+
+
+def _enclosing(seen: Outline, offset: int) -> tuple[Definition | None, Definition | None]:
+    """The innermost function and the innermost class or type around an offset."""
+    function = owner = None
+    for definition in seen.definitions:
+        if definition.start < offset <= definition.end:
+            if definition.kind in {"function", "method"}:
+                function = definition
+            elif definition.kind in {"class", "type"}:
+                owner = definition
+    return function, owner
+
+
+def _lines(text: str, language_id: str) -> tuple[list[Line], list[Line]]:
+    """The lines of code, and the import statements, those over several lines joined."""
+    code: list[Line] = []
+    imports: list[Line] = []
+    statement = _IMPORTS.get(language_id, _SCRIPT_IMPORT)
+    offset, in_import = 0, False
+    for number, content in enumerate(text.split("\n")):
+        line = Line(number, offset, content)
+        offset += len(content) + 1
+        if in_import:
+            joined = f"{imports[-1].content} {content.strip()}"
+            imports[-1] = replace(imports[-1], content=joined)
+            in_import = not _CLOSED_IMPORT.search(content)
+        elif statement.match(content):
+            imports.append(line)
+            in_import = bool(_OPEN_IMPORT.search(content))
+        elif content:
+            code.append(line)
+    return code, imports
+
+
+def _line_nearness(
+    query: Query,
+    line: Line,
+    cursor_line: int,
+    function: Definition | None,
+    owner: Definition | None,
+) -> float:
+    distance, start = abs(line.number - cursor_line), line.start
+    near = next((value for lines, value in _NEARNESS if distance <= lines), 0.0)
+    if function is not None and function.start <= start < function.end:
+        near = max(near, _IN_SIGNATURE if start < function.body else _IN_FUNCTION)
+    if owner is not None and owner.start <= start < owner.body:
+        near = max(near, _IN_SIGNATURE)
+    begin, end = query.shown_range
+    return max(near, _SHOWN if begin <= start < end else _ELSEWHERE)

@@ -1,0 +1,116 @@
+"""What variables are declared as, or made by: read from lines of text, not inferred.
+
+It must be fast and work in every language with a grammar; a wrong guess costs a few tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fimls.syntax.outline import Definition, Outline
+from fimls.syntax.words import identifiers
+
+NEAR = 0.75
+"""How near a variable must be for its type to matter."""
+
+_OWN = r"(?P<own>\b(?:self|this)\s*(?:\.|->)\s*)?"
+# A declaration with a colon, as in Python, TypeScript and Rust.
+_ANNOTATED = re.compile(_OWN + r"\b(?P<name>\w+)\??\s*:\s*(?P<type>[^=,(){};:]*[\w\]>])")
+# name = Type(...), name := &Type{...}, name = await new pkg.Type(...), name = Type::new(...)
+_MADE = re.compile(
+    _OWN + r"\b(?P<name>\w+)\s*(?::[^=]{1,60})?:?=\s*(?:await\s+|new\s+|&)*"
+    r"(?P<type>[A-Za-z_][\w.]*(?:::\w+)*)\s*(?:<[^>]*>)?\s*[({]"
+)
+# with open_store(path) as name
+_ENTERED = re.compile(r"(?P<own>)\b(?P<type>[\w.]+)\(.*\)\s+as\s+(?P<name>\w+)")
+# Type name, Type *name, List<Type> name
+_TYPE_FIRST = re.compile(
+    r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)"
+    r"(?P<name>[a-z_]\w*)\s*(?=[=;,)({])"
+)
+# name *pkg.Type
+_TYPE_LAST = re.compile(
+    r"(?P<own>)\b(?P<name>[a-z]\w*)\s+(?:\[\])?\*?(?P<type>(?:\w+\.)?[A-Z]\w*)\b"
+)
+_COLON = (_ANNOTATED, _MADE)
+_BINDINGS = {
+    "python": (_ANNOTATED, _MADE, _ENTERED),
+    "go": (_MADE, _TYPE_LAST),
+    "java": (_MADE, _TYPE_FIRST),
+    "c": (_MADE, _TYPE_FIRST),
+    "cpp": (_MADE, _TYPE_FIRST),
+}
+_ALIAS = re.compile(r"\b(?:self|this)\s*(?:\.|->)\s*(?P<name>\w+)\s*=\s*(?P<other>\w+)\s*;?\s*$")
+_MENTIONS_OWN = re.compile(r"\b(?:self|this)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of code. number: from 0. start: its offset."""
+
+    number: int
+    start: int
+    content: str
+
+
+def variable_types(
+    lines: Iterable[Line],
+    seen: Outline,
+    function: Definition | None,
+    owner: Definition | None,
+    nearness: Mapping[str, float],
+) -> dict[str, set[str]]:
+    """For variables near the cursor, the names in what they are declared as or made by.
+
+    Other functions' variables don't count, though their assignments to attributes of the class do.
+    """
+    patterns = _BINDINGS.get(seen.language_id, _COLON)
+    scope = _Scope(seen, function, owner)
+    types: dict[str, set[str]] = {}
+    declared: dict[str, str] = {}  # parameters of the class's methods, the last one seen
+    for line in lines:
+        inside = scope.inside(line.start)
+        if not inside and not scope.tells(line):
+            continue
+        for pattern in patterns:
+            for match in pattern.finditer(line.content):
+                name = match["name"]
+                declared[name] = match["type"]
+                if nearness.get(name, 0.0) >= NEAR and (inside or match["own"]):
+                    types.setdefault(name, set()).update(identifiers(match["type"]))
+        # self.store = store, behind a parameter `store: Store`
+        alias = _ALIAS.search(line.content)
+        if alias and alias["other"] in declared and nearness.get(alias["name"], 0.0) >= NEAR:
+            types.setdefault(alias["name"], set()).update(identifiers(declared[alias["other"]]))
+    return types
+
+
+class _Scope:
+    """Which places the code at the cursor sees variables of."""
+
+    def __init__(
+        self, seen: Outline, function: Definition | None, owner: Definition | None
+    ) -> None:
+        self._function, self._owner = function, owner
+        self._functions = [one for one in seen.definitions if one.kind in {"function", "method"}]
+        self._starts = [one.start for one in self._functions]
+
+    def inside(self, offset: int) -> bool:
+        """Whether it is the function at the cursor, or no function at all."""
+        function = self._function
+        if function is not None and function.start <= offset < function.end:
+            return True
+        at = bisect_right(self._starts, offset) - 1
+        return at < 0 or offset >= self._functions[at].end
+
+    def tells(self, line: Line) -> bool:
+        """Whether another method's line may tell the type of an attribute of the class."""
+        owner = self._owner
+        if owner is not None and not owner.start <= line.start < owner.end:
+            return False
+        at = bisect_right(self._starts, line.start) - 1
+        in_header = at >= 0 and line.start < self._functions[at].body
+        return in_header or _MENTIONS_OWN.search(line.content) is not None

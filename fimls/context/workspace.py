@@ -1,0 +1,263 @@
+"""The facade: an editor's events in, snippets out, for all workspace folders."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from fimls.context.exclusions import Exclusions
+from fimls.context.folder import Folder
+from fimls.context.freezing import Choice, Frozen, Place
+from fimls.context.query import CountTokens, Query, Selection
+from fimls.context.retrieve import SOURCES
+from fimls.types import Document
+
+_LOG = logging.getLogger(__name__)
+_WORKERS = 2
+_CLIPBOARD_CHARS_MAX = 4_000
+_FROZEN_MAX = 64
+_KNOWN_DOCUMENTS_MAX = 20
+_KNOWN_BUDGET_S = 0.003
+
+Work = Callable[[], Choice]
+
+
+class WorkspaceContext:
+    """What other code says about the code at a cursor.
+
+    All methods but :meth:`select`, :meth:`start` and :meth:`aclose` return at once. Everything is
+    to be called from one event loop. A document outside all folders gets no context.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        *,
+        globs: Sequence[str] = (),
+        sources: Collection[str] = SOURCES,
+        cache_dir: Path | None = None,
+    ) -> None:
+        self._folders = [Folder(folder, globs, sources, cache_dir) for folder in folders]
+        self._globs = tuple(globs)
+        self._documents: dict[str, Document] = {}
+        self._frozen: dict[str, Frozen] = {}
+        self._running: dict[str, asyncio.Future[Choice]] = {}
+        self._clipboard = ""
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fimls-context")
+
+    async def start(self) -> None:
+        """Begin to index; returns at once, and retrieval works with what there is so far."""
+        for folder in self._folders:
+            await folder.start()
+
+    async def aclose(self) -> None:
+        """Stop the indexers and what else runs."""
+        for future in self._running.values():
+            future.cancel()
+        self._running.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        await asyncio.gather(*(folder.aclose() for folder in self._folders))
+
+    # ------------------------------------------------------------------------------------ events
+
+    def opened(self, document: Document) -> None:
+        """Take note of a document that the editor opened."""
+        self._documents[document.uri] = document
+        if place := self._placed(document.uri):
+            place[0].opened(place[1], document)
+
+    def changed(self, document: Document) -> None:
+        """Take note of an edit."""
+        self._documents.pop(document.uri, None)
+        self._documents[document.uri] = document  # at the end: used last
+        if frozen := self._frozen.get(document.uri):
+            frozen.active()
+        place = self._placed(document.uri)
+        if place is None:
+            return
+        folder, path = place
+        folder.changed(path, document.text)
+        for uri, frozen in self._frozen.items():
+            if uri != document.uri:
+                frozen.touched.add(path)
+
+    def closed(self, uri: str) -> None:
+        """Forget a document."""
+        self._documents.pop(uri, None)
+        self._frozen.pop(uri, None)
+        if place := self._placed(uri):
+            place[0].closed(place[1])
+
+    def saved(self, uri: str) -> None:
+        """Take note that a document's file has its text now."""
+        if path := _path_of(uri):
+            self.files_changed([path])
+
+    def files_changed(self, paths: Sequence[Path]) -> None:
+        """Take note of files that were written, created or deleted."""
+        for folder in self._folders:
+            if inside := [path for path in paths if folder.relative(path) is not None]:
+                folder.files_changed(inside)
+
+    def set_clipboard(self, text: str) -> None:
+        """Take note of what was copied last; "" forgets it."""
+        self._clipboard = text[:_CLIPBOARD_CHARS_MAX]
+
+    # ----------------------------------------------------------------------------------- answers
+
+    async def select(
+        self,
+        document: Document,
+        offset: int,
+        *,
+        shown: tuple[int, int],
+        budget_tokens: int,
+        count_tokens: CountTokens,
+        timeout_ms: float = 150,
+    ) -> Selection:
+        """Choose the snippets for a completion at ``offset``.
+
+        shown: what the prompt's window shows: from which offset of the prefix, to which of the
+        suffix. Where the search takes longer than ``timeout_ms``, the document keeps what it had,
+        or has none for now, and the next request finds the result.
+        """
+        began = time.perf_counter()
+        place = self._placed(document.uri)
+        if place is None:
+            return Selection(state="none: outside the workspace")
+        if budget_tokens <= 0:
+            return Selection(state="none: no budget")
+        if reason := self.exclusion(document.uri):
+            return Selection(state=f"none: {reason}")
+        folder, path = place
+        query = Query(
+            folder=folder.path,
+            path=path,
+            language_id=document.language_id,
+            prefix=document.text[:offset],
+            suffix=document.text[offset:],
+            shown=shown,
+        )
+        here = Place(query.prefix.count("\n"), query.suffix.count("\n"))
+        state = "frozen"
+        uri = document.uri
+        if frozen := self._frozen.get(uri):
+            frozen.active()
+        if frozen is None or not frozen.holds(here, budget_tokens):
+            work = folder.work(query, budget_tokens, count_tokens, self._clipboard)
+            state = await self._refresh(uri, work, budget_tokens, timeout_ms)
+            frozen = self._frozen.get(uri)
+        elapsed_ms = (time.perf_counter() - began) * 1000
+        if frozen is None:
+            return Selection(state=state, elapsed_ms=elapsed_ms)
+        return replace(frozen.choice.selection, state=state, elapsed_ms=elapsed_ms)
+
+    def exclusion(self, uri: str) -> str | None:
+        """Why a document is neither completed nor read for others; None if it may be.
+
+        A document that its user opened is completed wherever it lies, but for what is excluded.
+        """
+        path = _path_of(uri)
+        if path is None:
+            return None
+        if place := self._placed(uri):
+            return place[0].exclusion(place[1])
+        return Exclusions(path.parent, self._globs).path_reason(path)
+
+    def known(self, names: Collection[str]) -> frozenset[str]:
+        """Which names occur in open documents or in the index. Takes some milliseconds at most."""
+        unknown, found = set(names), set[str]()
+        until = time.perf_counter() + _KNOWN_BUDGET_S
+        for document in list(reversed(self._documents.values()))[:_KNOWN_DOCUMENTS_MAX]:
+            here = {name for name in unknown if _occurs(name, document.text)}
+            found |= here
+            unknown -= here
+            if not unknown or time.perf_counter() > until:
+                break
+        for folder in self._folders:
+            if unknown:
+                indexed = folder.index.known(unknown)
+                found |= indexed
+                unknown -= indexed
+        return frozenset(found)
+
+    def status(self) -> dict[str, object]:
+        """What there is: for people who ask why."""
+        return {
+            "folders": [folder.status() for folder in self._folders],
+            "documents": len(self._documents),
+        }
+
+    # ------------------------------------------------------------------------------------ inside
+
+    def _placed(self, uri: str) -> tuple[Folder, str] | None:
+        """The innermost folder that holds a document, and its path there."""
+        path = _path_of(uri)
+        if path is None:
+            return None
+        places = [
+            (folder, inside)
+            for folder in self._folders
+            if (inside := folder.relative(path)) is not None
+        ]
+        return min(places, key=lambda place: len(place[1]), default=None)
+
+    async def _refresh(self, uri: str, work: Work, budget_tokens: int, timeout_ms: float) -> str:
+        """Have a selection made, in time or for the next request; return the state."""
+        future = self._running.get(uri)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = loop.run_in_executor(self._pool, work)
+            self._running[uri] = future
+            future.add_done_callback(lambda done: self._finished(uri, done, budget_tokens))
+        before = self._frozen.get(uri)
+        kept = before.choice.selection if before else None
+        # Not wait_for: the search goes on when this request is cancelled or too late.
+        done, _ = await asyncio.wait([future], timeout=timeout_ms / 1000)
+        after = self._frozen.get(uri)
+        if not done or after is None:
+            return "frozen" if kept is not None else _why_none(future)
+        return "frozen" if after.choice.selection is kept else "new"
+
+    def _finished(self, uri: str, future: asyncio.Future[Choice], budget_tokens: int) -> None:
+        self._running.pop(uri, None)
+        if future.cancelled():
+            return
+        if error := future.exception():
+            # Without the message: an error's text may quote code.
+            _LOG.warning("no context: retrieval failed with %s", type(error).__name__)
+            return
+        if uri not in self._frozen:
+            self._frozen[uri] = Frozen(future.result(), budget_tokens)
+            while len(self._frozen) > _FROZEN_MAX:
+                del self._frozen[next(iter(self._frozen))]
+        else:
+            self._frozen[uri].offer(future.result(), budget_tokens)
+
+
+def _why_none(future: asyncio.Future[Choice]) -> str:
+    if not future.done():
+        return "none: late"
+    return "none: closed" if future.cancelled() else "none: failed"
+
+
+def _occurs(name: str, text: str) -> bool:
+    return name in text and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+
+
+def _path_of(uri: str) -> Path | None:
+    """The path of a file's URI; None for a document that is no file on this machine."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # an unclosed IPv6 bracket; a URI is any string that a client sends
+        return None
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
+        return None
+    return Path(PurePosixPath(unquote(parts.path)))

@@ -1,0 +1,56 @@
+"""Steps that tidy a completion's end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line
+from fimls.postprocess.seam import Seam
+from fimls.types import FinishReason
+
+_CLOSERS = ")]}"
+
+
+def cut_control_tokens(text: str, control_tokens: Sequence[str]) -> str:
+    """Cut at the first control token: an engine that stops on text, not ids, may let one out."""
+    ends = [end for token in control_tokens if (end := text.find(token)) >= 0]
+    return text[: min(ends)] if ends else text
+
+
+def finished_lines(draft: Draft) -> str:
+    """Drop a last line that the model had no time or tokens to finish, if others are left."""
+    if draft.finish_reason is FinishReason.STOP:
+        return draft.text
+    end = draft.text.rfind("\n")
+    return draft.text[:end].removesuffix("\r") if end > 0 else draft.text
+
+
+def drop_extra_closers(draft: Draft) -> str:
+    """Drop closing brackets at the end that close nothing, since the code below has them.
+
+    An editor inserts ``)`` behind ``f(``; a model writes ``a, b))`` and means both.
+    """
+    text = draft.text
+    seam = Seam(text, draft.context)
+    end = len(text)
+    while text[:end].rstrip()[-1:] in tuple(_CLOSERS) and seam.excess(end) < 0:
+        end = len(text[:end].rstrip()) - 1
+    return text if end == len(text) else text[:end].rstrip()
+
+
+def trim_end(draft: Draft) -> str:
+    """Drop blank space at a line's end: it would be typed anyway, or trimmed on saving.
+
+    In front of other text on the line it is kept: ``x = |y`` may well need ``a + ``.
+    """
+    return draft.text if rest_of_line(draft.context).strip() else draft.text.rstrip()
+
+
+def keep_lines_apart(draft: Draft) -> str:
+    """End with a line break where the cursor is at the start of a line that has text.
+
+    Not where the completion ends inside that line's indentation.
+    """
+    if is_at_start_of_text(draft.context) and not (draft.ended and draft.text[-1] in " \t"):
+        return draft.text.rstrip() + "\n"
+    return draft.text

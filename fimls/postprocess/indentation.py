@@ -1,0 +1,46 @@
+"""The step that indents a completion as its file is indented."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+
+from fimls.postprocess.draft import NEAR_CHARACTERS, Draft, typed_on_line
+from fimls.postprocess.lines import LINE_END, indentation, split_lines
+
+_USUAL_UNIT = 4
+
+
+def match_indentation(draft: Draft) -> str:
+    """Write the completion's indentation with the file's characters: tabs, or spaces.
+
+    Only where the lines above the cursor use one of them alone, and only lines that begin inside
+    the completion; a tab stands for as many spaces as a level has.
+    """
+    near = draft.context.prefix[-NEAR_CHARACTERS:]
+    above = [indentation(line) for line in LINE_END.split(near)]
+    tabs = any(indent.startswith("\t") for indent in above)
+    spaces = any(indent.startswith(" ") for indent in above)
+    if tabs == spaces:
+        return draft.text
+    written = [indentation(line) for start, line in split_lines(draft.text) if start]
+    if not any((" " if tabs else "\t") in indent for indent in written):
+        return draft.text
+    unit = _unit([*above, *written])
+    at_line_start = not typed_on_line(draft.context)
+
+    def reindented(match: re.Match[str]) -> str:
+        if match.start() == 0 and not at_line_start:
+            return match[0]
+        columns = len(match[0].expandtabs(unit))
+        return "\t" * (columns // unit) + " " * (columns % unit) if tabs else " " * columns
+
+    return re.sub(r"(?:\A|(?<=[\r\n]))[ \t]+", reindented, draft.text)
+
+
+def _unit(indents: list[str]) -> int:
+    """How many spaces a level has: the most frequent step from one line to a deeper one."""
+    widths = [len(indent) for indent in indents if "\t" not in indent]
+    steps = Counter(b - a for a, b in pairwise(widths) if b > a)
+    return steps.most_common(1)[0][0] if steps else _USUAL_UNIT

@@ -1,0 +1,89 @@
+"""How much a single-line completion is: the line, or what makes the line worth having.
+
+On an empty line, where the text to come begins a statement, one line may be no use by itself: a
+comment that announces code, a header whose block the code below doesn't have either, an assignment
+that nothing reads at the end of a function. Then the lines go on to the first end where this is no
+longer so.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fimls.postprocess.blocks import cut_at_block_end, has_left_block
+from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line, typed_on_line
+from fimls.postprocess.lines import LINE_END, split_lines
+from fimls.postprocess.seam import JUMP, Seam
+from fimls.postprocess.surroundings import CodeLine
+
+_VALUE = re.compile(r"return\s+(?!None\b)[^\s;]")
+_ASSIGNMENT = re.compile(r"(?:(?:const|let|var|auto)\s+)?(\w+)\s*(?::[^=]*)?=(?!=)")
+_FIELDS = re.compile(r"\b(?:class|enum|struct|interface|object|trait|record|union)\b")
+
+
+def first_statement(draft: Draft) -> str:
+    """Keep the cursor's line, or the lines up to the first end that can stand by itself."""
+    line = LINE_END.split(draft.text, maxsplit=1)[0]
+    if not _may_go_on(line, draft):
+        return line
+    block = cut_at_block_end(draft)
+    end = _first_end(block, draft, ended=draft.ended or block != draft.text)
+    return line if end is None else draft.text[:end]
+
+
+def is_first_statement_whole(draft: Draft) -> bool:
+    """Whether nothing written later changes what :func:`first_statement` keeps."""
+    parts = LINE_END.split(draft.text, maxsplit=1)
+    if len(parts) == 1 or not _may_go_on(parts[0], draft):
+        return len(parts) > 1
+    return has_left_block(draft) or (
+        _first_end(cut_at_block_end(draft), draft, ended=False) is not None
+    )
+
+
+def _may_go_on(line: str, draft: Draft) -> bool:
+    context = draft.context
+    on_empty_line = is_at_start_of_text(context) or not rest_of_line(context).strip()
+    return bool(line.strip()) and on_empty_line and not typed_on_line(context).strip()
+
+
+def _first_end(block: str, draft: Draft, *, ended: bool) -> int | None:
+    """Where the first statement that can stand by itself ends; None if that isn't written yet.
+
+    ended: the last line is whole although no line break follows.
+    """
+    seam = Seam(block, draft.context)
+    for start, line in split_lines(block):
+        end = start + len(line.rstrip())
+        if end == start or (line[-1] not in "\r\n" and not ended):
+            continue
+        is_code = bool(LINE_END.split(seam.written(start), maxsplit=1)[0].strip())
+        if is_code and seam.fits(end) and not _leaves_undone(seam, end):
+            return end
+    return None
+
+
+def _leaves_undone(seam: Seam, end: int) -> bool:
+    """Whether the text up to ``end``, last in its block, leaves its function half done."""
+    lines = seam.lines_until(end)
+    last = next((line for line in reversed(lines) if not line.depth), None)
+    following = seam.around.following
+    if last is None or not seam.around.known:
+        return False
+    first = next((line for line in lines if seam.is_written(line)), last)
+    if following is not None and following.indent >= first.indent:
+        return False
+    falls_through = last.indent > first.indent or not JUMP.match(last.code)
+    returns = any(_VALUE.match(line.code) for line in lines if seam.is_written(line))
+    return (falls_through and returns) or _is_unread(last, lines, seam)
+
+
+def _is_unread(last: CodeLine, lines: list[CodeLine], seam: Seam) -> bool:
+    """Whether a line gives a value to a name that the unit has nowhere else."""
+    assigned = _ASSIGNMENT.match(last.code)
+    if assigned is None or last.indent == 0:
+        return False
+    header = next((line for line in reversed(lines) if line.indent < last.indent), None)
+    if header is not None and _FIELDS.search(header.code):
+        return False
+    return not seam.names_elsewhere(assigned[1], last)

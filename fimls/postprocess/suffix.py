@@ -1,0 +1,153 @@
+"""Steps that end a completion where it starts to repeat the code after the cursor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rapidfuzz.distance import Indel
+
+from fimls.postprocess.brackets import unmatched
+from fimls.postprocess.draft import (
+    Draft,
+    is_at_start_of_text,
+    lines_below,
+    rest_of_line,
+    typed_on_line,
+)
+from fimls.postprocess.lines import indent_columns, is_distinct, only_closes, split_lines
+from fimls.postprocess.seam import Seam
+
+# Says enough to be told from other lines, and yet stands at the end of many a block.
+_BARE_JUMP = re.compile(r"(?:return|pass|break|continue|raise|throw)\b\W*\w*\W*")
+_QUOTES = "\"'`"
+
+_SEARCHED_CHARACTERS = 2_000
+_WINDOW_CHARACTERS = 200
+_LEAST_SHARED = 4
+# Of the windows compared. Both chosen on random spans that are no part of the published sample.
+_LIKE = 0.4
+_LIKE_WITHOUT_SHARED = 0.6
+
+
+def cut_suffix_lines(draft: Draft) -> str:
+    """Cut where the completion starts to repeat the lines below the cursor.
+
+    That is a line which equals the next one below, indentation included, and says enough not to
+    stand there twice, or closes what the completion didn't open, or is followed by the second one
+    below. Nothing written later changes that, so that a generation may be stopped there. Where the
+    code below would not fit then, it is no repetition.
+    """
+    text, below = draft.text, lines_below(draft.context)
+    lines = list(split_lines(text))
+    typed = typed_on_line(draft.context)
+    seam: Seam | None = None
+    for index, (start, line) in enumerate(lines) if below else ():
+        if start == 0 and typed.strip():
+            continue
+        written = [line for _, line in lines[index + 1 :]]
+        if _repeats((typed if start == 0 else "") + line, written, below, text[:start]):
+            seam = seam or Seam(text, draft.context)
+            end = len(text[:start].rstrip("\r\n"))
+            if end == 0 or seam.fits(end):
+                return text[:end]
+    return text
+
+
+def _repeats(line: str, written: Sequence[str], below: Sequence[str], before: str) -> bool:
+    """Whether a line, followed by the ``written`` ones, is the next one below."""
+    return _same_code(line, below[0]) and (
+        (is_distinct(line) and not _BARE_JUMP.fullmatch(line.strip()))
+        or (only_closes(line) and not unmatched(before)[1])
+        or _repeats_next(written, below[1:])
+    )
+
+
+def _repeats_next(written: Sequence[str], below: Sequence[str]) -> bool:
+    """Whether the next line with text is the next below, or its start if it isn't finished."""
+    line = next((line for line in written if line.strip()), None)
+    if line is None or not below:
+        return False
+    return line.rstrip() == below[0] or (line[-1] not in "\r\n" and below[0].startswith(line))
+
+
+def _same_code(line: str, other: str) -> bool:
+    """Whether two lines differ by their spacing and their kind of quotes at most.
+
+    A share of other characters must not count: ``elif x > 3:`` is not ``elif x > 2:``.
+    """
+    if indent_columns(line) != indent_columns(other):
+        return False
+    ours, theirs = ("".join(code.split()).replace("'", '"') for code in (line, other))
+    return ours == theirs
+
+
+def cut_where_line_goes_on(draft: Draft) -> str:
+    """Cut at the first place that goes on with the rest of the cursor's line and the line below.
+
+    Nothing written later changes that, so that a generation may be stopped there.
+    """
+    rest, below = rest_of_line(draft.context).rstrip(), lines_below(draft.context)
+    if is_at_start_of_text(draft.context):
+        del below[0]
+    if not rest.strip() or not below:
+        return draft.text
+    seam: Seam | None = None
+    for match in re.finditer(re.escape(rest) + r"[ \t]*(?:\r\n?|\n)", draft.text):
+        lines = (line for _, line in split_lines(draft.text[match.end() :]))
+        following = next((line for line in lines if line.strip()), "")
+        if following.rstrip() != below[0] or following[-1] not in "\r\n":
+            continue
+        seam = seam or Seam(draft.text, draft.context)
+        if not seam.excess(match.start()):
+            return draft.text[: match.start()]
+    return draft.text
+
+
+def cut_suffix_overlap(draft: Draft) -> str:
+    """Cut the completion where it goes on most like the text after the cursor.
+
+    ``f(|)`` takes ``g()`` as it is, since the brackets fit then. Where the model ended by itself,
+    only its end is looked at.
+    """
+    text, context = draft.text, draft.context
+    rest, after = rest_of_line(context).rstrip(), context.suffix[:_SEARCHED_CHARACTERS]
+    if not rest.strip() or (is_at_start_of_text(context) and not text.endswith(rest)):
+        return text
+    seam = Seam(text, context)
+    worst = abs(seam.excess(len(text)))
+    places: list[tuple[float, int]] = []
+    for place in range(min(len(text), _SEARCHED_CHARACTERS)):
+        shared = _shared(text, place, after)
+        ends = place + shared == len(text)
+        if not shared or (draft.ended and not ends) or abs(seam.excess(place)) > worst:
+            continue
+        said = len(after[:shared].strip())
+        if ends and (shared == len(rest) or (said == 1 and _closes_quote(text, context.prefix))):
+            likeness = 1.0
+        elif ends and said < 2:
+            continue
+        else:
+            likeness = _likeness(text[place:], rest, after)
+        if likeness >= (_LIKE if ends or said >= _LEAST_SHARED else _LIKE_WITHOUT_SHARED):
+            places.append((likeness, -place))
+    return text[: -max(places)[1]] if places else text
+
+
+def _closes_quote(text: str, prefix: str) -> bool:
+    """Whether a text ends with the quote that ends the string which the cursor is in."""
+    line = re.split(r"[\r\n]", prefix[-_SEARCHED_CHARACTERS:] + text)[-1]
+    return text[-1] in _QUOTES and line.count(text[-1]) % 2 == 0
+
+
+def _likeness(written: str, rest: str, after: str) -> float:
+    compared = written[:_WINDOW_CHARACTERS]
+    return Indel.normalized_similarity(compared, after[: max(len(compared), len(rest))])
+
+
+def _shared(text: str, place: int, after: str) -> int:
+    """How many characters the text from a place on has in common with the start of another."""
+    count, most = 0, min(len(text) - place, len(after))
+    while count < most and text[place + count] == after[count]:
+        count += 1
+    return count

@@ -1,0 +1,208 @@
+"""Definitions in a tree: what a file gives a name to, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from fimls.syntax.query import Captures, text_of
+
+if TYPE_CHECKING:
+    import tree_sitter
+
+Kind = Literal["function", "class", "method", "constant", "type"]
+
+_KINDS: tuple[Kind, ...] = ("function", "class", "method", "type", "constant")
+_SCOPES = ("impl", "namespace", "local")
+_HOLDS_METHODS = frozenset({"class", "type", "impl"})
+_HIDES_CONSTANTS = frozenset({"class", "function", "impl", "local", "method", "type"})
+
+# Node types of all grammars in the table.
+_ATTRIBUTES = frozenset({"annotation", "attribute_item", "decorator", "marker_annotation"})
+_WRAPPERS = frozenset(
+    {"ambient_declaration", "decorated_definition", "export_statement", "template_declaration"}
+)
+_GROUPS = frozenset(  # wrap one definition or several
+    {
+        "const_declaration",
+        "expression_statement",
+        "lexical_declaration",
+        "type_declaration",
+        "var_declaration",
+        "variable_declaration",
+    }
+)
+_DECLARED = frozenset({"declaration", "field_declaration", "function_definition"})
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Something with a name. Offsets are code points.
+
+    name: bare. kind: a struct, union, interface, trait, enum or alias is a "type"; "constant" is a
+        variable of the file or of a namespace.
+    start, end: the whole definition with decorators and attributes, without the last line end.
+    body: where its body begins: its first statement in Python, else the brace; ``end`` without one.
+    container: the innermost class, type, impl, namespace or function it belongs to, "" for none.
+    header: where it begins behind its decorators and attributes.
+    """
+
+    name: str
+    kind: Kind
+    start: int
+    body: int
+    end: int
+    container: str
+    header: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A definition or a scope. Positions are bytes; ``key`` is its name's, or its own."""
+
+    key: int
+    name: str
+    kind: str
+    start: int
+    body: int
+    end: int
+    container: str
+    header: int
+
+    def holds(self, other: _Found) -> bool:
+        """Whether another, which starts later and ends earlier, is in the body, not the header."""
+        return self.body <= other.start or self.body == self.end
+
+    def rank(self) -> tuple[bool, bool, int]:
+        """Of several matches for one name: a constant comes last, then what has no body."""
+        return self.kind == "constant", self.body == self.end, self.start
+
+
+def find_definitions(
+    matches: Iterable[Captures],
+    source: bytes,
+    offset: Callable[[int], int],
+    bound: frozenset[int],
+) -> tuple[Definition, ...]:
+    """Return the definitions among a query's matches, in document order.
+
+    offset: from a byte. bound: bytes where names begin that imports bind, which are no constants.
+    """
+    best: dict[tuple[int, bool], _Found] = {}
+    for captures in matches:
+        found = _found(captures, source)
+        if found is None or (found.kind == "constant" and found.key in bound):
+            continue
+        key = found.key, found.kind in _SCOPES
+        if key not in best or found.rank() < best[key].rank():
+            best[key] = found
+    definitions = []
+    open_: list[_Found] = []  # what may contain the definition at hand, outermost first
+    for found in sorted(best.values(), key=lambda found: (found.start, -found.end)):
+        while open_ and open_[-1].end < found.end:
+            open_.pop()
+        containers = [each for each in open_ if each.holds(found)]
+        definition = _definition(found, containers, offset)
+        if definition is not None:
+            definitions.append(definition)
+        if found.kind != "constant":
+            open_.append(found)
+    return tuple(definitions)
+
+
+def _definition(
+    found: _Found, containers: list[_Found], offset: Callable[[int], int]
+) -> Definition | None:
+    """Return what was found as a definition; None for a scope and for what is local."""
+    if found.kind in _SCOPES:
+        return None
+    local = found.kind == "constant" or found.body == found.end
+    hiding = _HIDES_CONSTANTS if found.kind == "constant" else {"function", "method", "local"}
+    if local and found.kind != "type" and any(each.kind in hiding for each in containers):
+        return None
+    named = next((each for each in reversed(containers) if each.name), None)
+    kind = next(kind for kind in _KINDS if kind == found.kind)
+    if kind == "function":
+        direct = bool(containers) and containers[-1].kind in _HOLDS_METHODS
+        kind = "method" if direct or found.container else kind
+    return Definition(
+        name=found.name,
+        kind=kind,
+        start=offset(found.start),
+        body=offset(found.body),
+        end=offset(found.end),
+        container=found.container or (named.name if named else ""),
+        header=offset(found.header),
+    )
+
+
+def _found(captures: Captures, source: bytes) -> _Found | None:
+    for kind in (*_KINDS, *_SCOPES, "declarator"):
+        if kind in captures:
+            break
+    else:
+        return None
+    node = captures[kind][0]
+    if kind in _SCOPES:
+        name = text_of(captures["name"][0], source) if "name" in captures else ""
+        start, end = node.start_byte, node.end_byte
+        return _Found(start, name, kind, start, start, end, "", start)
+    bodies = captures.get("body", [])
+    if kind == "declarator":
+        declared = _declared(node)
+        if declared is None:
+            return None
+        node, kind = declared, "function"
+        body = declared.child_by_field_name("body")
+        bodies = [body] if body else []
+    name_node = captures["name"][0]
+    node = _wrapped(node)
+    end = node.end_byte
+    if node.end_point.column == 0:  # C's preprocessor lines include their line ends
+        end = node.start_byte + len(source[node.start_byte : end].rstrip())
+    return _Found(
+        key=name_node.start_byte,
+        name=text_of(name_node, source),
+        kind=kind,
+        start=_first_attribute(node).start_byte,
+        body=bodies[0].start_byte if bodies else end,
+        end=end,
+        container=text_of(captures["container"][0], source) if "container" in captures else "",
+        header=_behind_attributes(node).start_byte,
+    )
+
+
+def _declared(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
+    node: tree_sitter.Node | None = declarator
+    while node is not None and node.type.endswith("_declarator"):
+        node = node.parent
+    return node if node is not None and node.type in _DECLARED else None
+
+
+def _wrapped(node: tree_sitter.Node) -> tree_sitter.Node:
+    """Return the statement that is nothing but this definition: exported, decorated, declared."""
+    while (parent := node.parent) is not None and (
+        parent.type in _WRAPPERS or (parent.type in _GROUPS and parent.named_child_count == 1)
+    ):
+        node = parent
+    return node
+
+
+def _first_attribute(node: tree_sitter.Node) -> tree_sitter.Node:
+    """Return the first of the attributes that stand before a node as its siblings, or the node."""
+    while (before := node.prev_named_sibling) is not None and before.type in _ATTRIBUTES:
+        node = before
+    return node
+
+
+def _behind_attributes(node: tree_sitter.Node) -> tree_sitter.Node:
+    """Return the first child that is no attribute; Java's stand among its modifiers."""
+    for child in node.children:
+        if child.type == "modifiers":
+            for modifier in child.children:
+                if modifier.type not in _ATTRIBUTES:
+                    return modifier
+        elif child.type not in _ATTRIBUTES:
+            return child
+    return node

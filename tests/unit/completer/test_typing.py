@@ -1,0 +1,297 @@
+"""Keystrokes in a row: which of them the engine is asked for, and what each is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from fimls.completer import SUPERSEDED, Completer
+from fimls.completer.explanation import AnsweredBy
+from fimls.completer.pipeline import LATE, UNLIKELY
+from fimls.config import Settings
+from fimls.context import Selection
+from fimls.engines.scripted import Rule
+from fimls.types import CompletionResult, EngineError, Mode, Snippet
+from tests.completer_doubles import SLOW, WatchedEngine, cursor, document, until
+
+
+def texts(result: CompletionResult) -> list[str]:
+    """What was shown."""
+    return [completion.text for completion in result.completions]
+
+
+def by(completer: Completer) -> list[AnsweredBy]:
+    """What each request was answered from."""
+    return [explanation.answered_by for explanation in completer.explanations]
+
+
+async def type_along(completer: Completer, *codes: str, **fields: str) -> list[list[str]]:
+    """Ask at the cursor of each code in turn."""
+    return [texts(await completer.complete(*cursor(code, **fields))) for code in codes]
+
+
+async def test_typing_along_needs_no_engine() -> None:
+    """Somebody who types what is shown sees the rest of it, from what was generated once."""
+    engine = WatchedEngine(Rule("x = ", ("first(second)\n",)))
+    completer = Completer(engine, Settings())
+    shown = await type_along(completer, "x = ¦\n", "x = f¦\n", "x = firs¦\n", "x = first(secon¦\n")
+    assert [["first(second)"], ["irst(second)"], ["t(second)"], ["d)"]] == shown
+    assert [AnsweredBy.ENGINE, *[AnsweredBy.CACHE] * 3] == by(completer)
+    assert 1 == len(engine.asked)
+
+
+async def test_going_back_needs_no_engine() -> None:
+    """Deleting what was typed shows again what was shown there."""
+    engine = WatchedEngine(Rule("x = ", ("first",)), Rule("x = q", ("uick",)))
+    completer = Completer(engine, Settings())
+    shown = await type_along(completer, "x = ¦\n", "x = q¦\n", "x = ¦\n")
+    assert [["first"], ["uick"], ["first"]] == shown
+    assert [AnsweredBy.ENGINE, AnsweredBy.ENGINE, AnsweredBy.CACHE] == by(completer)
+
+
+async def test_a_closed_pair_needs_no_engine() -> None:
+    """The bracket that an editor inserts behind the cursor neither costs a request nor doubles."""
+    engine = WatchedEngine(Rule("x = ", ("first(second)\n",)))
+    completer = Completer(engine, Settings())
+    shown = await type_along(completer, "x = ¦\n", "x = first(¦)\n", "x = first(second)¦\n")
+    assert [["first(second)"], ["second"], []] == shown
+    assert 1 == len(engine.asked)
+
+
+async def test_the_next_line_is_there_before_it_is_asked_for() -> None:
+    """While a line is shown the engine goes on to the next, which then needs no request."""
+    engine = WatchedEngine(Rule("x = ", ("first\ny = second\nz = third\n",)))
+    completer = Completer(engine, Settings())
+    assert [["first"]] == await type_along(completer, "x = ¦\n")
+    await until(lambda: not engine.running)
+    assert [[], ["y = second"]] == await type_along(completer, "x = first¦\n", "x = first\n¦\n")
+    assert 1 == len(engine.asked)
+
+
+async def test_a_new_block_is_asked_for_anew() -> None:
+    """Behind a line that opens a block several lines are wanted, not the rest of an old answer."""
+    engine = WatchedEngine(Rule("if ", ("a:\n    b()\n",)), Rule("    ", ("c()\n    d()\n",)))
+    completer = Completer(engine, Settings())
+    shown = await type_along(completer, "if ¦\n", "if a:\n    ¦\n")
+    assert [["a:"], ["c()\n    d()"]] == shown
+    assert [Mode.SINGLE, Mode.MULTI] == [one.mode for one in completer.explanations]
+
+
+async def test_edits_elsewhere_change_nothing() -> None:
+    """What was generated stays usable when text far away changes and everything moves."""
+    engine = WatchedEngine(Rule("x = ", ("first",)))
+    completer = Completer(engine, Settings())
+    far = "".join(f"# line {number}\n" for number in range(400))
+    shown = await type_along(
+        completer, f"a\n{far}x = ¦\n{far}b\n", f"longer\n{far}x = f¦\n{far}other\n"
+    )
+    assert [["first"], ["irst"]] == shown
+    assert 1 == len(engine.asked)
+
+
+@pytest.mark.parametrize("code", ["y = 1\nx = f¦\n", "x = f¦\ny = 1\n", "x = g¦\n"])
+async def test_edits_nearby_ask_anew(code: str) -> None:
+    """Other text in front of the cursor, behind it, or typed is another question."""
+    engine = WatchedEngine(Rule("x = ", ("first",)), Rule("x = f", ("un",)), Rule("", ("get",)))
+    completer = Completer(engine, Settings())
+    await type_along(completer, "x = ¦\n", code)
+    assert 2 == len(engine.asked)
+
+
+async def test_documents_share_nothing() -> None:
+    """The same text in another document is another question."""
+    engine = WatchedEngine(Rule("x = ", ("first",)))
+    completer = Completer(engine, Settings())
+    await completer.complete(*cursor("x = ¦\n", uri="file:///a.py"))
+    await completer.complete(*cursor("x = ¦\n", uri="file:///b.py"))
+    assert 2 == len(engine.asked)
+
+
+async def test_typing_along_joins_the_generation_under_way() -> None:
+    """A keystroke that agrees with what is being written waits for it instead of starting again."""
+    engine = WatchedEngine(SLOW)
+    completer = Completer(engine, Settings())
+    first = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
+    await until(lambda: len(engine.given) >= 3)
+    second = await completer.complete(*cursor("slow = ab¦\n"))
+    assert SUPERSEDED == (await first).suppressed
+    assert ["cdefghijklmnopqrstuvwxyz"] == texts(second)
+    assert [AnsweredBy.ENGINE, AnsweredBy.FLIGHT] == [
+        explanation.answered_by
+        for explanation in sorted(completer.explanations, key=lambda one: one.id)
+    ]
+    assert 1 == len(engine.asked)
+
+
+async def test_cancelled_by_the_editor_and_joined() -> None:
+    """Editors cancel a request just before its successor comes, which still finds its generation."""
+    engine = WatchedEngine(SLOW)
+    completer = Completer(engine, Settings())
+    first = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
+    await until(lambda: engine.given)
+    first.cancel()
+    await asyncio.wait([first])
+    assert ["bcdefghijklmnopqrstuvwxyz"] == texts(
+        await completer.complete(*cursor("slow = a¦\n"))
+    )
+    assert 1 == len(engine.asked)
+
+
+async def test_divergence_asks_anew_at_once() -> None:
+    """What was typed differs from what is being written: that is given up."""
+    engine = WatchedEngine(SLOW, Rule("slow = q", ("uick",)))
+    completer = Completer(engine, Settings())
+    first = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
+    await until(lambda: engine.given)
+    began = time.perf_counter()
+    assert ["uick"] == texts(await completer.complete(*cursor("slow = q¦\n")))
+    assert time.perf_counter() - began < 0.2
+    await first
+
+
+async def test_divergence_that_shows_later() -> None:
+    """A keystroke may come before the text that contradicts it."""
+    engine = WatchedEngine(SLOW, Rule("slow = abq", ("uick",)))
+    completer = Completer(engine, Settings())
+    first = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
+    await until(lambda: engine.given)
+    assert ["uick"] == texts(await completer.complete(*cursor("slow = abq¦\n")))
+    await first
+
+
+async def test_answers_in_time_with_what_is_finished() -> None:
+    """When time is up, finished lines are shown; the generation goes on for the next keystroke."""
+    engine = WatchedEngine(Rule("    ", ("a()\n    b()\n    cdefghijklmnop()\n",), delay_ms=20))
+    completer = Completer(engine, Settings(answer_ms=400))
+    result = await completer.complete(*cursor("def f():\n    ¦\n"))
+    assert texts(result)[0] in {"a()", "a()\n    b()"}
+    assert 1 == engine.running
+    completer.forget("file:///a.py")
+
+
+async def test_late_has_a_reason() -> None:
+    """An engine ten times too slow shows nothing yet, and says why; asked for, it is waited for."""
+    engine = WatchedEngine(Rule("x = ", ("1",), delay_ms=300))
+    completer = Completer(engine, Settings(answer_ms=50))
+    assert LATE == (await completer.complete(*cursor("x = ¦\n"))).suppressed
+    assert ["1"] == texts(await completer.complete(*cursor("x = ¦\n"), invoked=True))
+    assert 1 == len(engine.asked)
+
+
+async def test_unlikely_text_is_not_shown_unasked() -> None:
+    """What the model itself doubts is shown to those who ask for it only."""
+    engine = WatchedEngine(Rule("x = ", ("guess",), logprob=-3.0))
+    completer = Completer(engine, Settings())
+    assert ((), UNLIKELY) == (
+        (result := await completer.complete(*cursor("x = ¦\n"))).completions,
+        result.suppressed,
+    )
+    assert ["guess"] == texts(await completer.complete(*cursor("x = ¦\n"), invoked=True))
+
+
+async def test_unlikely_end_is_cut_without_waiting() -> None:
+    """The likely start of a line is shown while its unlikely end is still being written."""
+    engine = WatchedEngine(Rule("x = ", ("likely unlikely",), logprob=-0.15, delay_ms=10))
+    completer = Completer(engine, Settings(min_likelihood=0.3, show_above=0))
+    assert ["likely"] == texts(await completer.complete(*cursor("x = ¦\n")))
+
+
+async def test_the_middle_of_a_line_is_left_alone() -> None:
+    """Unasked, nothing is shown in front of code; the engine isn't asked either."""
+    engine = WatchedEngine(Rule("x = ", ("1",)))
+    completer = Completer(engine, Settings())
+    result = await completer.complete(*cursor("x = ¦value + 1\n"))
+    assert ((), []) == (result.completions, engine.asked)
+    assert result.suppressed
+    assert ["1"] == texts(await completer.complete(*cursor("x = ¦value + 1\n"), invoked=True))
+
+
+async def test_errors_reach_who_waits_and_are_explained() -> None:
+    """An engine that fails says so at this request; the next asks again."""
+    engine = WatchedEngine(Rule("bad = ", fail="raise"))
+    completer = Completer(engine, Settings())
+    for _ in range(2):
+        with pytest.raises(EngineError):
+            await completer.complete(*cursor("bad = ¦\n"))
+    assert ["the script says: fail"] * 2 == [one.suppressed for one in completer.explanations]
+    assert 2 == len(engine.asked)
+
+
+async def test_closing_a_document_gives_its_generation_up() -> None:
+    """Nothing is generated for a document that isn't open any more, nor shown when it opens."""
+    engine = WatchedEngine(SLOW, Rule("x = ", ("1",)))
+    completer = Completer(engine, Settings())
+    task = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
+    await until(lambda: engine.given)
+    completer.forget("file:///a.py")
+    assert SUPERSEDED == (await task).suppressed
+    assert 0 == engine.running
+    await type_along(completer, "x = ¦\n")
+    completer.forget("file:///a.py")
+    await type_along(completer, "x = ¦\n")
+    assert 3 == len(engine.asked)
+
+
+class Context:
+    """A context source with one snippet."""
+
+    def __init__(self, excluded: str | None = None) -> None:
+        self.asked = 0
+        self._excluded = excluded
+
+    async def select(self, *_: object, **__: object) -> Selection:
+        """The same snippet each time."""
+        self.asked += 1
+        snippet = Snippet("other.py", "def helper(): ...\n", 1.0, "imports")
+        return Selection((snippet,), (), "new", 1.0)
+
+    def known(self, names: Sequence[str]) -> frozenset[str]:
+        """All of them."""
+        return frozenset(names)
+
+    def exclusion(self, uri: str) -> str | None:
+        """As it was told."""
+        del uri
+        return self._excluded
+
+
+async def test_snippets_are_in_the_prompt_and_explained() -> None:
+    """What the context source selects is sent, and only when something is sent."""
+    engine, context = WatchedEngine(Rule("x = ", ("first",))), Context()
+    completer = Completer(engine, Settings(), context=context)
+    result = await completer.complete(*cursor("x = ¦\n"))
+    await completer.complete(*cursor("x = fi¦\n"))
+    assert result.prompt is not None
+    assert "def helper(): ..." in engine.tokenizer.decode(result.prompt.token_ids)
+    assert 1 == context.asked
+    explained = completer.explanations[0].as_json()
+    assert ("new", "other.py") == (explained["context_state"], explained["snippets"][0]["path"])
+
+
+async def test_context_can_be_switched_off() -> None:
+    """Without context no source is asked."""
+    context = Context()
+    completer = Completer(WatchedEngine(), Settings(context=False), context=context)
+    await completer.complete(*cursor("x = ¦\n"))
+    assert 0 == context.asked
+
+
+async def test_an_excluded_document_is_never_sent() -> None:
+    """A secrets file doesn't reach the engine, not even when somebody asks."""
+    engine = WatchedEngine(Rule("x = ", ("1",)))
+    completer = Completer(engine, Settings(), context=Context("secret file"))
+    result = await completer.complete(*cursor("x = ¦\n"), invoked=True)
+    assert ("secret file", []) == (result.suppressed, engine.asked)
+
+
+async def test_explanations_without_code() -> None:
+    """What may be written to disk holds neither the document's text nor the completion's."""
+    completer = Completer(WatchedEngine(Rule("zyx = ", ("qwerty",))), Settings())
+    await completer.complete(document("zyx = "), 6)
+    without = str(completer.explanations[0].as_json(code=False))
+    assert "qwerty" not in without
+    assert "zyx" not in without
+    assert "qwerty" in str(completer.explanations[0].as_json())

@@ -1,0 +1,171 @@
+"""The bookkeeping of blocks of keys and values, against a cache that is really written."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fimls.engines.prefix_blocks import Lease, PrefixBlocks
+
+BLOCK = 4
+
+
+def small(capacity: int = 8) -> PrefixBlocks:
+    """Blocks of four tokens."""
+    return PrefixBlocks(capacity, BLOCK)
+
+
+def lease(blocks: PrefixBlocks, ids: list[int], room_tokens: int = 0) -> Lease:
+    """Take blocks that must be there."""
+    taken = blocks.lease(ids, room_tokens)
+    assert taken is not None
+    return taken
+
+
+def test_nothing_is_held_at_first() -> None:
+    """A new cache holds nothing, and an empty sequence costs nothing."""
+    blocks = small()
+    assert 0 == blocks.match([1, 2, 3])
+    assert 0 == blocks.match([])
+    blocks.add([])
+    assert 0 == blocks.match([1])
+
+
+def test_reuse_is_counted_in_tokens() -> None:
+    """The longest start in common counts, blocks or not, but for the last token."""
+    blocks = small()
+    blocks.add([1, 2, 3, 4, 5, 6])
+    assert 5 == blocks.match([1, 2, 3, 4, 5, 6])
+    assert 6 == blocks.match([1, 2, 3, 4, 5, 6, 7])
+    assert 2 == blocks.match([1, 2, 9, 4, 5, 6])
+    assert 0 == blocks.match([9, 2, 3, 4, 5, 6])
+
+
+def test_longest_of_several() -> None:
+    """Of several sequences the one that has most in common is taken."""
+    blocks = small()
+    for ids in ([1, 2], [1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 8]):
+        blocks.add(ids)
+    assert 6 == blocks.match([1, 2, 3, 4, 5, 6, 9, 9])
+
+
+def test_whole_blocks_are_shared_and_the_last_copied() -> None:
+    """Two sequences use the same blocks up to where they part, and the last one's content twice."""
+    blocks = small()
+    first = lease(blocks, [1, 2, 3, 4, 5, 6])
+    first.ids = [1, 2, 3, 4, 5, 6]
+    second = lease(blocks, [1, 2, 3, 4, 5, 7])
+    assert first.table[0] == second.table[0]
+    assert (first.table[1], second.table[1]) == second.copy
+    assert (5, [1, 2, 3, 4, 5]) == (second.reused, second.ids)
+    third = lease(blocks, [1, 2, 3, 4, 8])
+    assert (4, None) == (third.reused, third.copy)
+
+
+def test_room_is_reserved() -> None:
+    """A lease has blocks for the prompt and for what is to come."""
+    assert 1 == len(lease(small(), [1, 2, 3], 1).table)
+    assert 3 == len(lease(small(), [1, 2, 3], 6).table)
+
+
+def test_oldest_sequence_goes_first() -> None:
+    """Where blocks run out the sequence that ended first is forgotten."""
+    blocks = small(capacity=4)
+    blocks.add([1] * 8)
+    blocks.add([2] * 8)
+    blocks.add([3] * 4)
+    assert [0, 8, 4] == [blocks.match([first] * 9) for first in (1, 2, 3)]
+
+
+def test_sequences_under_way_keep_their_blocks() -> None:
+    """What runs is never forgotten: a lease that would need its blocks is refused, and costs no
+    one anything.
+    """
+    blocks = small(capacity=4)
+    running = lease(blocks, [1] * 8)
+    blocks.add([2] * 8)
+    assert blocks.lease([3] * 12, 0) is None
+    assert 8 == blocks.match([2] * 9)
+    blocks.release(running)
+    assert blocks.lease([3] * 16, 0) is not None
+
+
+def test_larger_than_the_cache() -> None:
+    """A sequence that can't fit is refused, and not noted."""
+    blocks = small(capacity=2)
+    assert blocks.lease([1] * 9, 0) is None
+    blocks.add([1] * 9)
+    assert 0 == blocks.match([1] * 9)
+
+
+def test_what_was_computed_is_kept() -> None:
+    """A sequence that ends early keeps what it had computed, and no more."""
+    blocks = small()
+    cancelled = lease(blocks, list(range(20)))
+    cancelled.ids += range(6)
+    blocks.release(cancelled)
+    assert 6 == blocks.match(list(range(20)))
+
+
+def test_clear() -> None:
+    """A cache that was cleared is a new one."""
+    blocks = small(capacity=2)
+    lease(blocks, [1] * 8)
+    blocks.clear()
+    assert 0 == blocks.match([1] * 8)
+    lease(blocks, [2] * 8)
+
+
+IDS = st.lists(st.integers(0, 2), min_size=1, max_size=14)
+
+
+@given(st.lists(st.tuples(IDS, st.integers(0, 14), st.booleans()), max_size=30))
+def test_reused_blocks_hold_what_they_should(
+    steps: list[tuple[list[int], int, bool]],
+) -> None:
+    """Whatever is leased, computed in part and released in any order: the tokens that a lease
+    says it reuses are in its blocks, and stay there until it ends.
+    """
+    blocks = small()
+    memory = [-1] * (blocks.capacity * BLOCK)
+    running: list[Lease] = []
+
+    def slot(one: Lease, position: int) -> int:
+        return one.table[position // BLOCK] * BLOCK + position % BLOCK
+
+    def check(one: Lease) -> None:
+        assert one.ids == [memory[slot(one, position)] for position in range(len(one.ids))]
+
+    for ids, computed, stays in steps:
+        if not stays and running:
+            blocks.release(running.pop(0))
+        expected = blocks.match(ids)
+        taken = blocks.lease(ids, 2)
+        if taken is None:
+            assert running
+            continue
+        assert expected == taken.reused < len(ids)
+        if taken.copy:
+            source, target = (block * BLOCK for block in taken.copy)
+            memory[target : target + BLOCK] = memory[source : source + BLOCK]
+        running.append(taken)
+        for position in range(taken.reused, max(taken.reused, min(computed, len(ids)))):
+            memory[slot(taken, position)] = ids[position]
+            taken.ids.append(ids[position])
+        for one in running:
+            check(one)
+
+
+@pytest.mark.parametrize("typed", [1, 5])
+def test_typing_computes_what_was_typed(typed: int) -> None:
+    """A prompt that grows at its end costs the new tokens alone, for as long as one types."""
+    blocks = PrefixBlocks()
+    prompt = list(range(1000))
+    blocks.add(prompt)
+    for step in itertools.islice(itertools.count(1000, typed), 400):
+        prompt = [*prompt, *range(step, step + typed)]
+        assert typed == len(prompt) - blocks.match(prompt)
+        blocks.add(prompt)
