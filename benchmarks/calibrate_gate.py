@@ -3,11 +3,11 @@
     fimls bench keystrokes PATH --record rows.jsonl --set show_above=0 --set min_likelihood=0.02
     python benchmarks/calibrate_gate.py rows.jsonl
 
-A row is one answered request with its features, its tokens and the text that followed. Rows of one
+A row is one answered request with its features, its tokens and the text that followed. Rows of a
 function never stand on both sides of a fold. Two thresholds come out: where a text is cut
-(``min_likelihood``) and what is shown at all (``show_above``), by the worth of what is shown: +3 for
-each character that was right, -1 for each that was wrong (the 0.75 and 0.25 that Cursor published
-for accepted and rejected suggestions). The weights go into ``fimls/completer/gate.py`` by hand.
+(``min_likelihood``) and what is shown at all (``show_above``), by the worth of what is shown: +3
+for each character that was right, -1 for each that was wrong (the 0.75 and 0.25 that Cursor
+published for accepted and rejected suggestions). The weights go into ``fimls/completer/gate.py`` by hand.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def area_under_curve(likely: Floats, right: Floats) -> float:
     ranks[order] = np.arange(1, len(likely) + 1)
     positives = right.sum()
     negatives = len(right) - positives
-    return float((ranks[right == 1].sum() - positives * (positives + 1) / 2) / positives / negatives)
+    above = ranks[right == 1].sum() - positives * (positives + 1) / 2
+    return float(above / positives / negatives)
 
 
 def worth(shown: str, truth: str) -> float:

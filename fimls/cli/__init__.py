@@ -187,7 +187,7 @@ def _bench() -> None:
 
 
 @bench_app.command()
-def keystrokes(
+def keystrokes(  # noqa: PLR0913 - a function argument for each option
     context: typer.Context,
     folders: Annotated[
         list[Path] | None,
@@ -234,7 +234,8 @@ def keystrokes(
 
     The folders are copied and never written to. The last line of standard output is JSON.
     """
-    from fimls.cli.bench import Choice, Habits, run, run_compare
+    from fimls.cli.bench import Choice, run, run_compare
+    from fimls.replay.session import Habits
 
     if compare is not None:
         run_compare(*compare, seed=seed)

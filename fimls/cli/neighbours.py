@@ -9,6 +9,7 @@ from fimls.cli.position import Place
 from fimls.config import Settings
 from fimls.context import SOURCES, WorkspaceContext
 
+
 @asynccontextmanager
 async def neighbours(place: Place, settings: Settings) -> AsyncIterator[WorkspaceContext]:
     """The context of a file's workspace. Its index is used as the last server left it."""

@@ -28,8 +28,9 @@ class Explanation:
     """One request, filled in as it goes through the pipeline. Times are milliseconds.
 
     completion_ids, shown: what was offered, best first. flight: the generation that it was answered
-    from, or that it started for a later keystroke; its cost grows until it lands. steps: (name, text after it) of the best
-    one's post-processing. cut: where the gate ended the likely part, as text.
+    from, or that it started for a later keystroke; its cost grows until it lands. typed: what was
+    typed since that started. generation, token_texts: of the best candidate, behind ``typed``.
+    steps: (name, text after it) of its post-processing.
     """
 
     id: int

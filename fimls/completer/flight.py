@@ -1,8 +1,8 @@
 """A generation under way, or just landed, that several keystrokes may share.
 
-Somebody types faster than a model writes. A keystroke that agrees with what is being generated waits
-for the same generation instead of starting another, and one that agrees with what was generated is
-answered without the engine.
+Somebody types faster than a model writes. A keystroke that agrees with what is being generated
+waits for the same generation instead of starting another, and one that agrees with what was
+generated is answered without the engine.
 """
 
 from __future__ import annotations
@@ -137,7 +137,6 @@ class Flight:
     def age_ms(self) -> float:
         """How long ago it was sent."""
         return (time.perf_counter() - self._began) * 1000
-
 
     @property
     def settled(self) -> bool:

@@ -64,6 +64,18 @@ class Flights:
         """A document's flights that the engine still works on."""
         return [one for one, its_uri in self._kept.items() if its_uri == uri and not one.landed]
 
+    def take_failure(self, uri: str) -> Exception | None:
+        """Why a document's generation failed when nobody waited for it any more; told once."""
+        for flight, its_uri in self._kept.items():
+            if its_uri == uri and flight.error is not None:
+                del self._kept[flight]
+                return flight.error
+        return None
+
+    def drop(self, flight: Flight) -> None:
+        """Forget one flight."""
+        self._kept.pop(flight, None)
+
     def cancel(self, uri: str) -> None:
         """Give up what is under way for a document."""
         for flight in self.under_way(uri):

@@ -2,9 +2,10 @@
 
 Two decisions, both for completions that nobody asked for. ``likely_end`` cuts a text before the
 token at which the model's own estimate of being right so far falls below a minimum: what stands in
-front of it can be shown while the rest is still guesswork, and nobody has to wait for that. ``judge``
-then weighs what is left with a logistic model over likelihood, position and names, fitted on replayed
-typing (``benchmarks/calibrate_gate.py``; as Copilot's filter, with features that are at hand here).
+front of it can be shown while the rest is still guesswork, and nobody has to wait for that.
+``judge`` then weighs what is left with a logistic model over likelihood, position and names, fitted
+on replayed typing (``benchmarks/calibrate_gate.py``; as Copilot's filter, with features that are at
+hand here).
 """
 
 from __future__ import annotations

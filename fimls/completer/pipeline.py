@@ -50,8 +50,9 @@ _EXPLANATIONS_KEPT = 64
 # A generation that nobody waits for any more is given this long to be found by the next keystroke:
 # editors cancel a request just before they send its successor.
 _ORPHAN_S = 0.15
-# How long snippets of other files are waited for: a late search serves the next request.
-_TYPING_PATIENCE_MS = 150.0
+# How long snippets of other files are waited for. A late search serves the next request, whose prompt
+# then begins differently: everything is computed twice, which costs more than waiting.
+_TYPING_PATIENCE_MS = 400.0
 _ASKED_PATIENCE_MS = 2000.0
 
 
@@ -191,6 +192,8 @@ class Completer:
             if reason := self._switched_off(request):
                 self._flights.cancel(request.document.uri)
                 return self._nothing(request, reason)
+        if failure := self._flights.take_failure(request.document.uri):
+            raise failure
         while True:
             flight, typed = self._find(request) or (None, "")
             if flight is None:
@@ -202,6 +205,7 @@ class Completer:
         if not self._is_latest(request) or flight.given_up:
             return self._nothing(request, SUPERSEDED, flight)
         if flight.error is not None:
+            self._flights.drop(flight)
             raise flight.error
         flight.answered = True
         pace.answered(request.why.stages_ms.get("wait", 0.0))
@@ -371,7 +375,7 @@ class Completer:
         context = self._context_now(request, flight, typed)
         drafts = [
             self._draft(one, flight, context, typed, invoked=request.invoked)
-            for one in flight.candidates
+            for one in flight.candidates[: request.candidates]
         ]
         order = postprocess.rank(drafts, context) if len(drafts) > 1 else [0]
         why.typed, why.mode = typed, context.mode
@@ -474,7 +478,7 @@ class Completer:
         return None if verdict.passed else UNLIKELY
 
     def _unknown_names(self, text: str, flight: Flight, context: CompletionContext) -> int:
-        """How many names of a text occur neither in the document, the workspace nor the language."""
+        """How many names occur neither in the document, the workspace nor the language."""
         names = gate.names(text)
         if names - flight.unknown.keys():
             # All that there is so far: the next keystrokes will ask for the rest.

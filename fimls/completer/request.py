@@ -11,8 +11,7 @@ from fimls.fim import PromptBuilder
 from fimls.syntax import block_starts_here
 from fimls.types import CompletionContext, Document, Mode, Snippet
 
-
-# The characters that a token of code takes, at the upper end: how far the prompt's window may reach.
+# The characters that a token of code takes, at the upper end: how far a window may reach.
 _CHARS_PER_TOKEN = 4
 
 

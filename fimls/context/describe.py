@@ -10,6 +10,7 @@ from dataclasses import replace
 from fimls.context.attributes import attributes
 from fimls.context.files import SourceFile
 from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
+from fimls.context.signatures import joined, signature
 from fimls.context.surroundings import Surroundings
 from fimls.context.variables import NEAR
 from fimls.syntax.outline import Definition, skeleton
@@ -18,7 +19,7 @@ from fimls.syntax.words import identifiers, known_words
 # What a line of a class is worth, as a share of what the class is
 _CONSTRUCTOR, _NOT_CONSTRUCTED = 0.95, 0.5
 _NAMED, _NAMED_FAR = 1.0, 0.75  # behind some dot near the cursor, or elsewhere in the window
-_FIELD, _ATTRIBUTE = 0.8, 0.45  # declared, or only set in the constructor
+_FIELD, _ATTRIBUTE, _UNWANTED_FIELD = 0.8, 0.45, 0.4  # declared, or set in the constructor
 _MEMBER, _MEMBER_ALIKE = 0.6, 0.35  # a method, and what all of its sub-words add
 _UNWANTED_MEMBER = 0.25  # of a class whose instances nobody near the cursor uses
 _HIDDEN = 0.2  # private or special
@@ -27,7 +28,6 @@ _NEXT_MEMBER = 0.97
 _CONSTRUCTORS = frozenset({"__init__", "constructor", "new", "New", "__call__"})
 _NO_FIELDS = frozenset({"__slots__", "__match_args__", "model_config"})
 _LINE_CHARS_MAX = 120
-_SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
 _FIELD_LINES_MAX = 4
 _CLOSER = re.compile(r"\s*[}\])]")
 _HEADER_ENDS = ("...", "... }", ";", ")")
@@ -57,9 +57,9 @@ def describe(
     if definition.kind in {"class", "type"} and definition.body < definition.end:
         parts = _ranked(list(_class_parts(file, definition, score, around, wanted)))
     elif definition.kind in {"function", "method"}:
-        parts = (Part(_signature(file, definition)),)
+        parts = (Part(signature(file, definition)),)
     else:
-        parts = (Part(_joined(skeleton(file.text, file.outline, definition).split("\n"))),)
+        parts = (Part(joined(skeleton(file.text, file.outline, definition).split("\n"))),)
         if len(parts[0].text) > _LINE_CHARS_MAX or parts[0].text.endswith(" ..."):
             score = 0.0  # a table or a list, whose first line says nothing
     return Candidate(file.path, definition.start, source, score, parts, definition.name)
@@ -69,7 +69,7 @@ def describe_method(
     file: SourceFile, definition: Definition, score: float, source: str
 ) -> Candidate:
     """Describe one method, under the head of its class where it stands in that."""
-    text = _signature(file, definition)
+    text = signature(file, definition)
     for owner in file.outline.definitions:
         if owner.name == definition.container and owner.start <= definition.start < owner.end:
             lines = skeleton(file.text, file.outline, owner).split("\n")
@@ -84,7 +84,7 @@ def describe_method(
 def methods_of(file: SourceFile, owner: Definition) -> Iterator[Definition]:
     """The methods of a class, wherever in its file they stand, without overloads and setters."""
     for definition in file.outline.definitions:
-        if definition.container == owner.name and definition.kind in {"function", "method"}:
+        if definition.container == owner.name and definition.kind == "method":
             decorators = file.text[definition.start : definition.header]
             if not _REPEATED.search(decorators):
                 yield definition
@@ -103,17 +103,6 @@ def returned_names(file: SourceFile, definition: Definition, around: Surrounding
             names.update(identifiers(after))
             names.update(identifiers(before[: max(before.find(function.name), 0)]))
     return names - known_words(file.language_id)
-
-
-def _signature(file: SourceFile, definition: Definition) -> str:
-    """A function's header on one line.
-
-    Its docstring would take as many tokens as another signature, which says more.
-    """
-    lines = skeleton(file.text, file.outline, definition).split("\n")
-    if len(lines) > 2 and lines[-1].strip() == "...":
-        lines = [*lines[:-2], "..."]
-    return _shortened(_joined(lines))
 
 
 def _indented(text: str, file: SourceFile, definition: Definition) -> str:
@@ -151,17 +140,20 @@ def _class_parts(
     end = next((at for at in range(head, len(lines)) if re.match(r"[}\])]", lines[at])), len(lines))
     yield from (Part(line) for line in lines[:head])
     fields = list(_fields(lines[head:end], file, definition))
-    yield from (Part(field, score * _field_share(field, around, _FIELD)) for field in fields)
+    declared = _FIELD if used else _UNWANTED_FIELD
+    yield from (
+        Part(field, score * _field_share(field, file, around, declared)) for field in fields
+    )
     for attribute in attributes(file, methods):
         if attribute not in fields:
-            yield Part(attribute, score * _field_share(attribute, around, _ATTRIBUTE))
+            yield Part(attribute, score * _field_share(attribute, file, around, _ATTRIBUTE))
     begin, stop = around.query.shown_range
     outside = []
     for method in methods:
         if own and begin <= method.start < stop:
             continue
         share = _method_share(method, around, used=used, own=own, constructed=constructed)
-        part = Part(_indented(_signature(file, method), file, method), score * share)
+        part = Part(_indented(signature(file, method), file, method), score * share)
         if definition.start <= method.start < definition.end:
             yield part
         else:  # Go's methods, Rust's impl
@@ -212,35 +204,6 @@ def _squeezed(text: str) -> str:
     return _SPACE.sub("", text)
 
 
-def _joined(lines: list[str]) -> str:
-    """Join the lines of a header or a value that was broken inside brackets."""
-    joined = " ".join(line.strip() for line in lines)
-    return re.sub(r",? ([)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", joined))
-
-
-def _shortened(signature: str) -> str:
-    """Leave long types and default values out of a long signature: the names tell most."""
-    opening, closing = signature.find("("), signature.rfind(")")
-    if len(signature) <= _SIGNATURE_CHARS_MAX or not 0 < opening < closing:
-        return signature
-    parameters = [
-        parameter.partition(":")[0] if len(parameter) > _PARAMETER_CHARS_MAX else parameter
-        for parameter in _split(signature[opening + 1 : closing])
-    ]
-    return f"{signature[: opening + 1]}{', '.join(parameters)}{signature[closing:]}"
-
-
-def _split(parameters: str) -> list[str]:
-    """Split at the commas that stand in no brackets."""
-    found, depth, start = [], 0, 0
-    for at, character in enumerate(parameters):
-        depth += (character in "([{<") - (character in ")]}>")
-        if character == "," and depth <= 0:
-            found.append(parameters[start:at].strip())
-            start = at + 1
-    return [*found, parameters[start:].strip()]
-
-
 def _head_lines(file: SourceFile, definition: Definition) -> int:
     """How many lines of a class's skeleton are its head."""
     return file.text[definition.header : definition.body].rstrip().count("\n") + 1
@@ -269,12 +232,12 @@ def _method_share(
     return (_MEMBER if used else _UNWANTED_MEMBER) + _MEMBER_ALIKE * around.likeness(name)
 
 
-def _field_share(field: str, around: Surroundings, share: float) -> float:
-    names = identifiers(field)
+def _field_share(field: str, file: SourceFile, around: Surroundings, share: float) -> float:
+    names = identifiers(field, file.language_id)
     if not names or names[0] in _NO_FIELDS:
         return 0.0
-    if names[0] in around.members:
-        return _named(names[0], around)
+    if named := [name for name in names if name in around.members]:
+        return max(_named(name, around) for name in named)
     return _HIDDEN if names[0].startswith("_") else share
 
 

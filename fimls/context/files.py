@@ -15,7 +15,7 @@ from fimls.syntax import language_of
 from fimls.syntax.outline import Outline, outline
 from fimls.text import MAX_DOCUMENT_BYTES
 
-_CACHED_FILES = 256
+_CACHED_FILES, _CACHED_CHARS = 256, 16_000_000
 _EMPTY = Outline((), ())
 _KEY_MARK = "-----BEGIN"  # what a private key block of any kind starts with
 
@@ -29,6 +29,7 @@ class SourceFile:
         self.path = path
         self.text = text
         self.language_id = language_id or language_of(path)
+        self.allowed: bool | None = None  # whether its content may be read, once that is known
         self._known = known
 
     @functools.cached_property
@@ -109,7 +110,9 @@ class Files:
         with self._lock:
             opened = self._open.get(inside)
         if opened is not None:
-            return opened if self._reason(opened.text.encode("utf-8", "replace")) is None else None
+            if opened.allowed is None:
+                opened.allowed = self._reason(opened.text.encode("utf-8", "replace")) is None
+            return opened if opened.allowed else None
         return self._cached(inside)
 
     def text(self, path: str) -> str | None:
@@ -134,9 +137,12 @@ class Files:
         file = self._from_disk(path, absolute)
         with self._lock:
             self._read[path] = (version, file)
-            while len(self._read) > _CACHED_FILES:
+            while len(self._read) > _CACHED_FILES or self._chars() > _CACHED_CHARS:
                 self._read.popitem(last=False)
         return file
+
+    def _chars(self) -> int:
+        return sum(len(file.text) for _, file in self._read.values() if file)
 
     def _from_disk(self, path: str, absolute: Path) -> SourceFile | None:
         try:

@@ -1,29 +1,33 @@
 """The index of a workspace: what lies where, for the files that aren't open. The side that reads.
 
 An SQLite database for each workspace folder, which the process of
-:class:`fimls.context.indexer.Indexer` keeps up to date. Write-ahead logging lets readers go on while it writes. A file has a row; so has each
-name in it and each name it defines; its windows of lines are rows of a full-text index (FTS5),
-which ranks them by BM25.
+:class:`fimls.context.indexer.Indexer` keeps up to date. Write-ahead logging lets readers go on
+while it writes. Its full-text index (FTS5) knows which windows of lines hold a word; no code is
+stored, only words, and without their order.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
+import math
 import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fimls.context.extract import WINDOW_LINES, terms
+from fimls.context.extract import WINDOW_LINES, term
 
 SCHEMA_VERSION = 1
-"""Of the tables and of :func:`fimls.context.extract.terms`. Another version is rebuilt."""
+"""Of the tables and of :func:`fimls.context.extract.term`. Another version is rebuilt."""
 
-# words: for each window its words, compressed; null where the file's content may not be read.
-# windows: rowid is files.id << WINDOW_BITS | the window's number. Contentless: FTS5 has to be told
-# the words of a window that it shall forget.
+# files: lines is null where the content may not be read.
+# words: a file's definitions and its windows' words, compressed: what FTS5, which keeps no text
+# here, must be told once more when it shall forget them.
+# windows: the rowid is files.id << WINDOW_BITS | the window's number.
 SCHEMA = """
 CREATE TABLE files (
     id INTEGER PRIMARY KEY,
@@ -31,21 +35,26 @@ CREATE TABLE files (
     mtime_ns INTEGER NOT NULL,
     size INTEGER NOT NULL,
     digest BLOB NOT NULL,
-    lines INTEGER NOT NULL,
-    words BLOB
+    lines INTEGER
 );
+CREATE INDEX file_lines ON files (lines);
+CREATE TABLE words (file INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE definitions (name TEXT, file INTEGER, PRIMARY KEY (name, file)) WITHOUT ROWID;
 CREATE VIRTUAL TABLE windows USING fts5(
-    terms, content='', detail=none, tokenize="ascii tokenchars '_^'"
+    terms, content='', columnsize=0, detail=none, tokenize="ascii tokenchars '_^'"
 );
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab(windows, row);
 """
 WINDOW_BITS = 16
 
-# A posting is a window that holds a term; to look at more than this would take over 20 ms.
-_MAX_POSTINGS = 20_000
-_MAX_TERMS = 24
+_DEFINING = """
+SELECT path FROM definitions JOIN files ON files.id = file WHERE name = ? ORDER BY file LIMIT ?
+"""
+
+# A word in more windows than this says little, and reading them all would take long.
+_COMMON_WINDOWS = 500
+_COMMON_WORDS_MAX = 20_000
 _BUSY_TIMEOUT_S = 0.05
+_SIGILS = "$@#"  # parts of a name in some languages, but in the index of none
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +64,7 @@ class Window:
     """Lines of a file, found by the words in them.
 
     path: relative to the workspace, forward slashes. start_line: from 0. end_line: exclusive.
-    score: BM25; comparable within one search, higher is better.
+    score: comparable within one search, higher is better.
     """
 
     path: str
@@ -76,40 +85,45 @@ class Index:
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._opened: tuple[int, int] | None = None  # device and inode of what `_idle` has open
+        self._common = set[str]()  # words found to be in too many windows
 
     def search(
         self, words: Sequence[str], *, limit: int, exclude: Collection[str] = ()
     ) -> list[Window]:
-        """Find the windows that share the rarest of some words, the best first.
+        """Find the windows that share the rarer ones of some words, the best first.
 
-        exclude: paths of files to leave out.
+        Ranked by BM25 with b = 0: a window has a word or not, and all are equally long, so what
+        counts is the sum of the words' inverse document frequencies.
+
+        words: in any order; of their own case. exclude: paths of files to leave out.
         """
-        wanted = terms(dict.fromkeys(words))
-        return self._ask(lambda connection: _search(connection, wanted, limit, exclude), [])
+        return self._ask(lambda connection: self._search(connection, words, limit, exclude), [])
 
     def defining_files(self, names: Collection[str], *, limit: int = 8) -> dict[str, list[str]]:
-        """Find the files that define each of some names, shortest path first, ``limit`` a name."""
-        found: dict[str, list[str]] = {}
-        for name, path in self._rows(
-            """
-            SELECT name, path FROM definitions JOIN files ON files.id = file
-            WHERE name IN (SELECT value FROM json_each(?)) ORDER BY length(path), path
-            """,
-            names,
-        ):
-            paths = found.setdefault(name, [])
-            if len(paths) < limit:
-                paths.append(path)
-        return found
+        """Find the files that define each of some names: the first ``limit`` to be indexed."""
+
+        def find(connection: sqlite3.Connection) -> dict[str, list[str]]:
+            found = {
+                name: [path for (path,) in connection.execute(_DEFINING, (name, limit))]
+                for name in dict.fromkeys(names)
+            }
+            return {name: paths for name, paths in found.items() if paths}
+
+        return self._ask(find, {})
 
     def known(self, names: Collection[str]) -> frozenset[str]:
-        """Which of some names occur anywhere in the workspace, in this very case."""
-        sql = "SELECT name FROM names WHERE name IN (SELECT value FROM json_each(?))"
-        return frozenset(name for (name,) in self._rows(sql, names))
+        """Which of some names occur anywhere in the workspace, in this very case.
+
+        Single letters and what a language itself brings are in no index.
+        """
+        return self._ask(
+            lambda connection: frozenset(name for name in names if _windows(connection, name, 1)),
+            frozenset(),
+        )
 
     def files(self) -> int:
         """How many files are indexed."""
-        rows = self._rows("SELECT count(*) FROM files WHERE words IS NOT NULL")
+        rows = self._rows("SELECT count(lines) FROM files")
         return rows[0][0] if rows else 0
 
     def has(self, path: str) -> bool:
@@ -120,7 +134,7 @@ class Index:
         """Return the first of some relative paths that is indexed."""
         sql = """
             SELECT path FROM files
-            WHERE words IS NOT NULL AND path IN (SELECT value FROM json_each(?))
+            WHERE lines IS NOT NULL AND path IN (SELECT value FROM json_each(?))
             """
         indexed = {path for (path,) in self._rows(sql, candidates)}
         return next((path for path in candidates if path in indexed), None)
@@ -142,7 +156,9 @@ class Index:
         connection = None
         try:
             connection = self._borrow()
+            connection.execute("BEGIN")  # all that a question asks sees one state
             answer = question(connection)
+            connection.execute("COMMIT")
         except (OSError, sqlite3.Error):
             # No database, or a broken one, which the writer will replace.
             if connection is not None:
@@ -172,6 +188,50 @@ class Index:
             check_same_thread=False,  # one thread at a time, but not always the same
         )
 
+    def _search(
+        self,
+        connection: sqlite3.Connection,
+        words: Sequence[str],
+        limit: int,
+        exclude: Collection[str],
+    ) -> list[Window]:
+        (lines,) = connection.execute("SELECT total(lines) FROM files").fetchone()
+        scores = defaultdict[int, float](float)
+        for word in dict.fromkeys(words):
+            if word in self._common:
+                continue
+            windows = _windows(connection, word, _COMMON_WINDOWS + 1)
+            if len(windows) > _COMMON_WINDOWS:
+                self._common.add(word)
+                continue
+            for window in windows:
+                scores[window] += math.log1p(lines / WINDOW_LINES / len(windows))
+        if len(self._common) > _COMMON_WORDS_MAX:
+            self._common.clear()
+        find_id = "SELECT id FROM files WHERE path IN (SELECT value FROM json_each(?))"
+        excluded = {file for (file,) in connection.execute(find_id, [json.dumps([*exclude])])}
+        best = heapq.nsmallest(
+            limit,
+            (
+                (-score, window)
+                for window, score in scores.items()
+                if window >> WINDOW_BITS not in excluded
+            ),
+        )
+        return [_place(connection, window, -negated) for negated, window in best]
 
-def _search(connection, wanted, limit, exclude):
-    return []
+
+def _place(connection: sqlite3.Connection, window: int, score: float) -> Window:
+    file, number = window >> WINDOW_BITS, window & ((1 << WINDOW_BITS) - 1)
+    path, lines = connection.execute("SELECT path, lines FROM files WHERE id=?", [file]).fetchone()
+    start = number * WINDOW_LINES
+    return Window(path, start, min(start + WINDOW_LINES, lines), score)
+
+
+def _windows(connection: sqlite3.Connection, word: str, limit: int) -> list[int]:
+    """The row ids of at most ``limit`` windows that hold a word."""
+    word = word.strip(_SIGILS)
+    if not word.isidentifier():  # more or less than one term, which this index can't look for
+        return []
+    sql = "SELECT rowid FROM windows WHERE windows MATCH ? LIMIT ?"
+    return [window for (window,) in connection.execute(sql, (f'"{term(word)}"', limit))]

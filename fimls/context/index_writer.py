@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fimls.context.extract import Contents, terms
+from fimls.context.extract import Contents, term
 from fimls.context.index import SCHEMA, SCHEMA_VERSION, WINDOW_BITS
 
 _BUSY_TIMEOUT_S = 30.0
 _CACHE_KIB = 32_768
+_MERGED_PAGES = 500
+_WORDS_OF = "SELECT id, packed FROM files JOIN words ON file = id WHERE path=?"
 # "0" is what comes after "/".
 _AT_OR_BELOW = """
 SELECT path FROM files WHERE path = :path OR path > :path || '/' AND path < :path || '0'
@@ -48,18 +50,17 @@ class IndexWriter:
 
     Raises (all methods):
         OSError: the folder can't be written to.
-        sqlite3.OperationalError: the disk is full or fails.
-        sqlite3.DatabaseError: the database is corrupt; opening it again makes it new.
+        sqlite3.OperationalError: the disk is full or fails, or the database was replaced.
+        sqlite3.DatabaseError, zlib.error: the database is corrupt.
     """
 
     def __init__(self, database: Path) -> None:
         database.parent.mkdir(parents=True, exist_ok=True)
-        database.parent.chmod(0o700)  # identifiers of private code
+        database.parent.chmod(0o700)  # it holds words of private code
         try:
             self._connection = _open(database)
         except _UnusableError:
-            for name in (f"{database.name}{suffix}" for suffix in ("", "-wal", "-shm")):
-                database.with_name(name).unlink(missing_ok=True)
+            delete_database(database)
             self._connection = _open(database)
 
     def close(self) -> None:
@@ -90,6 +91,19 @@ class IndexWriter:
             raise
         connection.execute("COMMIT")
 
+    def merge(self) -> bool:
+        """Merge some of what many transactions have written; False when there is no more to do.
+
+        What is merged is found faster. One call takes some hundredths of a second.
+        """
+        connection = self._connection
+        before = connection.total_changes
+        # A negative number of pages begins to merge everything, unless that is under way.
+        connection.execute(
+            "INSERT INTO windows (windows, rank) VALUES ('merge', ?)", [-_MERGED_PAGES]
+        )
+        return connection.total_changes - before >= 2
+
     def touch(self, stamps: Iterable[tuple[str, Stamp]]) -> None:
         """Note new times of files whose content is the same."""
         rows = [(stamp.mtime_ns, stamp.size, path) for path, stamp in stamps]
@@ -101,9 +115,7 @@ class IndexWriter:
         changes = _Changes()
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()
         for path, entry in wanted.items():
-            row = self._connection.execute(
-                "SELECT id, words FROM files WHERE path=?", (path,)
-            ).fetchone()
+            row = self._connection.execute(_WORDS_OF, (path,)).fetchone()
             if row is None:
                 last += 1
             file, packed = row or (last, None)
@@ -112,8 +124,10 @@ class IndexWriter:
 
     def _apply(self, changes: _Changes) -> None:
         many = self._connection.executemany
-        many("DELETE FROM files WHERE id=?", changes.dropped)
-        many("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", changes.files)
+        many("DELETE FROM files WHERE id=?", changes.old_files)
+        many("DELETE FROM words WHERE file=?", changes.old_files)
+        many("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", changes.new_files)
+        many("INSERT INTO words VALUES (?, ?)", changes.new_words)
         many("DELETE FROM definitions WHERE name=? AND file=?", changes.old_definitions)
         many("INSERT INTO definitions VALUES (?, ?)", changes.new_definitions)
         # The full-text index last: many another statement makes it write out what it has gathered.
@@ -126,10 +140,11 @@ class IndexWriter:
 
 @dataclass(slots=True)
 class _Changes:
-    """Rows to delete and to insert."""
+    """Rows to delete and to insert, by table."""
 
-    dropped: list[tuple[int]] = field(default_factory=list)
-    files: list[tuple[object, ...]] = field(default_factory=list)
+    old_files: list[tuple[int]] = field(default_factory=list)
+    new_files: list[tuple[object, ...]] = field(default_factory=list)
+    new_words: list[tuple[int, bytes]] = field(default_factory=list)
     old_definitions: list[tuple[str, int]] = field(default_factory=list)
     new_definitions: list[tuple[str, int]] = field(default_factory=list)
     old_windows: list[tuple[int, str]] = field(default_factory=list)
@@ -138,13 +153,13 @@ class _Changes:
     def add(self, file: int, old: Contents, entry: Entry | None) -> None:
         """Put an entry, or nothing, in the place of a file's old contents."""
         new = (entry and entry.contents) or _NOTHING
-        if entry is None:
-            self.dropped.append((file,))
-        else:
+        self.old_files.append((file,))
+        if entry is not None:
             stamp = entry.stamp
-            words = None if entry.contents is None else _pack(entry.contents)
+            lines = None if entry.contents is None else new.lines
             state = (stamp.mtime_ns, stamp.size, stamp.digest)
-            self.files.append((file, entry.path, *state, new.lines, words))
+            self.new_files.append((file, entry.path, *state, lines))
+            self.new_words.append((file, _pack(new)))
         self.old_definitions += [(name, file) for name in old.definitions - new.definitions]
         self.new_definitions += [(name, file) for name in new.definitions - old.definitions]
         both = itertools.zip_longest(old.windows, new.windows, fillvalue=frozenset[str]())
@@ -154,6 +169,12 @@ class _Changes:
                 self.old_windows.append((rowid, _terms(before)))
             if after and before != after:
                 self.new_windows.append((rowid, _terms(after)))
+
+
+def delete_database(database: Path) -> None:
+    """Delete a database that must not be used any more, with the files SQLite keeps beside it."""
+    for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+        database.with_name(name).unlink(missing_ok=True)
 
 
 class _UnusableError(Exception):
@@ -188,7 +209,7 @@ def _open(database: Path) -> sqlite3.Connection:
 
 
 def _terms(window: Iterable[str]) -> str:
-    return " ".join(terms(window))
+    return " ".join(map(term, window))
 
 
 def _pack(contents: Contents) -> bytes:

@@ -21,6 +21,7 @@ OnProgress = Callable[[int, int], None]
 """Called with the number of files done and of all to do; the total grows while they are found."""
 
 _END_TIMEOUT_S = 0.5
+_PACKAGE_FOLDER = Path(fimls.__file__).resolve().parent.parent
 
 
 def database_path(folder: Path, cache_dir: Path | None = None) -> Path:
@@ -68,7 +69,7 @@ class Indexer:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "fimls.context.indexer_worker"),
                 # `-m` imports from the current folder first, which may be anybody's repository.
-                cwd=Path(fimls.__file__).resolve().parent.parent,
+                cwd=_PACKAGE_FOLDER,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C in a terminal is meant for the server
@@ -87,7 +88,7 @@ class Indexer:
 
     async def idle(self) -> None:
         """Wait until all that was asked for so far is indexed, or the index has failed."""
-        if self.state == "closed" or self.state.startswith("failed"):
+        if not self._working:
             return
         sync_id = next(self._sync_ids)
         self._syncs[sync_id] = asyncio.get_running_loop().create_future()
@@ -107,12 +108,16 @@ class Indexer:
                 self._process.kill()
         await self._listening
 
+    @property
+    def _working(self) -> bool:
+        return self.state in {"indexing", "ready"}
+
     def _send(self, message: dict[str, Any]) -> None:
         if self._process is None:
             self._unsent.append(message)
             return
         assert self._process.stdin is not None
-        if not self._process.stdin.is_closing():
+        if self._working:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
@@ -121,7 +126,7 @@ class Indexer:
         async for line in process.stdout:
             self._handle(json.loads(line))
         code = await process.wait()
-        if self.state in {"indexing", "ready"}:
+        if self._working:
             self._fail(f"the process ended with code {code}")
         for sync in self._syncs.values():
             sync.set_result(None)

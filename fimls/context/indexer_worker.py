@@ -1,16 +1,15 @@
-"""The process that keeps a workspace's index. Not imported: run as ``python -m`` by
-``indexer.py``.
+"""The process that keeps a workspace's index. Not imported: run as ``python -m`` by ``indexer.py``.
 
 Reading thousands of files would stop a server's event loop, so this has a process of its own, at
 the lowest priority. It speaks JSON, a line a message, on standard input and output:
 
-    in   {"folder", "database", "globs"}      once, to begin with
-         {"op": "update", "paths"}            index these files again, or drop them
-         {"op": "sync", "id"}                 answer when all asked for so far is done
+    in   {"folder", "database", "globs"}           once, to begin with
+         {"op": "update", "paths"}                 index these files again, or drop them
+         {"op": "sync", "id"}                      answer when all asked for so far is done
     out  {"event": "progress", "done", "total"}    files; total grows while they are looked for
-         {"event": "ready", "note"}           everything is indexed; note: what is left out, or ""
+         {"event": "ready", "note"}                all is indexed; note: what is left out, or ""
          {"event": "synced", "id"}
-         {"event": "failed", "message"}       it can't go on, and ends
+         {"event": "failed", "message"}            it can't go on, and ends
 
 It first looks through the folder, then waits for updates. It ends when its standard input does, so
 it can't outlive its parent; killed, it leaves the database as it was after the last transaction.
@@ -21,93 +20,47 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import heapq
-import json
+import itertools
 import os
-import select
 import signal
 import sqlite3
 import stat
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from fimls.context.exclusions import Exclusions
+from fimls.context.channel import Channel, ParentGoneError
+from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
 from fimls.context.extract import extract
-from fimls.context.index_writer import Entry, IndexWriter, Stamp
+from fimls.context.index_writer import Entry, IndexWriter, Stamp, delete_database
 from fimls.syntax.languages import PLAIN_TEXT, language_of
-from fimls.text import MAX_DOCUMENT_BYTES
 
 MAX_FILES = 30_000
-"""Files in an index; of more, those nearest to the root, by path among equals."""
+"""Files in an index; of more, those nearest to the root, by path among equals. What is edited is
+indexed all the same, until the next start."""
 
 MAX_FOUND = 300_000
-"""Files to look for; a folder of more is surely not one project."""
+"""Files to look for: a folder with more is surely not one project."""
 
 _BATCH_BYTES = 4_000_000  # of source in a transaction, half a second of work
+_BATCH_FILES = 500  # to drop in a transaction
+_MANY_FILES = 1000  # changed at once, they leave an index that is worth merging
+_MAX_FAILURES = 3
 _PROGRESS_S = 0.25
 _LOCK_POLL_S = 0.2
-_READ_BYTES = 1 << 16
 _IGNORE_FILES = frozenset({".gitignore", ".fimlsignore"})
 _DIGEST_BYTES = 16
-_MAX_FAILURES = 3
-
-
-class _EndOfInput(Exception):  # noqa: N818 - not an error
-    """The parent closed standard input, or died."""
-
-
-class Inbox:
-    """Messages from the parent: JSON, one a line."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._buffer = b""
-        self._messages: deque[dict[str, Any]] = deque()
-
-    def poll(self, timeout_s: float | None = 0) -> dict[str, Any] | None:
-        """Return the next message; None if there is none after ``timeout_s`` (None: no timeout).
-
-        Raises:
-            _EndOfInput: there will be no more.
-        """
-        while not self._messages:
-            if not select.select([self._descriptor], [], [], timeout_s)[0]:
-                return None
-            data = os.read(self._descriptor, _READ_BYTES)
-            if not data:
-                raise _EndOfInput
-            *lines, self._buffer = (self._buffer + data).split(b"\n")
-            self._messages.extend(map(json.loads, lines))
-        return self._messages.popleft()
-
-
-class Outbox:
-    """Messages to the parent: JSON, one a line."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def send(self, **message: object) -> None:
-        """Send a message.
-
-        Raises:
-            _EndOfInput: nobody listens any more.
-        """
-        try:
-            os.write(self._descriptor, json.dumps(message).encode() + b"\n")
-        except BrokenPipeError:
-            raise _EndOfInput from None
 
 
 class Worker:
     """Looks through the folder, then serves updates."""
 
-    def __init__(self, inbox: Inbox, outbox: Outbox, opening: dict[str, Any]) -> None:
-        self._inbox, self._outbox = inbox, outbox
+    def __init__(self, channel: Channel, opening: dict[str, Any]) -> None:
+        self._channel = channel
         self._folder = Path(opening["folder"])
         self._database = Path(opening["database"])
         self._globs: list[str] = opening["globs"]
@@ -120,10 +73,10 @@ class Worker:
         self._progress_at = 0.0
 
     def run(self) -> None:
-        """Work until standard input ends.
+        """Work until the parent is gone.
 
         Raises:
-            _EndOfInput: it has ended.
+            ParentGoneError: it is.
             OSError, sqlite3.Error: the database can't be written.
         """
         failures = 0
@@ -131,69 +84,81 @@ class Worker:
             try:
                 if self._scan_wanted:
                     self._scan()
-                elif message := self._inbox.poll(timeout_s=None):
+                elif message := self._channel.receive(timeout_s=None):
                     self._handle(message)
-            except sqlite3.DatabaseError:
-                # Corrupt, or replaced by another server's process: opening it again sorts it out.
+                    failures = 0
+            except (sqlite3.DatabaseError, zlib.error) as error:
                 failures += 1
                 if failures > _MAX_FAILURES:
                     raise
-                self.close()
+                # Locked for long, or replaced by another server's process: open it again.
+                # Anything else: it is corrupt.
+                self.close(delete=not isinstance(error, sqlite3.OperationalError))
                 self._scan_wanted = True
 
-    def close(self) -> None:
+    def close(self, *, delete: bool = False) -> None:
         """Close the database."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        if delete:
+            delete_database(self._database)
 
     def _scan(self) -> None:
         """Bring the index up to date with the whole folder."""
         self._scan_wanted = False
         self._batch, self._batch_bytes = [], 0
         self._database.parent.mkdir(parents=True, exist_ok=True)
-        lock = self._locked()
-        try:
-            writer = self._writer = self._writer or IndexWriter(self._database)
+        with self._locked():
+            self._writer = self._writer or IndexWriter(self._database)
             self._exclusions = Exclusions(self._folder, self._globs)
             found, note = self._find()
-            known = writer.stamps()
-            writer.write([], known.keys() - found.keys())
+            known = self._writer.stamps()
+            self._drop(known.keys() - found.keys())
             changed = [
                 path
                 for path, status in found.items()
                 if path not in known or not known[path].fits(status)
             ]
-            same = []
-            for done, path in enumerate(changed):
-                self._attend(done, len(changed))
-                loaded = _load(self._folder / path)
-                if loaded is None:
-                    continue  # deleted since it was found; its entry goes with the next scan
-                stamp, data = loaded
-                if path in known and known[path].digest == stamp.digest:
-                    same.append((path, stamp))
-                else:
-                    self._add(path, stamp, data)
-            self._flush()
-            writer.touch(same)
-        finally:
-            lock.release()
-        self._outbox.send(event="ready", note=note)
+            self._index(changed, known)
+            if len(changed) >= _MANY_FILES:
+                while self._writer.merge():
+                    self._attend(len(changed), len(changed))
+        self._channel.send(event="ready", note=note)
         while self._syncs and not self._scan_wanted:
-            self._outbox.send(event="synced", id=self._syncs.pop())
+            self._channel.send(event="synced", id=self._syncs.pop())
 
-    def _locked(self) -> FileLock:
+    def _drop(self, paths: Collection[str]) -> None:
+        remaining = iter(sorted(paths))
+        while some := list(itertools.islice(remaining, _BATCH_FILES)):
+            self._attend(0, 0)
+            self._flush(some)
+
+    def _index(self, paths: Collection[str], known: dict[str, Stamp]) -> None:
+        same = []
+        for done, path in enumerate(paths):
+            self._attend(done, len(paths))
+            loaded = _load(self._exclusions.folder / path)
+            if loaded is None:
+                continue  # deleted since it was found; its entry goes with the next scan
+            stamp, data = loaded
+            if path in known and known[path].digest == stamp.digest:
+                same.append((path, stamp))
+            else:
+                self._add(path, stamp, data)
+        self._flush()
+        assert self._writer is not None
+        self._writer.touch(same)
+
+    def _locked(self) -> contextlib.AbstractContextManager[object]:
         """Wait for the lock that keeps two servers' processes from doing the same work."""
         lock = FileLock(f"{self._database}.lock")
         while True:
             try:
-                lock.acquire(blocking=False)
+                return lock.acquire(blocking=False)
             except Timeout:
                 self._attend(0, 0)
                 time.sleep(_LOCK_POLL_S)
-            else:
-                return lock
 
     def _find(self) -> tuple[dict[str, os.stat_result], str]:
         """Find the files to index, by relative path, and say what is left out ("" if nothing)."""
@@ -214,22 +179,22 @@ class Worker:
         return {path: status for _, path, status in nearest}, note
 
     def _relative(self, path: Path) -> str | None:
-        """A file's name in the index; None outside the folder, or where UTF-8 has no such name."""
-        for folder in (self._folder, self._exclusions.folder):  # as asked for, links resolved
-            with contextlib.suppress(ValueError):  # it isn't below this one, or not in UTF-8
-                relative = path.relative_to(folder).as_posix()
-                relative.encode()
-                return relative
-        return None
+        """A real path's name in the index; None outside the folder, or if it isn't UTF-8."""
+        try:
+            relative = path.relative_to(self._exclusions.folder).as_posix()
+            relative.encode()
+        except ValueError:
+            return None
+        return relative
 
     def _attend(self, done: int, total: int) -> None:
         """Look after the parent, between two files of a scan."""
-        while message := self._inbox.poll():
+        while message := self._channel.receive():
             self._handle(message, scanning=True)
         now = time.monotonic()
         if now - self._progress_at >= _PROGRESS_S:
             self._progress_at = now
-            self._outbox.send(event="progress", done=done, total=total)
+            self._channel.send(event="progress", done=done, total=total)
 
     def _handle(self, message: dict[str, Any], *, scanning: bool = False) -> None:
         if message["op"] == "update":
@@ -237,7 +202,7 @@ class Worker:
         elif scanning or self._scan_wanted:
             self._syncs.append(message["id"])
         else:
-            self._outbox.send(event="synced", id=message["id"])
+            self._channel.send(event="synced", id=message["id"])
 
     def _update(self, paths: list[Path]) -> None:
         if self._writer is None:
@@ -245,7 +210,7 @@ class Worker:
         self._flush()  # it may hold an older state of these files
         removed = []
         for path in paths:
-            relative = self._relative(path)
+            relative = self._relative(Path(os.path.realpath(path)))  # a link has its file's entry
             if path.name in _IGNORE_FILES or path.is_dir():
                 self._scan_wanted = True
             elif relative is not None:
@@ -275,14 +240,14 @@ class Worker:
 
 
 def _load(path: Path) -> tuple[Stamp, bytes | None] | None:
-    """Read a file: its state and its bytes, None if too many. None: there is no such file to read."""
+    """Read a file: its state, and its bytes or None where they are too many; None: no such file."""
     try:
         # Not blocking: should it be a pipe, there may be nobody at its other end.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return None
-            data = file.read() if status.st_size <= MAX_DOCUMENT_BYTES else None
+            data = file.read() if status.st_size <= MAX_FILE_BYTES else None
     except OSError:  # deleted since it was found, or not ours to read
         return None
     digest = hashlib.blake2b(data or b"", digest_size=_DIGEST_BYTES).digest()
@@ -292,21 +257,18 @@ def _load(path: Path) -> tuple[Stamp, bytes | None] | None:
 def main() -> None:
     """Serve the parent at standard input and output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is meant for the parent
-    os.umask(0o077)  # the index holds identifiers of private code
+    os.umask(0o077)  # the index holds words of private code
     os.nice(19)
-    inbox, outbox = Inbox(0), Outbox(1)
-    worker = None
-    try:
-        opening = inbox.poll(timeout_s=None)
+    channel = Channel(0, 1)
+    with contextlib.suppress(ParentGoneError):
+        opening = channel.receive(timeout_s=None)
         assert opening is not None
-        worker = Worker(inbox, outbox, opening)
-        worker.run()
-    except (OSError, sqlite3.Error) as error:
-        outbox.send(event="failed", message=str(error))
-    except _EndOfInput:
-        pass
-    finally:
-        if worker is not None:
+        worker = Worker(channel, opening)
+        try:
+            worker.run()
+        except (OSError, sqlite3.Error, zlib.error) as error:
+            channel.send(event="failed", message=str(error))
+        finally:
             worker.close()
 
 

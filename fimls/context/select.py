@@ -112,11 +112,16 @@ def _units(
     for index, candidate in enumerate(candidates):
         if index in dropped:
             continue
-        yield candidate.score, index, -1
-        for number, part in enumerate(candidate.parts):
-            if part.score != REQUIRED and part.score >= _MEMBER_SCORE_MIN:
-                # Never before the candidate itself.
-                yield min(part.score, candidate.score), index, number
+        optional = {
+            number: min(part.score, candidate.score)
+            for number, part in enumerate(candidate.parts)
+            if part.score != REQUIRED
+        }
+        # A class is worth what its best member is: its name stands at the cursor anyway.
+        yield max(optional.values(), default=candidate.score), index, -1
+        for number, score in optional.items():
+            if score >= _MEMBER_SCORE_MIN:
+                yield score, index, number
 
 
 def _merged(candidates: Iterable[Candidate]) -> list[Candidate]:

@@ -71,21 +71,30 @@ def variable_types(
     scope = _Scope(seen, function, owner)
     types: dict[str, set[str]] = {}
     declared: dict[str, str] = {}  # parameters of the class's methods, the last one seen
+    near = frozenset(name for name, value in nearness.items() if value >= NEAR)
     for line in lines:
+        in_header = scope.in_header(line.start)
+        if not in_header and near.isdisjoint(identifiers(line.content)):
+            continue
         inside = scope.inside(line.start)
-        if not inside and not scope.tells(line):
+        if not inside and not (scope.owned(line.start) and (in_header or _own(line))):
             continue
         for pattern in patterns:
             for match in pattern.finditer(line.content):
                 name = match["name"]
                 declared[name] = match["type"]
-                if nearness.get(name, 0.0) >= NEAR and (inside or match["own"]):
+                if name in near and (inside or match["own"]):
                     types.setdefault(name, set()).update(identifiers(match["type"]))
         # self.store = store, behind a parameter `store: Store`
         alias = _ALIAS.search(line.content)
-        if alias and alias["other"] in declared and nearness.get(alias["name"], 0.0) >= NEAR:
+        if alias and alias["other"] in declared and alias["name"] in near:
             types.setdefault(alias["name"], set()).update(identifiers(declared[alias["other"]]))
     return types
+
+
+def _own(line: Line) -> bool:
+    """Whether a line has to do with the attributes of its class."""
+    return _MENTIONS_OWN.search(line.content) is not None
 
 
 class _Scope:
@@ -106,11 +115,11 @@ class _Scope:
         at = bisect_right(self._starts, offset) - 1
         return at < 0 or offset >= self._functions[at].end
 
-    def tells(self, line: Line) -> bool:
-        """Whether another method's line may tell the type of an attribute of the class."""
-        owner = self._owner
-        if owner is not None and not owner.start <= line.start < owner.end:
-            return False
-        at = bisect_right(self._starts, line.start) - 1
-        in_header = at >= 0 and line.start < self._functions[at].body
-        return in_header or _MENTIONS_OWN.search(line.content) is not None
+    def owned(self, offset: int) -> bool:
+        """Whether it is the class at the cursor; without one, everything is."""
+        return self._owner is None or self._owner.start <= offset < self._owner.end
+
+    def in_header(self, offset: int) -> bool:
+        """Whether a function's parameters may stand there."""
+        at = bisect_right(self._starts, offset) - 1
+        return at >= 0 and offset < self._functions[at].body

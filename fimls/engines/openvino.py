@@ -36,8 +36,8 @@ from fimls.types import (
     Usage,
 )
 
-PREFILL_CHUNK_TOKENS = 32
-"""Prompt tokens a step: a cancel takes effect between two steps."""
+PREFILL_CHUNK_TOKENS = 48
+"""Prompt tokens a step: a cancel takes effect between two steps. 32 take 9 % more for each."""
 PROPERTIES: Mapping[str, Mapping[str, object]] = {
     # Activations are quantized in groups of 32 by default, which weights with one scale for each
     # output channel don't need: 128 makes prefill 20 % faster.

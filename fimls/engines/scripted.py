@@ -5,8 +5,9 @@ A script is JSON: a list of rules. The first rule whose ``after`` ends the promp
     [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
 
 ``insert`` is a text, or a list of texts, one for each candidate; further candidates are empty.
-``delay_ms`` passes before each character. ``logprob`` is each token's. ``fail`` breaks instead: ``"raise"`` (an error at this
-request), ``"die"`` (the engine is dead from then on), ``"hang"`` (nothing comes, until cancelled).
+``delay_ms`` passes before each character. ``logprob`` is each token's. ``fail`` breaks instead:
+``"raise"`` (an error at this request), ``"die"`` (the engine is dead from then on), ``"hang"``
+(nothing comes, until cancelled).
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def read_script(path: Path) -> tuple[Rule, ...]:
 def _rule(entry: Mapping[str, Any]) -> Rule:
     unknown = set(entry) - {item.name for item in fields(Rule)}
     if unknown or "after" not in entry:
-        raise ValueError(f"a rule has 'after', 'insert', 'delay_ms', 'logprob', 'fail', not {sorted(unknown)}")
+        known = ", ".join(repr(item.name) for item in fields(Rule))
+        raise ValueError(f"a rule has {known}, not {sorted(unknown)}")
     insert = entry.get("insert", ())
     texts = (insert,) if isinstance(insert, str) else tuple(insert)
     rule = Rule(**{**entry, "insert": texts})

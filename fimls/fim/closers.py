@@ -1,9 +1,9 @@
 """Closers that an editor has put behind the cursor by itself.
 
-Typing ``f(`` leaves ``f(|)`` in most editors. In a prompt with the suffix in front, that one bracket
-would change every token from the prompt's first line on, for each pair that is opened and closed
-again. So the prompt leaves it out, the model closes what it opens, and post-processing keeps the
-bracket from standing there twice.
+Typing ``f(`` leaves ``f(|)`` in most editors. In a prompt with the suffix in front, that one
+bracket would change every token from the prompt's first line on, for each pair that is opened and
+closed again. So the prompt leaves it out, the model closes what it opens, and post-processing keeps
+the bracket from standing there twice.
 """
 
 from __future__ import annotations

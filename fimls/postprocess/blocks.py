@@ -16,7 +16,7 @@ _PROSE_LANGUAGES = frozenset({"", "markdown", "plaintext", "restructuredtext"})
 _CLOSES = re.compile(r"\s*[)\]}]+(?:[;,]?|\s*(?:else|catch|finally|while)\b[^\r\n]*)\s*")
 _MOST_LINES_BEYOND = 8
 _COMPARED_CHARACTERS = 2_000
-_MOST_ENDS = 64
+_MOST_ENDS = 32
 _LIKE = 0.3
 
 

@@ -8,6 +8,8 @@ from functools import cache
 from fimls.syntax import get_language
 
 _BRACKET = re.compile(r"[()\[\]{}]")
+_NOT_LINE_END = re.compile(r"[^\r\n]")
+_QUOTES = "\"'`"
 _OPENERS = "([{"
 _CLOSERS = ")]}"
 
@@ -15,8 +17,8 @@ _CLOSERS = ")]}"
 def blank_text(code: str, language_id: str) -> tuple[str, bool]:
     """Blank comments, and strings up to their first quote, so that code of the same length is left.
 
-    Returns it with whether the end stands inside a string or comment of several lines. Code of an
-    unknown language is returned as it is.
+    Returns it with whether the end stands inside a string or comment of several lines. A string of
+    one line ends with it at the latest. Code of an unknown language is returned as it is.
     """
     pattern = _text_pattern(language_id)
     if pattern is None:
@@ -26,33 +28,36 @@ def blank_text(code: str, language_id: str) -> tuple[str, bool]:
     def blank(match: re.Match[str]) -> str:
         nonlocal open_end
         open_end = match.lastgroup == "open"
-        kept = 0 if match.lastgroup == "comment" else 1
-        return match[0][:kept] + re.sub(r"[^\r\n]", " ", match[0][kept:])
+        kept = int(match[0][0] in _QUOTES)
+        return match[0][:kept] + _NOT_LINE_END.sub(" ", match[0][kept:])
 
     return pattern.sub(blank, code), open_end
 
 
 @cache
 def _text_pattern(language_id: str) -> re.Pattern[str] | None:
-    """Comments and whole strings, else those of several lines that have no end."""
+    """Comments and strings, each with its end, or (open) as far as it goes.
+
+    Whatever starts one matches, so that no text is scanned twice.
+    """
     language = get_language(language_id)
     if language is None:
         return None
-    found = {"comment": [], "string": [], "open": []}  # type: dict[str, list[str]]
+    comments, whole, unended, of_one_line = [], [], [], []
     if language.line_comment:
-        found["comment"].append(re.escape(language.line_comment) + r"[^\r\n]*")
+        comments.append(re.escape(language.line_comment) + r"[^\r\n]*")
     if language.line_comment == "//":
-        found["comment"].append(r"/\*[\s\S]*?\*/")
-        found["open"].append(r"/\*[\s\S]*")
+        comments.append(r"/\*[\s\S]*?\*/")
+        unended.append(r"/\*[\s\S]*")
     for quote in language.quotes:
-        several_lines = len(quote) == 3 or quote == "`"
-        character = r"[^\\]" if several_lines else r"[^\\\r\n]"
-        inside = rf"(?:(?!{quote}){character}|\\[\s\S])*"
-        found["string"].append(quote + inside + quote)
-        if several_lines:
-            found["open"].append(quote + inside + r"\\?\Z")
-    groups = [f"(?P<{name}>{'|'.join(each)})" for name, each in found.items() if each]
-    return re.compile("|".join(groups)) if groups else None
+        if len(quote) == 3 or quote == "`":
+            whole.append(rf"{quote}(?:(?!{quote})[^\\]|\\[\s\S])*{quote}")
+            unended.append(rf"{quote}[\s\S]*")
+        else:
+            of_one_line.append(rf"{quote}(?:[^\\\r\n{quote}]|\\[\s\S])*(?:{quote}|\\?\Z)?")
+    groups = {"comment": comments, "whole": whole, "open": unended, "line": of_one_line}
+    found = [f"(?P<{name}>{'|'.join(each)})" for name, each in groups.items() if each]
+    return re.compile("|".join(found)) if found else None
 
 
 def net_brackets(code: str) -> int:

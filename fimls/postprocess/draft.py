@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
-from fimls.postprocess.lines import LINE_END
+from fimls.postprocess.lines import LINE_END, split_lines
 from fimls.types import CompletionContext, FinishReason
 
 NEAR_CHARACTERS = 8_000
@@ -50,10 +51,11 @@ def is_at_start_of_text(context: CompletionContext) -> bool:
 
 
 def lines_below(context: CompletionContext) -> list[str]:
-    """The lines with text after the completion, without their ends.
+    """The first two lines with text after the completion, without their ends.
 
     The cursor's own rest of line is one of them only if it will stand below.
     """
-    lines = LINE_END.split(context.suffix[:NEAR_CHARACTERS])
-    below = lines if is_at_start_of_text(context) else lines[1:]
-    return [line.rstrip() for line in below if line.strip()]
+    own = None if is_at_start_of_text(context) else 0
+    lines = split_lines(context.suffix[:NEAR_CHARACTERS])
+    below = (line.rstrip() for start, line in lines if start != own)
+    return list(islice(filter(None, below), 2))

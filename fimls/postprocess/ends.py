@@ -8,7 +8,8 @@ from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line
 from fimls.postprocess.seam import Seam
 from fimls.types import FinishReason
 
-_CLOSERS = ")]}"
+_CLOSERS = (")", "]", "}")
+_MOST_CLOSERS = 8
 
 
 def cut_control_tokens(text: str, control_tokens: Sequence[str]) -> str:
@@ -32,10 +33,10 @@ def drop_extra_closers(draft: Draft) -> str:
     """
     text = draft.text
     seam = Seam(text, draft.context)
-    end = len(text)
-    while text[:end].rstrip()[-1:] in tuple(_CLOSERS) and seam.excess(end) < 0:
-        end = len(text[:end].rstrip()) - 1
-    return text if end == len(text) else text[:end].rstrip()
+    for _ in range(min(-seam.excess(len(text)), _MOST_CLOSERS)):
+        if text.rstrip()[-1:] in _CLOSERS:
+            text = text.rstrip()[:-1].rstrip()
+    return text
 
 
 def trim_end(draft: Draft) -> str:

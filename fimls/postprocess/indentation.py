@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from itertools import pairwise
@@ -22,13 +23,14 @@ def match_indentation(draft: Draft) -> str:
     above = [indentation(line) for line in LINE_END.split(near)]
     tabs = any(indent.startswith("\t") for indent in above)
     spaces = any(indent.startswith(" ") for indent in above)
-    if tabs == spaces:
-        return draft.text
-    written = [indentation(line) for start, line in split_lines(draft.text) if start]
-    if not any((" " if tabs else "\t") in indent for indent in written):
-        return draft.text
-    unit = _unit([*above, *written])
     at_line_start = not typed_on_line(draft.context)
+    written = [
+        indentation(line) for start, line in split_lines(draft.text) if start or at_line_start
+    ]
+    foreign = [indent for indent in written if indent.startswith(" " if tabs else "\t")]
+    if tabs == spaces or not foreign:
+        return draft.text
+    unit = _unit(foreign) if tabs else _step(above)
 
     def reindented(match: re.Match[str]) -> str:
         if match.start() == 0 and not at_line_start:
@@ -40,7 +42,12 @@ def match_indentation(draft: Draft) -> str:
 
 
 def _unit(indents: list[str]) -> int:
+    """How many of the spaces make a level: two where all have a multiple of two, not of four."""
+    width = math.gcd(*map(len, indents))
+    return 2 if width % 2 == 0 and width % _USUAL_UNIT else _USUAL_UNIT
+
+
+def _step(indents: list[str]) -> int:
     """How many spaces a level has: the most frequent step from one line to a deeper one."""
-    widths = [len(indent) for indent in indents if "\t" not in indent]
-    steps = Counter(b - a for a, b in pairwise(widths) if b > a)
+    steps = Counter(len(b) - len(a) for a, b in pairwise(indents) if len(b) > len(a))
     return steps.most_common(1)[0][0] if steps else _USUAL_UNIT

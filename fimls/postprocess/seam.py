@@ -7,7 +7,9 @@ a parse costs more than a token may: so lines are looked at here.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from operator import attrgetter
 
 from fimls.postprocess.brackets import blank_text, net_brackets
 from fimls.postprocess.draft import typed_on_line
@@ -45,7 +47,7 @@ class Seam:
         self._code = above + code
         last = self.around.lines[-1] if self.around.lines else None
         depth = max(last.depth + net_brackets(last.code), 0) if last else 0
-        self._lines = self.around.lines + code_lines(code, len(above), depth)
+        self._lines = [*self.around.lines, *code_lines(code, len(above), depth)]
 
     def fits(self, end: int) -> bool:
         """Whether the text up to ``end`` leaves the code below as good as it can be."""
@@ -87,7 +89,7 @@ class Seam:
         The last one holds the rest of the cursor's line too.
         """
         position = self._begin + end
-        lines = [line for line in self._lines if line.start < position]
+        lines = self._lines[: bisect_left(self._lines, position, key=attrgetter("start"))]
         if lines:
             last = lines[-1]
             code = self._code[last.start : position].strip() + self.around.rest
@@ -98,10 +100,10 @@ class Seam:
         """The text's code from a place on."""
         return self._code[self._begin + start :]
 
-    def names_elsewhere(self, name: str, line: CodeLine) -> bool:
+    def is_named_elsewhere(self, name: str, line: CodeLine) -> bool:
         """Whether a name stands in the unit's code above a line or below the cursor."""
-        code = f"{self._code[: line.start]}\n{self.around.below}"
-        return re.search(rf"\b{re.escape(name)}\b", code) is not None
+        written = self._code[len(self.around.above) : line.start]
+        return name in self.around.names or name in re.findall(r"\w+", written)
 
     def is_written(self, line: CodeLine) -> bool:
         """Whether a line is the cursor's or the text's."""

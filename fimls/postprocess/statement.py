@@ -9,6 +9,7 @@ longer so.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from fimls.postprocess.blocks import cut_at_block_end, has_left_block
 from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line, typed_on_line
@@ -16,6 +17,7 @@ from fimls.postprocess.lines import LINE_END, split_lines
 from fimls.postprocess.seam import JUMP, Seam
 from fimls.postprocess.surroundings import CodeLine
 
+_MOST_LINES = 32
 _VALUE = re.compile(r"return\s+(?!None\b)[^\s;]")
 _ASSIGNMENT = re.compile(r"(?:(?:const|let|var|auto)\s+)?(\w+)\s*(?::[^=]*)?=(?!=)")
 _FIELDS = re.compile(r"\b(?:class|enum|struct|interface|object|trait|record|union)\b")
@@ -53,7 +55,7 @@ def _first_end(block: str, draft: Draft, *, ended: bool) -> int | None:
     ended: the last line is whole although no line break follows.
     """
     seam = Seam(block, draft.context)
-    for start, line in split_lines(block):
+    for start, line in islice(split_lines(block), _MOST_LINES):
         end = start + len(line.rstrip())
         if end == start or (line[-1] not in "\r\n" and not ended):
             continue
@@ -66,15 +68,16 @@ def _first_end(block: str, draft: Draft, *, ended: bool) -> int | None:
 def _leaves_undone(seam: Seam, end: int) -> bool:
     """Whether the text up to ``end``, last in its block, leaves its function half done."""
     lines = seam.lines_until(end)
-    last = next((line for line in reversed(lines) if not line.depth), None)
+    written = [line for line in lines if seam.is_written(line)]
     following = seam.around.following
-    if last is None or not seam.around.known:
+    if not written or not seam.around.known:
         return False
-    first = next((line for line in lines if seam.is_written(line)), last)
+    first = written[0]
     if following is not None and following.indent >= first.indent:
         return False
+    last = next(line for line in reversed(written) if line.depth <= first.depth)
     falls_through = last.indent > first.indent or not JUMP.match(last.code)
-    returns = any(_VALUE.match(line.code) for line in lines if seam.is_written(line))
+    returns = any(_VALUE.match(line.code) for line in written)
     return (falls_through and returns) or _is_unread(last, lines, seam)
 
 
@@ -86,4 +89,4 @@ def _is_unread(last: CodeLine, lines: list[CodeLine], seam: Seam) -> bool:
     header = next((line for line in reversed(lines) if line.indent < last.indent), None)
     if header is not None and _FIELDS.search(header.code):
         return False
-    return not seam.names_elsewhere(assigned[1], last)
+    return not seam.is_named_elsewhere(assigned[1], last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from heapq import nlargest
 
 from rapidfuzz.distance import Indel
 
@@ -15,14 +16,15 @@ from fimls.postprocess.draft import (
     rest_of_line,
     typed_on_line,
 )
-from fimls.postprocess.lines import indent_columns, is_distinct, only_closes, split_lines
+from fimls.postprocess.lines import LINE_END, indent_columns, is_distinct, only_closes, split_lines
 from fimls.postprocess.seam import Seam
 
 # Says enough to be told from other lines, and yet stands at the end of many a block.
 _BARE_JUMP = re.compile(r"(?:return|pass|break|continue|raise|throw)\b\W*\w*\W*")
 _QUOTES = "\"'`"
 
-_SEARCHED_CHARACTERS = 2_000
+_LINE_CHARACTERS = 2_000
+_MOST_PLACES = 32
 _WINDOW_CHARACTERS = 200
 _LEAST_SHARED = 4
 # Of the windows compared. Both chosen on random spans that are no part of the published sample.
@@ -39,14 +41,22 @@ def cut_suffix_lines(draft: Draft) -> str:
     code below would not fit then, it is no repetition.
     """
     text, below = draft.text, lines_below(draft.context)
-    lines = list(split_lines(text))
     typed = typed_on_line(draft.context)
+    lines = [(start, line) for start, line in split_lines(text) if line.strip()]
     seam: Seam | None = None
     for index, (start, line) in enumerate(lines) if below else ():
-        if start == 0 and typed.strip():
+        if start == 0:
+            if typed.strip():
+                continue
+            line = typed + line  # noqa: PLW2901 - the cursor's line, as it will stand
+        if not _same_code(line, below[0]):
             continue
-        written = [line for _, line in lines[index + 1 :]]
-        if _repeats((typed if start == 0 else "") + line, written, below, text[:start]):
+        following = lines[index + 1][1] if index + 1 < len(lines) else ""
+        if (
+            (is_distinct(line) and not _BARE_JUMP.fullmatch(line.strip()))
+            or (only_closes(line) and not unmatched(text[:start])[1])
+            or _begins_with(following, below[1:2])
+        ):
             seam = seam or Seam(text, draft.context)
             end = len(text[:start].rstrip("\r\n"))
             if end == 0 or seam.fits(end):
@@ -54,19 +64,9 @@ def cut_suffix_lines(draft: Draft) -> str:
     return text
 
 
-def _repeats(line: str, written: Sequence[str], below: Sequence[str], before: str) -> bool:
-    """Whether a line, followed by the ``written`` ones, is the next one below."""
-    return _same_code(line, below[0]) and (
-        (is_distinct(line) and not _BARE_JUMP.fullmatch(line.strip()))
-        or (only_closes(line) and not unmatched(before)[1])
-        or _repeats_next(written, below[1:])
-    )
-
-
-def _repeats_next(written: Sequence[str], below: Sequence[str]) -> bool:
-    """Whether the next line with text is the next below, or its start if it isn't finished."""
-    line = next((line for line in written if line.strip()), None)
-    if line is None or not below:
+def _begins_with(line: str, below: Sequence[str]) -> bool:
+    """Whether a line is the one below, or its start if it isn't finished."""
+    if not line or not below:
         return False
     return line.rstrip() == below[0] or (line[-1] not in "\r\n" and below[0].startswith(line))
 
@@ -94,8 +94,8 @@ def cut_where_line_goes_on(draft: Draft) -> str:
         return draft.text
     seam: Seam | None = None
     for match in re.finditer(re.escape(rest) + r"[ \t]*(?:\r\n?|\n)", draft.text):
-        lines = (line for _, line in split_lines(draft.text[match.end() :]))
-        following = next((line for line in lines if line.strip()), "")
+        lines = split_lines(draft.text[match.end() : match.end() + _LINE_CHARACTERS])
+        following = next((line for _, line in lines if line.strip()), " ")
         if following.rstrip() != below[0] or following[-1] not in "\r\n":
             continue
         seam = seam or Seam(draft.text, draft.context)
@@ -111,33 +111,40 @@ def cut_suffix_overlap(draft: Draft) -> str:
     only its end is looked at.
     """
     text, context = draft.text, draft.context
-    rest, after = rest_of_line(context).rstrip(), context.suffix[:_SEARCHED_CHARACTERS]
-    if not rest.strip() or (is_at_start_of_text(context) and not text.endswith(rest)):
+    rest = rest_of_line(context).rstrip()
+    if not rest.strip() or (is_at_start_of_text(context) and _last_line(text) != rest):
         return text
+    after = context.suffix[: max(_WINDOW_CHARACTERS, len(rest))]
+    shared = ((count, -place) for place, count in enumerate(_shared_lengths(text, after)) if count)
     seam = Seam(text, context)
     worst = abs(seam.excess(len(text)))
-    places: list[tuple[float, int]] = []
-    for place in range(min(len(text), _SEARCHED_CHARACTERS)):
-        shared = _shared(text, place, after)
-        ends = place + shared == len(text)
-        if not shared or (draft.ended and not ends) or abs(seam.excess(place)) > worst:
+    best: tuple[float, int] | None = None
+    for count, minus in nlargest(_MOST_PLACES, shared):
+        place = -minus
+        ends = place + count == len(text)
+        if (draft.ended and not ends) or abs(seam.excess(place)) > worst:
             continue
-        said = len(after[:shared].strip())
-        if ends and (shared == len(rest) or (said == 1 and _closes_quote(text, context.prefix))):
+        said = len(after[:count].strip())
+        if ends and (count == len(rest) or (said == 1 and _closes_quote(text, context.prefix))):
             likeness = 1.0
         elif ends and said < 2:
             continue
         else:
             likeness = _likeness(text[place:], rest, after)
-        if likeness >= (_LIKE if ends or said >= _LEAST_SHARED else _LIKE_WITHOUT_SHARED):
-            places.append((likeness, -place))
-    return text[: -max(places)[1]] if places else text
+        least = _LIKE if ends or said >= _LEAST_SHARED else _LIKE_WITHOUT_SHARED
+        if likeness >= least:
+            best = max(best or (0.0, 0), (likeness, -place))
+    return text[: -best[1]] if best else text
 
 
 def _closes_quote(text: str, prefix: str) -> bool:
     """Whether a text ends with the quote that ends the string which the cursor is in."""
-    line = re.split(r"[\r\n]", prefix[-_SEARCHED_CHARACTERS:] + text)[-1]
+    line = _last_line(prefix[-_LINE_CHARACTERS:] + text)
     return text[-1] in _QUOTES and line.count(text[-1]) % 2 == 0
+
+
+def _last_line(text: str) -> str:
+    return LINE_END.split(text)[-1]
 
 
 def _likeness(written: str, rest: str, after: str) -> float:
@@ -145,9 +152,19 @@ def _likeness(written: str, rest: str, after: str) -> float:
     return Indel.normalized_similarity(compared, after[: max(len(compared), len(rest))])
 
 
-def _shared(text: str, place: int, after: str) -> int:
-    """How many characters the text from a place on has in common with the start of another."""
-    count, most = 0, min(len(text) - place, len(after))
-    while count < most and text[place + count] == after[count]:
-        count += 1
-    return count
+def _shared_lengths(text: str, after: str) -> list[int]:
+    """How much the text from each place on has in common with the start of ``after``.
+
+    The Z-algorithm, in linear time (Gusfield, Algorithms on Strings, 1.4).
+    """
+    joined = f"{after}\0{text}"
+    lengths = [0] * len(joined)
+    left = right = 0
+    for index in range(1, len(joined)):
+        length = min(right - index, lengths[index - left]) if index < right else 0
+        while index + length < len(joined) and joined[length] == joined[index + length]:
+            length += 1
+        if index + length > right:
+            left, right = index, index + length
+        lengths[index] = length
+    return [min(length, len(after)) for length in lengths[len(after) + 1 :]]

@@ -49,7 +49,8 @@ class Surroundings:
         lines; nothing can be told then.
     above: the unit's code above the cursor's line. lines: its lines of code.
     rest: the cursor's line from the cursor on; "" where that line moves down.
-    below: the unit's code from the cursor on. following: the next line of code, of any unit.
+    following: the next line of code from the cursor on, of any unit.
+    names: the words of the unit's code, without the cursor's line before the cursor.
     missing: closing brackets that the code below has and the code before the cursor has no opening
         ones for; negative: opening ones that it doesn't close.
     header: finds the end of a block's header; None where indentation does not make blocks.
@@ -59,8 +60,8 @@ class Surroundings:
     above: str
     lines: tuple[CodeLine, ...]
     rest: str
-    below: str
     following: CodeLine | None
+    names: frozenset[str]
     missing: int
     header: re.Pattern[str] | None
 
@@ -83,8 +84,8 @@ def surroundings_of(context: CompletionContext) -> Surroundings:
         above=above,
         lines=code_lines(above),
         rest=rest,
-        below=below,
         following=following[0] if following else None,
+        names=frozenset(re.findall(r"\w+", f"{above}\n{below}")),
         missing=unmatched(below)[0] - unmatched(code_before)[1],
         header=re.compile(language.block_header) if language and language.filler else None,
     )

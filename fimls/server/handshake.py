@@ -38,8 +38,8 @@ class Client:
     encoding: of positions, the client's first choice that is known. process_id: ends with the
     editor. folders: the workspace's, as URIs. options: initializationOptions, any JSON.
     inline_completion: has ghost text. progress: shows work-done progress. configuration: can be
-    asked for its settings. dynamic_configuration, watched_files: tells of changed settings, of files
-    that changed on disk, when registered for.
+    asked for its settings. dynamic_configuration, watched_files: tells of changed settings, of
+    files that changed on disk, when registered for.
     """
 
     encoding: Encoding = "utf-16"

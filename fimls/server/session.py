@@ -281,11 +281,8 @@ class Session(LanguageServer):
         kept = list(completer.explanations) if completer is not None else []
         options = arguments[0] if arguments and isinstance(arguments[0], Mapping) else {}
         since = options.get("since")
-        if isinstance(since, int):
-            kept = [one for one in kept if one.id > since]
-        else:
-            kept = kept[-1:]
-        return [one.as_json(ids=bool(options.get("ids"))) for one in kept]
+        asked = [one for one in kept if one.id > since] if isinstance(since, int) else kept[-1:]
+        return [one.as_json(ids=bool(options.get("ids"))) for one in asked]
 
     # ------------------------------------------------------------------------ settings and engine
 

@@ -164,7 +164,7 @@ async def test_engine_hangs(tmp_path: Path) -> None:
     async with editor(*options) as session:
         await session.until("ready")
         session.open("hang \nreturn ")
-        assert await session.ghost(0, 5) == []
+        assert await session.ghost(0, 5, invoked=True) == []
         assert len(session.logs) == 1
         assert await session.ghost_texts(1, 7) == ["a + b"]
         asking = asyncio.create_task(session.ghost(0, 5))

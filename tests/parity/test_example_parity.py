@@ -257,7 +257,7 @@ def reuse_while_typing(builder: PromptBuilder, source: str, start: int, count: i
 def assert_reuse(row: FimFormat, tokenizer: Tokenizer) -> None:
     """Type 60 characters of a real file, one at a time."""
     builder = PromptBuilder(row, tokenizer, Budget(), Order.SPM)
-    for name in ("completer" / "pipeline.py", "types.py"):
+    for name in ("completer/pipeline.py", "types.py"):
         source = (REPOSITORY / "fimls" / name).read_text(encoding="utf-8")
         reuse = sorted(reuse_while_typing(builder, source, len(source) * 2 // 3, 60))
         # One keystroke in 60 may move the window's start; the suffix in front is kept then.

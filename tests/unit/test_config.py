@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fimls.config import (
-    SNIPPET_SOURCES,
     COMMAND_LINE,
     EDITOR,
+    SNIPPET_SOURCES,
     Settings,
     Source,
     field_help,

@@ -63,10 +63,10 @@ def _described(
             if file is None or definition.name != name:
                 continue
             score = around.near(name) * trust
-            if definition.container and definition.kind in {"function", "method"}:
+            if definition.kind == "method":
                 if name in around.members:
                     yield describe_method(file, definition, score, SOURCE)
-            else:
+            elif definition.kind != "function" or not definition.container:
                 yield describe(file, definition, score, around, SOURCE)
 
 

@@ -16,7 +16,7 @@ SOURCE = "same-file"
 _NEAR = 0.7
 _TRUST = 0.95
 _OWNER = 0.8
-_LIKENESS_MIN, _LIKENESS = 0.5, 0.6
+_LIKENESS_MIN, _LIKENESS = 0.5, 0.65
 _UNUSED, _USED = 0.95, 0.25  # imports
 _STATEMENT_CHARS_MAX = 100
 
@@ -42,7 +42,8 @@ def outside_window(around: Surroundings) -> Iterator[Candidate]:
             if near:
                 yield describe(file, definition, near, around, SOURCE)
         elif (
-            near >= _NEAR
+            definition.kind == "method"
+            and near >= _NEAR
             and definition.name in around.members
             and (owner is None or definition.container != owner.name)
         ):

@@ -73,9 +73,9 @@ def _tested(file: SourceFile, around: Surroundings) -> Iterator[Candidate]:
         near = max(around.near(definition.name), alike if alike >= _LIKENESS_MIN else 0.0)
         if not near:
             continue
-        if definition.container and definition.kind in {"function", "method"}:
+        if definition.kind == "method":
             yield describe_method(file, definition, near * _TESTED, SOURCE)
-        else:
+        elif definition.kind != "function" or not definition.container:
             yield describe(file, definition, near * _TESTED, around, SOURCE)
 
 

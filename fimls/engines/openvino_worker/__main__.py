@@ -26,10 +26,10 @@ def main() -> None:
         block_tokens=KV_BLOCK_TOKENS,
         properties=json.loads(properties),
     )
-    for width in WIDTHS:  # the first run of each packs weights and compiles kernels
+    chunk = int(prefill_chunk)
+    for width in (*WIDTHS, chunk):  # the first run of each packs weights and compiles kernels
         model.step([Part(range(width), 0, range(blocks.capacity), 1)])
     release_mapped_weights()
-    chunk = int(prefill_chunk)
     Service(model, blocks, prefill_chunk=chunk, input_fd=0, output_fd=output).run()
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from fimls.completer import pace
 from fimls.completer.pace import Pace
 
 
@@ -11,7 +10,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr(pace.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr("fimls.completer.pace.time.monotonic", lambda: self.now)
 
 
 def typed(clock: Clock, *intervals_ms: float) -> Pace:

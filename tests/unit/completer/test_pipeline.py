@@ -27,6 +27,7 @@ from fimls.types import (
 )
 from tests.completer_doubles import SLOW, SLOW_MS, DeafEngine, WatchedEngine, cursor, until
 
+
 async def test_completes_at_the_offset() -> None:
     """The completion replaces nothing and stands at the cursor."""
     engine = WatchedEngine(Rule("return ", ("a + b",)))
@@ -238,9 +239,7 @@ def test_context_holds_the_whole_text() -> None:
 async def test_tokens_by_mode() -> None:
     """Each mode has its own limit of generated tokens."""
     engine = WatchedEngine(Rule("", ("1",)))
-    completer = Completer(
-        engine, Settings(max_tokens_single=7, max_tokens_multi=70, ahead=False)
-    )
+    completer = Completer(engine, Settings(max_tokens_single=7, max_tokens_multi=70, ahead=False))
     for mode in (Mode.SINGLE, Mode.MULTI):
         await completer.complete(*cursor("x = ¦"), mode=mode)
     assert [7, 70] == [sampling.max_tokens for sampling in engine.asked]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Collection
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,16 @@ from fimls.completer.pipeline import LATE, UNLIKELY
 from fimls.config import Settings
 from fimls.context import Selection
 from fimls.engines.scripted import Rule
-from fimls.types import CompletionResult, EngineError, Mode, Snippet
+from fimls.types import (
+    CancelToken,
+    CompletionResult,
+    Delta,
+    EngineError,
+    Mode,
+    Prompt,
+    SamplingParams,
+    Snippet,
+)
 from tests.completer_doubles import SLOW, WatchedEngine, cursor, document, until
 
 
@@ -127,16 +137,14 @@ async def test_typing_along_joins_the_generation_under_way() -> None:
 
 
 async def test_cancelled_by_the_editor_and_joined() -> None:
-    """Editors cancel a request just before its successor comes, which still finds its generation."""
+    """Editors cancel a request just before its successor, which still finds its generation."""
     engine = WatchedEngine(SLOW)
     completer = Completer(engine, Settings())
     first = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
     await until(lambda: engine.given)
     first.cancel()
     await asyncio.wait([first])
-    assert ["bcdefghijklmnopqrstuvwxyz"] == texts(
-        await completer.complete(*cursor("slow = a¦\n"))
-    )
+    assert ["bcdefghijklmnopqrstuvwxyz"] == texts(await completer.complete(*cursor("slow = a¦\n")))
     assert 1 == len(engine.asked)
 
 
@@ -179,6 +187,26 @@ async def test_late_has_a_reason() -> None:
     assert LATE == (await completer.complete(*cursor("x = ¦\n"))).suppressed
     assert ["1"] == texts(await completer.complete(*cursor("x = ¦\n"), invoked=True))
     assert 1 == len(engine.asked)
+
+
+async def test_a_failure_that_nobody_waited_for_is_told() -> None:
+    """An engine that fails after its keystroke was answered is reported at the next one."""
+
+    class LateFailure(WatchedEngine):
+        async def generate(
+            self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+        ) -> AsyncGenerator[Delta, None]:
+            del prompt, sampling, cancel
+            await asyncio.sleep(0.1)
+            raise EngineError("late")
+            yield Delta()
+
+    completer = Completer(LateFailure(), Settings(answer_ms=20))
+    assert LATE == (await completer.complete(*cursor("x = ¦\n"))).suppressed
+    await asyncio.sleep(0.15)
+    with pytest.raises(EngineError, match="late"):
+        await completer.complete(*cursor("x = ¦\n"))
+    assert LATE == (await completer.complete(*cursor("x = ¦\n"))).suppressed
 
 
 async def test_unlikely_text_is_not_shown_unasked() -> None:
@@ -248,7 +276,7 @@ class Context:
         snippet = Snippet("other.py", "def helper(): ...\n", 1.0, "imports")
         return Selection((snippet,), (), "new", 1.0)
 
-    def known(self, names: Sequence[str]) -> frozenset[str]:
+    def known(self, names: Collection[str]) -> frozenset[str]:
         """All of them."""
         return frozenset(names)
 
@@ -267,7 +295,7 @@ async def test_snippets_are_in_the_prompt_and_explained() -> None:
     assert result.prompt is not None
     assert "def helper(): ..." in engine.tokenizer.decode(result.prompt.token_ids)
     assert 1 == context.asked
-    explained = completer.explanations[0].as_json()
+    explained: dict[str, Any] = completer.explanations[0].as_json()
     assert ("new", "other.py") == (explained["context_state"], explained["snippets"][0]["path"])
 
 

@@ -94,6 +94,9 @@ def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for number in range(9):
         files.read(f"f{number}.py")
     assert 3 == len(files._read)
+    monkeypatch.setattr("fimls.context.files._CACHED_CHARS", 5)
+    files.read("f0.py")
+    assert 2 == len(files._read)
 
 
 def test_a_folders_files(files: Files) -> None:

@@ -184,7 +184,7 @@ def test_worth_names_every_piece() -> None:
     found = choose(
         candidate("class A:", members=(("    def f", 0.7),)), candidate("def g", 0.2, "b.py")
     )
-    assert {("a.py", "class A:"): 0.9, ("a.py", "    def f"): 0.7} == found.worth
+    assert {("a.py", "class A:"): 0.7, ("a.py", "    def f"): 0.7} == found.worth
     assert frozenset(found.worth) == found.used
 
 

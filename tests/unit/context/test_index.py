@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from fimls.context.extract import WINDOW_LINES, extract
+from fimls.context.index import SCHEMA_VERSION, Index, Window
+from fimls.context.index_writer import Entry, IndexWriter, Stamp
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where a database may come to lie."""
+    return tmp_path / "index" / "x.sqlite"
+
+
+def entry(path: str, text: str | None) -> Entry:
+    """A Python file's entry; None: a file whose content may not be read."""
+    contents = None if text is None else extract(text.encode(), "python")
+    return Entry(path, Stamp(1, 2, b"digest"), contents)
+
+
+def write(database: Path, files: dict[str, str | None], removed: tuple[str, ...] = ()) -> None:
+    """Write files as one change."""
+    writer = IndexWriter(database)
+    writer.write([entry(path, text) for path, text in files.items()], removed)
+    writer.close()
+
+
+FILES: dict[str, str | None] = {
+    "shapes/circle.py": "class Circle:\n    def area(self): return radius * tau\n",
+    "shapes/square.py": "class Square:\n    def area(self): return side * side\n",
+    "store.py": "\n" * WINDOW_LINES + "def save(circle, radius): database.insert(radius)\n",
+    "generated.py": None,
+}
+
+
+@pytest.fixture
+def index(database: Path) -> Index:
+    """An index of FILES."""
+    write(database, FILES)
+    return Index(database)
+
+
+def test_search_ranks_by_rarity(index: Index) -> None:
+    """A window with more and rarer words comes first, with its place and a positive score."""
+    found = index.search(["radius", "tau", "area", "nowhere"], limit=8)
+    assert ["shapes/circle.py", "store.py", "shapes/square.py"] == [each.path for each in found]
+    assert [(0, 3), (WINDOW_LINES, WINDOW_LINES + 2), (0, 3)] == [
+        (each.start_line, each.end_line) for each in found
+    ]
+    assert sorted((each.score for each in found), reverse=True) == [each.score for each in found]
+    assert found[-1].score > 0
+
+
+def test_search_keeps_to_its_limits(index: Index) -> None:
+    """No more windows than asked for, none of excluded files, none for no words."""
+    assert 1 == len(index.search(["area", "radius"], limit=1))
+    assert ["store.py"] == [
+        each.path for each in index.search(["radius"], limit=8, exclude=["shapes/circle.py"])
+    ]
+    assert [] == index.search([], limit=8)
+
+
+def test_search_minds_case(index: Index) -> None:
+    """``Circle`` is a class, ``circle`` an argument."""
+    assert ["shapes/circle.py"] == [each.path for each in index.search(["Circle"], limit=8)]
+    assert ["store.py"] == [each.path for each in index.search(["circle"], limit=8)]
+
+
+def test_search_leaves_common_words_out(database: Path) -> None:
+    """A word in very many windows finds nothing, and doesn't keep rare words from finding."""
+    lines = "\n".join(["common = 1"] * WINDOW_LINES)
+    write(database, {"many.py": f"{lines}\n" * 600, "few.py": "common = rare\n"})
+    index = Index(database)
+    for _ in range(2):  # the second time it is known to be common
+        assert ["few.py"] == [each.path for each in index.search(["common", "rare"], limit=8)]
+        assert [] == index.search(["common"], limit=8)
+
+
+@pytest.mark.parametrize("word", ['"', 'a" OR "b', "a b", "", "NEAR(", "x:", "a*", "\0", "\ud800"])
+def test_no_word_is_a_query(index: Index, word: str) -> None:
+    """What FTS5 would take for its syntax finds nothing, and spoils nothing."""
+    assert ["store.py"] == [each.path for each in index.search([word, "database"], limit=8)]
+    assert {"database"} == index.known([word, "database"])
+
+
+def test_defining_files(index: Index) -> None:
+    """The files that define a name, in the order of the index; names that none defines are absent."""
+    assert {
+        "area": ["shapes/circle.py", "shapes/square.py"],
+        "Square": ["shapes/square.py"],
+    } == index.defining_files(["area", "Square", "radius", "square"])
+    assert {"area": ["shapes/circle.py"]} == index.defining_files(["area"], limit=1)
+
+
+def test_known(index: Index) -> None:
+    """Names that occur anywhere, defined there or not, in this case only."""
+    assert {"radius", "Circle"} == index.known(["radius", "Radius", "Circle", "CIRCLE", "nowhere"])
+    assert {"$radius"} == index.known(["$radius"])
+
+
+def test_files(index: Index) -> None:
+    """Those whose content may be read."""
+    assert 3 == index.files()
+    assert (True, False, False) == tuple(
+        map(index.has, ["store.py", "generated.py", "shapes"])
+    )
+    assert "store.py" == index.resolve(["stores.py", "generated.py", "store.py", "shapes/circle.py"])
+    assert index.resolve(["nowhere.py"]) is None
+
+
+def test_a_changed_file_is_found_by_what_it_holds_now(index: Index, database: Path) -> None:
+    """And by nothing else: neither words nor definitions nor lines of before."""
+    write(database, {"store.py": "def load(circle): disk.read()\n"})
+    assert [Window("store.py", 0, 2, 0.0)] == [
+        Window(each.path, each.start_line, each.end_line, 0.0)
+        for each in index.search(["disk"], limit=8)
+    ]
+    assert {"disk", "circle", "load", "radius"} == index.known(
+        ["disk", "circle", "load", "radius", "save", "database"]
+    )
+    assert {"load": ["store.py"]} == index.defining_files(["load", "save"])
+
+
+def test_a_dropped_file_is_gone(index: Index, database: Path) -> None:
+    """A folder's name drops what lies below it, and nothing beside it."""
+    write(database, {"shapes.py": "alpha = 1\n", "shapes-2/a.py": "beta = 2\n"}, ("store.py",))
+    write(database, {}, ("shapes", "nowhere.py"))
+    assert 2 == index.files()
+    assert {"alpha", "beta"} == index.known(["alpha", "beta", "area", "radius", "database"])
+    assert {} == index.defining_files(["area", "Circle", "save"])
+
+
+def test_nothing_is_left_of_files_that_went(database: Path) -> None:
+    """The full-text index forgets exactly what it was told; no row stays behind."""
+    write(database, FILES)
+    write(database, {"store.py": "x = [\n" + "alpha,\n" * 200 + "]\n"})
+    write(database, {}, tuple(FILES))
+    with sqlite3.connect(database) as connection:
+        connection.execute("INSERT INTO windows (windows) VALUES ('integrity-check')")
+        connection.execute("CREATE VIRTUAL TABLE terms USING fts5vocab (windows, row)")
+        assert [(0,)] * 4 == [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+            for table in ("files", "words", "definitions", "terms")
+        ]
+    connection.close()
+
+
+def test_merging_ends_and_changes_nothing(database: Path) -> None:
+    """However many small changes there were."""
+    writer = IndexWriter(database)
+    for number in range(50):
+        writer.write([entry(f"{number}.py", f"word_{number} = shared\n")])
+    calls = 1
+    while writer.merge():
+        calls += 1
+    writer.close()
+    assert calls < 100
+    assert 50 == len(Index(database).search(["shared"], limit=99))
+
+
+def test_a_folder_for_one_user(index: Index, database: Path) -> None:
+    """The database lies in a folder that nobody else can look into."""
+    assert 0o700 == database.parent.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "no database", "cut off", "a folder"])
+def test_without_a_database_everything_is_empty(database: Path, what: str) -> None:
+    """Missing, broken or half there: no answer is an error."""
+    write(database, FILES)
+    data = database.read_bytes()
+    database.unlink()
+    if what == "a folder":
+        database.mkdir()
+    elif what != "missing":
+        database.write_bytes({"empty": b"", "no database": b"x" * 9999}.get(what, data[:5000]))
+    index = Index(database)
+    assert [] == index.search(["radius"], limit=8)
+    assert ({}, frozenset()) == (index.defining_files(["area"]), index.known(["radius"]))
+    assert (0, False, None) == (index.files(), index.has("store.py"), index.resolve(["store.py"]))
+
+
+@pytest.mark.parametrize("what", ["no database", "cut off", "another version", "page of zeros"])
+def test_a_database_that_cannot_be_used_is_made_new(database: Path, what: str) -> None:
+    """A corrupt one, and one of another version, at the next start."""
+    write(database, FILES)
+    data = database.read_bytes()
+    if what == "another version":
+        connection = sqlite3.connect(database)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        connection.close()
+    else:
+        broken = {"no database": b"x" * 9999, "cut off": data[: len(data) // 2]}
+        database.write_bytes(broken.get(what, data[:4096] + bytes(4096) + data[8192:]))
+    write(database, {"new.py": "fresh = 1\n"})
+    index = Index(database)
+    assert (1, {"fresh"}) == (index.files(), index.known(["fresh", "radius"]))
+
+
+def test_a_reader_finds_the_new_database(index: Index, database: Path) -> None:
+    """One that had the deleted one open goes on with its successor."""
+    assert index.has("store.py")
+    for name in os.listdir(database.parent):
+        (database.parent / name).unlink()
+    assert not index.has("store.py")
+    write(database, {"new.py": "fresh = 1\n"})
+    assert index.has("new.py")
+
+
+def test_readers_do_not_wait_for_a_writer(index: Index, database: Path) -> None:
+    """While a transaction is open they see what was there before it."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DELETE FROM files")
+    assert 3 == index.files()
+    connection.execute("COMMIT")
+    connection.close()
+    assert 0 == index.files()
+
+
+def test_many_threads_may_ask(index: Index, database: Path) -> None:
+    """While another writes; each gets an answer of one state."""
+    wrong: list[object] = []
+
+    def ask() -> None:
+        for _ in range(30):
+            found = {each.path for each in index.search(["radius"], limit=8)}
+            if found - {"store.py", "shapes/circle.py"} or not index.has("shapes/circle.py"):
+                wrong.append(found)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(10):
+        write(database, {"store.py": f"radius = {number}\n" * (number % 2)})
+    for thread in threads:
+        thread.join()
+    assert [] == wrong
+
+
+def test_closed_and_asked_again(index: Index) -> None:
+    """Closing frees what is open; it is no end."""
+    assert 3 == index.files()
+    index.close()
+    assert 3 == index.files()
+    index.close()
+
+
+def test_a_copy_without_its_log_opens(index: Index, database: Path, tmp_path: Path) -> None:
+    """The files beside the database come and go with the writers."""
+    index.close()
+    shutil.copy(database, tmp_path / "copy.sqlite")
+    assert 3 == Index(tmp_path / "copy.sqlite").files()
