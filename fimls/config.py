@@ -179,13 +179,13 @@ class Settings:
     min_likelihood: float = _setting(
         "unasked, text is cut where the model is less sure of it than this; 0: never",
         "workspace",
-        default=0.2,
+        default=0.35,
         between=(0.0, 1.0),
     )
     show_above: float = _setting(
         "unasked, what is less likely to be right than this is not shown; 0: show all",
         "workspace",
-        default=0.2,
+        default=0.25,
         between=(0.0, 1.0),
     )
     ahead: bool = _setting(

@@ -147,7 +147,7 @@ class Explanation:
         return {
             "tokens": tokens,
             "reused": reused,
-            "computed": tokens - (reused or 0),
+            "computed": None if reused is None else tokens - reused,
             "parts": parts,
         }
 

@@ -2,7 +2,8 @@
 
 A flight is found by the text around the cursor, not by where that text stands: edits elsewhere in
 the file and a moved prompt window leave it usable. It fits when the prefix ends as the flight's did
-plus what was typed since, the suffix begins as it did, and what was typed is what it wrote.
+plus what was typed since, the suffix begins as it did (but for
+closers, which come and go), and what was typed is what it wrote.
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from fimls.completer.flight import Flight
+from fimls.completer.steady import essence
 from fimls.types import Mode
 
 TYPED_CHARS_MAX = 200
 """How far behind its start a flight is looked up."""
 _PREFIX_CHARS = 1500
-_SUFFIX_CHARS = 600
 _FLIGHTS_MAX = 64
-# What editors insert behind the cursor by themselves.
-_CLOSERS = ")]}\"'`>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,11 @@ class Flights:
 
     def find(self, wanted: Wanted) -> tuple[Flight, str] | None:
         """The latest flight that fits, and what was typed behind its start."""
-        suffix = _suffix_key(wanted.suffix)
+        suffix = essence(wanted.suffix)
         for flight, uri in reversed(self._kept.items()):
             if uri != wanted.uri or not _is_usable(flight, wanted):
                 continue
-            if _suffix_key(flight.context.suffix) != suffix:
+            if essence(flight.context.suffix) != suffix:
                 continue
             typed = _typed_since(flight, wanted.prefix)
             if typed is not None:
@@ -104,11 +103,6 @@ def _is_usable(flight: Flight, wanted: Wanted) -> bool:
         and len(flight.candidates) >= wanted.candidates
         and wanted.mode in {None, flight.context.mode}
     )
-
-
-def _suffix_key(suffix: str) -> str:
-    """The suffix's start, without closers that come and go while a pair is typed."""
-    return suffix[: _SUFFIX_CHARS + len(_CLOSERS)].lstrip(_CLOSERS)[:_SUFFIX_CHARS]
 
 
 def _typed_since(flight: Flight, prefix: str) -> str | None:

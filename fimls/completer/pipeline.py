@@ -22,6 +22,7 @@ from fimls.completer.flight import AHEAD_TOKENS, Candidate, Flight
 from fimls.completer.flights import Flights, Wanted
 from fimls.completer.pace import Pace
 from fimls.completer.request import ContextSource, context_at, select_snippets
+from fimls.completer.steady import SteadySuffixes
 from fimls.config import Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import prompt_builder
@@ -50,8 +51,8 @@ _EXPLANATIONS_KEPT = 64
 # A generation that nobody waits for any more is given this long to be found by the next keystroke:
 # editors cancel a request just before they send its successor.
 _ORPHAN_S = 0.15
-# How long snippets of other files are waited for. A late search serves the next request, whose prompt
-# then begins differently: everything is computed twice, which costs more than waiting.
+# How long snippets of other files are waited for. A late search serves the next request, whose
+# prompt then begins differently: everything is computed twice, which costs more than waiting.
 _TYPING_PATIENCE_MS = 400.0
 _ASKED_PATIENCE_MS = 2000.0
 
@@ -105,6 +106,7 @@ class Completer:
         self._latest: dict[str, _Request] = {}
         self._flights = Flights()
         self._paces: dict[str, Pace] = {}
+        self._suffixes = SteadySuffixes()
         self._manifest_hash = engine.manifest.hash
         self.configure(settings)
 
@@ -173,6 +175,7 @@ class Completer:
         """A document was closed: give up and drop what was generated for it."""
         self._flights.forget(uri)
         self._paces.pop(uri, None)
+        self._suffixes.forget(uri)
 
     async def aclose(self) -> None:
         """Cancel what is under way and close the engine."""
@@ -183,15 +186,12 @@ class Completer:
     # ------------------------------------------------------------------------------- one request
 
     async def _complete(self, request: _Request) -> CompletionResult:
-        if reason := self._context and self._context.exclusion(request.document.uri):
-            self._flights.cancel(request.document.uri)
-            return self._nothing(request, reason)
         pace = self._paces.setdefault(request.document.uri, Pace())
         if not request.invoked:
             pace.key()
-            if reason := self._switched_off(request):
-                self._flights.cancel(request.document.uri)
-                return self._nothing(request, reason)
+        if reason := self._switched_off(request):
+            self._flights.cancel(request.document.uri)
+            return self._nothing(request, reason)
         if failure := self._flights.take_failure(request.document.uri):
             raise failure
         while True:
@@ -215,6 +215,10 @@ class Completer:
         return self._latest.get(request.document.uri) is request
 
     def _switched_off(self, request: _Request) -> str | None:
+        if self._context and (reason := self._context.exclusion(request.document.uri)):
+            return reason
+        if request.invoked:
+            return None
         if not self.settings.automatic:
             return "on demand only"
         if request.document.language_id in self.settings.languages_off:
@@ -285,7 +289,11 @@ class Completer:
             if not self._is_latest(request):
                 return None
         context = replace(context, snippets=tuple(snippets))
-        prompt = build_prompt(context, self.builder, manifest_hash=self._manifest_hash)
+        prompt = build_prompt(
+            replace(context, suffix=self._suffixes.steady(document.uri, context.suffix)),
+            self.builder,
+            manifest_hash=self._manifest_hash,
+        )
         why.lap("prompt", lap)
         ahead = settings.ahead and not request.invoked
         sampling = self._sampling(context.mode, request.candidates, ahead=ahead)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from string import ascii_letters
 
@@ -63,9 +64,9 @@ def _left_out(language_id: str) -> frozenset[str]:
     return known_words(language_id) | {*ascii_letters, "_"} | {*map(str, range(1000))}
 
 
-def term(word: str) -> str:
-    """What the full-text index has for a word: it knows no case, so ``aB`` becomes ``a^B``."""
-    return word if word.islower() else _with_marks(word)
+def terms(words: Iterable[str]) -> str:
+    """What the full-text index has for some words: it knows no case, so ``aB`` becomes ``a^B``."""
+    return " ".join([word if word.islower() else _with_marks(word) for word in words])
 
 
 @functools.lru_cache(maxsize=1 << 16)

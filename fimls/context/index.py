@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fimls.context.extract import WINDOW_LINES, term
+from fimls.context.extract import WINDOW_LINES, terms
 
 SCHEMA_VERSION = 1
-"""Of the tables and of :func:`fimls.context.extract.term`. Another version is rebuilt."""
+"""Of the tables and of :func:`fimls.context.extract.terms`. Another version is rebuilt."""
 
 # files: lines is null where the content may not be read.
 # words: a file's definitions and its windows' words, compressed: what FTS5, which keeps no text
@@ -234,4 +234,4 @@ def _windows(connection: sqlite3.Connection, word: str, limit: int) -> list[int]
     if not word.isidentifier():  # more or less than one term, which this index can't look for
         return []
     sql = "SELECT rowid FROM windows WHERE windows MATCH ? LIMIT ?"
-    return [window for (window,) in connection.execute(sql, (f'"{term(word)}"', limit))]
+    return [window for (window,) in connection.execute(sql, (f'"{terms([word])}"', limit))]

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fimls.context.extract import Contents, term
+from fimls.context.extract import Contents, terms
 from fimls.context.index import SCHEMA, SCHEMA_VERSION, WINDOW_BITS
 
 _BUSY_TIMEOUT_S = 30.0
@@ -62,6 +62,7 @@ class IndexWriter:
         except _UnusableError:
             delete_database(database)
             self._connection = _open(database)
+        self._database, self._identity = database, _identity(database)
 
     def close(self) -> None:
         """Close the database."""
@@ -77,6 +78,9 @@ class IndexWriter:
 
         removed: paths of files; of folders too, for all below them.
         """
+        if _identity(self._database) != self._identity:
+            # Deleted, perhaps made new; SQLite would go on with what nobody else can see.
+            raise sqlite3.OperationalError("the database was replaced")
         wanted: dict[str, Entry | None] = {entry.path: entry for entry in entries}
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
@@ -166,9 +170,9 @@ class _Changes:
         for number, (before, after) in enumerate(both):
             rowid = file << WINDOW_BITS | number
             if before and before != after:
-                self.old_windows.append((rowid, _terms(before)))
+                self.old_windows.append((rowid, terms(before)))
             if after and before != after:
-                self.new_windows.append((rowid, _terms(after)))
+                self.new_windows.append((rowid, terms(after)))
 
 
 def delete_database(database: Path) -> None:
@@ -208,8 +212,13 @@ def _open(database: Path) -> sqlite3.Connection:
     return connection
 
 
-def _terms(window: Iterable[str]) -> str:
-    return " ".join(map(term, window))
+def _identity(database: Path) -> tuple[int, int] | None:
+    """What tells a file from another of its name; None where there is none."""
+    try:
+        status = database.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _pack(contents: Contents) -> bytes:

@@ -10,8 +10,11 @@ from fimls.syntax import get_language
 _BRACKET = re.compile(r"[()\[\]{}]")
 _NOT_LINE_END = re.compile(r"[^\r\n]")
 _QUOTES = "\"'`"
+PAIRS = ("()", "[]", "{}")
+"""The kinds of brackets, in the order in which they are counted."""
+
 _OPENERS = "([{"
-_CLOSERS = ")]}"
+_PAIR_OF = {bracket: pair for pair in PAIRS for bracket in pair}
 
 
 def blank_text(code: str, language_id: str) -> tuple[str, bool]:
@@ -62,17 +65,30 @@ def _text_pattern(language_id: str) -> re.Pattern[str] | None:
 
 def net_brackets(code: str) -> int:
     """How many more brackets are opened than closed."""
-    return sum(map(code.count, _OPENERS)) - sum(map(code.count, _CLOSERS))
+    return sum(_net(code, pair) for pair in PAIRS)
 
 
-def unmatched(code: str) -> tuple[int, int]:
-    """How many brackets are closed that the code didn't open, and opened that it doesn't close."""
-    unopened = unclosed = 0
+def nets(code: str) -> tuple[int, ...]:
+    """How many more brackets are opened than closed, of each kind."""
+    return tuple(_net(code, pair) for pair in PAIRS)
+
+
+def unmatched(code: str) -> tuple[tuple[int, int], ...]:
+    """How many brackets are closed that the code didn't open, and opened that it doesn't close.
+
+    Of each kind by itself.
+    """
+    counts = {pair: [0, 0] for pair in PAIRS}
     for bracket in _BRACKET.findall(code):
+        count = counts[_PAIR_OF[bracket]]
         if bracket in _OPENERS:
-            unclosed += 1
-        elif unclosed:
-            unclosed -= 1
+            count[1] += 1
+        elif count[1]:
+            count[1] -= 1
         else:
-            unopened += 1
-    return unopened, unclosed
+            count[0] += 1
+    return tuple((unopened, unclosed) for unopened, unclosed in counts.values())
+
+
+def _net(code: str, pair: str) -> int:
+    return code.count(pair[0]) - code.count(pair[1])

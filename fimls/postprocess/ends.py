@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fimls.postprocess.brackets import PAIRS
 from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line
 from fimls.postprocess.seam import Seam
 from fimls.types import FinishReason
-
-_CLOSERS = (")", "]", "}")
-_MOST_CLOSERS = 8
 
 
 def cut_control_tokens(text: str, control_tokens: Sequence[str]) -> str:
@@ -33,9 +31,12 @@ def drop_extra_closers(draft: Draft) -> str:
     """
     text = draft.text
     seam = Seam(text, draft.context)
-    for _ in range(min(-seam.excess(len(text)), _MOST_CLOSERS)):
-        if text.rstrip()[-1:] in _CLOSERS:
-            text = text.rstrip()[:-1].rstrip()
+    if not seam.around.known:
+        return text
+    extra = {pair[1]: -excess for pair, excess in zip(PAIRS, seam.excess(len(text)), strict=True)}
+    while extra.get(text.rstrip()[-1:], 0) > 0:
+        extra[text.rstrip()[-1]] -= 1
+        text = text.rstrip()[:-1].rstrip()
     return text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from fimls.postprocess.blocks import cut_at_block_end, cut_at_fence, cut_to_fit, has_left_block
@@ -69,15 +69,21 @@ class Processed:
 
 
 def process(
-    generation: Generation, context: CompletionContext, *, control_tokens: Sequence[str] = ()
+    generation: Generation,
+    context: CompletionContext,
+    *,
+    control_tokens: Sequence[str] = (),
+    without: Container[str] = (),
 ) -> Processed:
-    """Run every step that the context's mode has."""
+    """Run every step that the context's mode has. without: names of steps to leave out."""
     text = cut_control_tokens(generation.text, control_tokens)
     trace = [("control tokens", text)] if text != generation.text else []
     if not text.strip():
         return Processed("", EMPTY, tuple(trace))
     ended = generation.finish_reason is FinishReason.STOP and not is_complete(text, context)
     for name, step in STEPS[context.mode]:
+        if name in without:
+            continue
         left = step(Draft(text, context, generation.finish_reason, ended))
         if left != text:
             trace.append((name, left))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -24,27 +25,42 @@ def rank(drafts: Sequence[tuple[Generation, Processed]], context: CompletionCont
     """Order candidates, best first: the indices of those to show, each text once.
 
     Fewest errors first, in the cursor's surroundings with the candidate in place: code below that
-    no longer fits, then what a parser can't read. Equals are ordered by their mean log-likelihood,
-    then as they came. Candidates that were suppressed are left out.
+    no longer fits, then what a parser can't read. Then the text that most candidates agree on, then
+    the highest mean log-likelihood; equals stay in their order. Suppressed ones are left out.
     """
-    first: dict[str, int] = {}
-    for index, (_, processed) in enumerate(drafts):
+    shown = {index: processed for index, (_, processed) in enumerate(drafts)}
+    votes = Counter(one.text for one in shown.values() if one.suppressed is None)
+    likelihood = {index: _likelihood(generation) for index, (generation, _) in enumerate(drafts)}
+    best: dict[str, int] = {}
+    for index, processed in shown.items():
         if processed.suppressed is None:
-            first.setdefault(processed.text, index)
-    if len(first) < 2:
-        return list(first.values())
-    keys = {index: _key(drafts[index][0], text, context) for text, index in first.items()}
-    return sorted(keys, key=lambda index: keys[index])
+            other = best.setdefault(processed.text, index)
+            if likelihood[index] > likelihood[other]:
+                best[processed.text] = index
+    if len(best) < 2:
+        return list(best.values())
+    misfits = {text: _misfits(text, context) for text in best}
+    return sorted(
+        best.values(),
+        key=lambda index: (
+            misfits[shown[index].text],
+            -votes[shown[index].text],
+            -likelihood[index],
+        ),
+    )
 
 
-def _key(generation: Generation, text: str, context: CompletionContext) -> tuple[float, ...]:
-    likelihood = fmean(generation.logprobs) if generation.logprobs else -math.inf
-    return (not Seam(text, context).fits(len(text)), _errors(text, context), -likelihood)
+def _likelihood(generation: Generation) -> float:
+    return fmean(generation.logprobs) if generation.logprobs else -math.inf
 
 
-def _errors(text: str, context: CompletionContext) -> int:
-    """Parse errors around the cursor, 0 where nothing can be parsed."""
+def _misfits(text: str, context: CompletionContext) -> tuple[bool, int]:
+    """Whether the code below doesn't fit, and how many parse errors the cursor's surroundings have.
+
+    No errors where nothing can be parsed.
+    """
     before = context.prefix[-_PARSED_CHARACTERS:]
     after = context.suffix[:_PARSED_CHARACTERS]
     tree = parse(before + text + after, context.language_id, budget_ms=_PARSE_BUDGET_MS)
-    return error_count(tree) if tree else 0
+    errors = error_count(tree) if tree else 0
+    return not Seam(text, context).fits(len(text)), errors

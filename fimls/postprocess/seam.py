@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from operator import attrgetter
 
-from fimls.postprocess.brackets import blank_text, net_brackets
+from fimls.postprocess.brackets import blank_text, net_brackets, nets
 from fimls.postprocess.draft import typed_on_line
 from fimls.postprocess.surroundings import CodeLine, code_lines, surroundings_of
 from fimls.types import CompletionContext
@@ -55,7 +55,7 @@ class Seam:
         lines = self.lines_until(end)
         if not self.around.known or not lines:
             return True
-        if self.excess(end):
+        if self.misplaced(end):
             return False
         if header is None:
             return not self._unreachable(lines[-1])
@@ -68,16 +68,20 @@ class Seam:
             not self._unreachable(statement) and _continues(lines, following)
         )
 
-    def excess(self, end: int) -> int:
-        """How many brackets the text up to ``end`` opens too many, or (negative) closes too many.
+    def excess(self, end: int) -> tuple[int, ...]:
+        """How many brackets of each kind the text up to ``end`` opens (negative: closes) too many.
 
         Right is what the code below closes and the code above left open, or none at all.
         """
-        if not self.around.known:
-            return 0
-        net = net_brackets(self._code[self._begin : self._begin + end])
-        low, high = sorted((0, self.around.missing))
-        return net - min(max(net, low), high)
+        written = nets(self._code[self._begin : self._begin + end])
+        ranges = [sorted((0, missing)) for missing in self.around.missing]
+        return tuple(
+            net - min(max(net, low), high) for net, (low, high) in zip(written, ranges, strict=True)
+        )
+
+    def misplaced(self, end: int) -> int:
+        """How many brackets the text up to ``end`` has too many or too few; 0 if unknown."""
+        return sum(map(abs, self.excess(end))) if self.around.known else 0
 
     def takes_clause(self, start: int, indent: int, code: str) -> bool:
         """Whether a line like ``else:`` belongs to a statement before ``start`` in the text."""

@@ -18,6 +18,7 @@ from fimls.postprocess.seam import JUMP, Seam
 from fimls.postprocess.surroundings import CodeLine
 
 _MOST_LINES = 32
+_LAST_LINES = 3
 _VALUE = re.compile(r"return\s+(?!None\b)[^\s;]")
 _ASSIGNMENT = re.compile(r"(?:(?:const|let|var|auto)\s+)?(\w+)\s*(?::[^=]*)?=(?!=)")
 _FIELDS = re.compile(r"\b(?:class|enum|struct|interface|object|trait|record|union)\b")
@@ -34,12 +35,15 @@ def first_statement(draft: Draft) -> str:
 
 
 def is_first_statement_whole(draft: Draft) -> bool:
-    """Whether nothing written later changes what :func:`first_statement` keeps."""
+    """Whether nothing written later changes what :func:`first_statement` keeps.
+
+    Asked for each token, it looks at the last lines only: of the others it was asked before.
+    """
     parts = LINE_END.split(draft.text, maxsplit=1)
     if len(parts) == 1 or not _may_go_on(parts[0], draft):
         return len(parts) > 1
     return has_left_block(draft) or (
-        _first_end(cut_at_block_end(draft), draft, ended=False) is not None
+        _first_end(cut_at_block_end(draft), draft, ended=False, last=_LAST_LINES) is not None
     )
 
 
@@ -49,13 +53,14 @@ def _may_go_on(line: str, draft: Draft) -> bool:
     return bool(line.strip()) and on_empty_line and not typed_on_line(context).strip()
 
 
-def _first_end(block: str, draft: Draft, *, ended: bool) -> int | None:
+def _first_end(block: str, draft: Draft, *, ended: bool, last: int = _MOST_LINES) -> int | None:
     """Where the first statement that can stand by itself ends; None if that isn't written yet.
 
-    ended: the last line is whole although no line break follows.
+    ended: the last line is whole although no line break follows. last: how many lines to look at.
     """
     seam = Seam(block, draft.context)
-    for start, line in islice(split_lines(block), _MOST_LINES):
+    lines = list(islice(split_lines(block), _MOST_LINES))
+    for start, line in lines[-last:]:
         end = start + len(line.rstrip())
         if end == start or (line[-1] not in "\r\n" and not ended):
             continue

@@ -25,6 +25,7 @@ _QUOTES = "\"'`"
 
 _LINE_CHARACTERS = 2_000
 _MOST_PLACES = 32
+_AFTER_CHARACTERS = 400
 _WINDOW_CHARACTERS = 200
 _LEAST_SHARED = 4
 # Of the windows compared. Both chosen on random spans that are no part of the published sample.
@@ -54,7 +55,7 @@ def cut_suffix_lines(draft: Draft) -> str:
         following = lines[index + 1][1] if index + 1 < len(lines) else ""
         if (
             (is_distinct(line) and not _BARE_JUMP.fullmatch(line.strip()))
-            or (only_closes(line) and not unmatched(text[:start])[1])
+            or (only_closes(line) and not any(opened for _, opened in unmatched(text[:start])))
             or _begins_with(following, below[1:2])
         ):
             seam = seam or Seam(text, draft.context)
@@ -99,7 +100,7 @@ def cut_where_line_goes_on(draft: Draft) -> str:
         if following.rstrip() != below[0] or following[-1] not in "\r\n":
             continue
         seam = seam or Seam(draft.text, draft.context)
-        if not seam.excess(match.start()):
+        if not seam.misplaced(match.start()):
             return draft.text[: match.start()]
     return draft.text
 
@@ -114,15 +115,15 @@ def cut_suffix_overlap(draft: Draft) -> str:
     rest = rest_of_line(context).rstrip()
     if not rest.strip() or (is_at_start_of_text(context) and _last_line(text) != rest):
         return text
-    after = context.suffix[: max(_WINDOW_CHARACTERS, len(rest))]
+    after = context.suffix[:_AFTER_CHARACTERS]
     shared = ((count, -place) for place, count in enumerate(_shared_lengths(text, after)) if count)
     seam = Seam(text, context)
-    worst = abs(seam.excess(len(text)))
+    worst = seam.misplaced(len(text))
     best: tuple[float, int] | None = None
     for count, minus in nlargest(_MOST_PLACES, shared):
         place = -minus
         ends = place + count == len(text)
-        if (draft.ended and not ends) or abs(seam.excess(place)) > worst:
+        if (draft.ended and not ends) or seam.misplaced(place) > worst:
             continue
         said = len(after[:count].strip())
         if ends and (count == len(rest) or (said == 1 and _closes_quote(text, context.prefix))):

@@ -21,8 +21,9 @@ from fimls.postprocess.lines import indent_columns, split_lines
 from fimls.syntax import get_language
 from fimls.types import CompletionContext
 
+# A line at the left margin that begins something: no clause, label, bracket or comment.
 _UNIT_START = re.compile(
-    r"(?:\A|(?<=[\r\n]))(?!(?:elif|else|except|finally|catch|case|default)\b)[\w@.$<&~]"
+    r"^(?!(?:elif|else|except|finally|catch|case|default)\b|\w+\s*:\s*$)[\w@.$<&~]", re.MULTILINE
 )
 _CONTEXTS_KEPT = 4
 
@@ -51,8 +52,8 @@ class Surroundings:
     rest: the cursor's line from the cursor on; "" where that line moves down.
     following: the next line of code from the cursor on, of any unit.
     names: the words of the unit's code, without the cursor's line before the cursor.
-    missing: closing brackets that the code below has and the code before the cursor has no opening
-        ones for; negative: opening ones that it doesn't close.
+    missing: of each kind in ``PAIRS``, closing brackets that the code below has and the code before
+        the cursor has no opening ones for; negative: opening ones that it doesn't close.
     header: finds the end of a block's header; None where indentation does not make blocks.
     """
 
@@ -62,7 +63,7 @@ class Surroundings:
     rest: str
     following: CodeLine | None
     names: frozenset[str]
-    missing: int
+    missing: tuple[int, ...]
     header: re.Pattern[str] | None
 
 
@@ -86,7 +87,12 @@ def surroundings_of(context: CompletionContext) -> Surroundings:
         rest=rest,
         following=following[0] if following else None,
         names=frozenset(re.findall(r"\w+", f"{above}\n{below}")),
-        missing=unmatched(below)[0] - unmatched(code_before)[1],
+        missing=tuple(
+            closed - opened
+            for (closed, _), (_, opened) in zip(
+                unmatched(below), unmatched(code_before), strict=True
+            )
+        ),
         header=re.compile(language.block_header) if language and language.filler else None,
     )
 

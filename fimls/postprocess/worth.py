@@ -35,4 +35,4 @@ def drop_trifles(draft: Draft) -> str:
     around = surroundings_of(draft.context)
     line = typed_on_line(draft.context) + rest_of_line(draft.context)
     in_string = any(quote in draft.text and line.count(quote) % 2 for quote in "\"'`")
-    return draft.text if in_string or (around.known and around.missing < 0) else ""
+    return "" if around.known and min(around.missing) >= 0 and not in_string else draft.text

@@ -143,7 +143,8 @@ class Tally:
     def _prompt(self, prompt: Mapping[str, Any], computed: Computed | None) -> None:
         if not prompt:
             return
-        self._prompts.append([int(prompt.get(name) or 0) for name in ("tokens", "computed")])
+        if prompt.get("computed") is not None:  # the engine doesn't tell of what it gave up
+            self._prompts.append([int(prompt[name]) for name in ("tokens", "computed")])
         if computed is not None:
             self._counts["modelled_prompts"] += 1
             self._counts["modelled_as_sent"] += computed.as_sent

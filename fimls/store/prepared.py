@@ -9,7 +9,7 @@ from typing import Any
 
 from fimls.store.hashes import write_atomically
 
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 """Raised whenever a conversion would come out different: older folders are then rebuilt."""
 
 QUANTIZATIONS = ("int8", "q8_0", "q4_0")

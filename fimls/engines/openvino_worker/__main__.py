@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fimls.engines.openvino_worker.memory import release_mapped_weights
 from fimls.engines.openvino_worker.model import PagedModel, Part
-from fimls.engines.openvino_worker.service import WIDTHS, Service
+from fimls.engines.openvino_worker.service import DECODE_TOKENS, Service
 from fimls.engines.prefix_blocks import KV_BLOCK_TOKENS, PrefixBlocks
 
 
@@ -26,10 +26,10 @@ def main() -> None:
         block_tokens=KV_BLOCK_TOKENS,
         properties=json.loads(properties),
     )
-    chunk = int(prefill_chunk)
-    for width in (*WIDTHS, chunk):  # the first run of each packs weights and compiles kernels
-        model.step([Part(range(width), 0, range(blocks.capacity), 1)])
+    # The first run packs the weights; other widths than this take some milliseconds more once.
+    model.step([Part(range(DECODE_TOKENS), 0, range(blocks.capacity), DECODE_TOKENS)])
     release_mapped_weights()
+    chunk = int(prefill_chunk)
     Service(model, blocks, prefill_chunk=chunk, input_fd=0, output_fd=output).run()
 
 

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,17 +42,24 @@ FILES: dict[str, str | None] = {
 
 
 @pytest.fixture
-def index(database: Path) -> Index:
+def opened(database: Path) -> Iterator[Index]:
+    """An index of what comes to lie there."""
+    with contextlib.closing(Index(database)) as index:
+        yield index
+
+
+@pytest.fixture
+def index(database: Path, opened: Index) -> Index:
     """An index of FILES."""
     write(database, FILES)
-    return Index(database)
+    return opened
 
 
 def test_search_ranks_by_rarity(index: Index) -> None:
     """A window with more and rarer words comes first, with its place and a positive score."""
-    found = index.search(["radius", "tau", "area", "nowhere"], limit=8)
-    assert ["shapes/circle.py", "store.py", "shapes/square.py"] == [each.path for each in found]
-    assert [(0, 3), (WINDOW_LINES, WINDOW_LINES + 2), (0, 3)] == [
+    found = index.search(["radius", "tau", "area", "side", "nowhere"], limit=8)
+    assert ["shapes/circle.py", "shapes/square.py", "store.py"] == [each.path for each in found]
+    assert [(0, 3), (0, 3), (WINDOW_LINES, WINDOW_LINES + 2)] == [
         (each.start_line, each.end_line) for each in found
     ]
     assert sorted((each.score for each in found), reverse=True) == [each.score for each in found]
@@ -73,14 +81,13 @@ def test_search_minds_case(index: Index) -> None:
     assert ["store.py"] == [each.path for each in index.search(["circle"], limit=8)]
 
 
-def test_search_leaves_common_words_out(database: Path) -> None:
+def test_search_leaves_common_words_out(opened: Index, database: Path) -> None:
     """A word in very many windows finds nothing, and doesn't keep rare words from finding."""
     lines = "\n".join(["common = 1"] * WINDOW_LINES)
     write(database, {"many.py": f"{lines}\n" * 600, "few.py": "common = rare\n"})
-    index = Index(database)
     for _ in range(2):  # the second time it is known to be common
-        assert ["few.py"] == [each.path for each in index.search(["common", "rare"], limit=8)]
-        assert [] == index.search(["common"], limit=8)
+        assert ["few.py"] == [each.path for each in opened.search(["common", "rare"], limit=8)]
+        assert [] == opened.search(["common"], limit=8)
 
 
 @pytest.mark.parametrize("word", ['"', 'a" OR "b', "a b", "", "NEAR(", "x:", "a*", "\0", "\ud800"])
@@ -91,7 +98,7 @@ def test_no_word_is_a_query(index: Index, word: str) -> None:
 
 
 def test_defining_files(index: Index) -> None:
-    """The files that define a name, in the order of the index; names that none defines are absent."""
+    """The files that define a name, in the index's order; none for a name that none defines."""
     assert {
         "area": ["shapes/circle.py", "shapes/square.py"],
         "Square": ["shapes/square.py"],
@@ -108,10 +115,10 @@ def test_known(index: Index) -> None:
 def test_files(index: Index) -> None:
     """Those whose content may be read."""
     assert 3 == index.files()
-    assert (True, False, False) == tuple(
-        map(index.has, ["store.py", "generated.py", "shapes"])
+    assert (True, False, False) == tuple(map(index.has, ["store.py", "generated.py", "shapes"]))
+    assert "store.py" == index.resolve(
+        ["stores.py", "generated.py", "store.py", "shapes/circle.py"]
     )
-    assert "store.py" == index.resolve(["stores.py", "generated.py", "store.py", "shapes/circle.py"])
     assert index.resolve(["nowhere.py"]) is None
 
 
@@ -152,7 +159,7 @@ def test_nothing_is_left_of_files_that_went(database: Path) -> None:
     connection.close()
 
 
-def test_merging_ends_and_changes_nothing(database: Path) -> None:
+def test_merging_ends_and_changes_nothing(opened: Index, database: Path) -> None:
     """However many small changes there were."""
     writer = IndexWriter(database)
     for number in range(50):
@@ -162,7 +169,7 @@ def test_merging_ends_and_changes_nothing(database: Path) -> None:
         calls += 1
     writer.close()
     assert calls < 100
-    assert 50 == len(Index(database).search(["shared"], limit=99))
+    assert 50 == len(opened.search(["shared"], limit=99))
 
 
 def test_a_folder_for_one_user(index: Index, database: Path) -> None:
@@ -171,7 +178,7 @@ def test_a_folder_for_one_user(index: Index, database: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "no database", "cut off", "a folder"])
-def test_without_a_database_everything_is_empty(database: Path, what: str) -> None:
+def test_without_a_database_everything_is_empty(opened: Index, database: Path, what: str) -> None:
     """Missing, broken or half there: no answer is an error."""
     write(database, FILES)
     data = database.read_bytes()
@@ -180,14 +187,19 @@ def test_without_a_database_everything_is_empty(database: Path, what: str) -> No
         database.mkdir()
     elif what != "missing":
         database.write_bytes({"empty": b"", "no database": b"x" * 9999}.get(what, data[:5000]))
-    index = Index(database)
-    assert [] == index.search(["radius"], limit=8)
-    assert ({}, frozenset()) == (index.defining_files(["area"]), index.known(["radius"]))
-    assert (0, False, None) == (index.files(), index.has("store.py"), index.resolve(["store.py"]))
+    assert [] == opened.search(["radius"], limit=8)
+    assert ({}, frozenset()) == (opened.defining_files(["area"]), opened.known(["radius"]))
+    assert (0, False, None) == (
+        opened.files(),
+        opened.has("store.py"),
+        opened.resolve(["store.py"]),
+    )
 
 
 @pytest.mark.parametrize("what", ["no database", "cut off", "another version", "page of zeros"])
-def test_a_database_that_cannot_be_used_is_made_new(database: Path, what: str) -> None:
+def test_a_database_that_cannot_be_used_is_made_new(
+    opened: Index, database: Path, what: str
+) -> None:
     """A corrupt one, and one of another version, at the next start."""
     write(database, FILES)
     data = database.read_bytes()
@@ -199,15 +211,15 @@ def test_a_database_that_cannot_be_used_is_made_new(database: Path, what: str) -
         broken = {"no database": b"x" * 9999, "cut off": data[: len(data) // 2]}
         database.write_bytes(broken.get(what, data[:4096] + bytes(4096) + data[8192:]))
     write(database, {"new.py": "fresh = 1\n"})
-    index = Index(database)
-    assert (1, {"fresh"}) == (index.files(), index.known(["fresh", "radius"]))
+    assert 1 == opened.files()
+    assert {"fresh"} == opened.known(["fresh", "radius"])
 
 
 def test_a_reader_finds_the_new_database(index: Index, database: Path) -> None:
     """One that had the deleted one open goes on with its successor."""
     assert index.has("store.py")
-    for name in os.listdir(database.parent):
-        (database.parent / name).unlink()
+    for path in list(database.parent.iterdir()):
+        path.unlink()
     assert not index.has("store.py")
     write(database, {"new.py": "fresh = 1\n"})
     assert index.has("new.py")
@@ -256,4 +268,5 @@ def test_a_copy_without_its_log_opens(index: Index, database: Path, tmp_path: Pa
     """The files beside the database come and go with the writers."""
     index.close()
     shutil.copy(database, tmp_path / "copy.sqlite")
-    assert 3 == Index(tmp_path / "copy.sqlite").files()
+    with contextlib.closing(Index(tmp_path / "copy.sqlite")) as copied:
+        assert 3 == copied.files()

@@ -150,8 +150,8 @@ def test_cut_at_fence(code: str, text: str, language_id: str, expected: str) -> 
     ("code", "text", "language_id", "expected"),
     [
         pytest.param(
-            "def f(s):\n    v = 0\n    ¦\n            v = v + 1\n        else:\n            v = 0\n",
-            "for c in s:\n        if c:\n            v += 1\n        else:\n            v = 2\n"
+            "def f(s):\n    v = 0\n    ¦\n            v = v + 1\n        else:\n            w()\n",
+            "for c in s:\n        if c:\n            v += 1\n        else:\n            x()\n"
             "    return v",
             "python",
             "for c in s:\n        if c:",

@@ -53,6 +53,15 @@ def test_process_traces_changes_only() -> None:
     assert (("single line", "1 "), ("blank end", "1")) == trace
 
 
+def test_process_without_a_step() -> None:
+    """A step that is left out changes nothing and is not in the trace."""
+    generation = Generation((), "1 \n2", (), FinishReason.STOP)
+    processed = postprocess.process(
+        generation, context("x = ¦", Mode.SINGLE), without={"blank end"}
+    )
+    assert ("1 ", (("single line", "1 "),)) == (processed.text, processed.trace)
+
+
 def test_process_drops_the_unfinished_line() -> None:
     """A multi-line generation that ran out of tokens is shown up to its last whole line."""
     processed = process("a()\n    b(", "def f():\n    ¦\n", reason=FinishReason.LENGTH)

@@ -50,15 +50,17 @@ def test_errors_count_before_likelihood(
     assert [1, 0] == postprocess.rank(drafts, context(code, language_id=language_id))
 
 
+def test_agreement_counts_before_likelihood() -> None:
+    """What several candidates say comes before what one says with more confidence."""
+    drafts = [candidate("a", -0.1), candidate("b", -0.5), candidate("b", -0.4)]
+    assert [2, 0] == postprocess.rank(drafts, context("x = ¦\n"))
+
+
 def test_shows_each_text_once() -> None:
-    """The same text again and suppressed candidates are left out; equals keep their order."""
-    drafts = [
-        candidate("", suppressed="empty"),
-        candidate("a", -1.0),
-        candidate("b", -1.0),
-        candidate("a", -0.1),
-    ]
+    """Of the same texts the likeliest is shown, suppressed candidates never; equals keep order."""
+    drafts = [candidate("", suppressed="empty"), candidate("a", -1.0), candidate("b", -1.0)]
     assert [1, 2] == postprocess.rank(drafts, context("x = ¦\n"))
+    assert [3, 2] == postprocess.rank([*drafts, candidate("a", -0.1)], context("x = ¦\n"))
     assert [] == postprocess.rank([], context("¦"))
     assert [] == postprocess.rank(drafts[:1], context("¦"))
 

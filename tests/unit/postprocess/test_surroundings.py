@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fimls.postprocess.brackets import blank_text, net_brackets, unmatched
+from fimls.postprocess.brackets import blank_text, net_brackets, nets, unmatched
 from fimls.postprocess.surroundings import surroundings_of
 from tests.unit.postprocess.cursor import context
 
@@ -32,22 +32,23 @@ def test_blank_text(code: str, language_id: str, expected: str, *, open_end: boo
 def test_brackets() -> None:
     """All kinds count alike; a closer without an opener isn't paid by a later opener."""
     assert 2 == net_brackets("f(a[0], {")
-    assert (1, 2) == unmatched("a) + f([1], (b")
+    assert (2, 0, 0) == nets("f(a[0], (}{")
+    assert ((1, 2), (0, 0), (0, 1)) == unmatched("a) + f([1], (b{")
 
 
 @pytest.mark.parametrize(
     ("code", "language_id", "missing"),
     [
-        ("f(¦)\n", "python", 0),
-        ("f(¦\n", "python", -1),
-        ("return f(¦)))\n", "python", 2),
-        ("x = ((\n\ndef g():\n    f(¦)\n\ny = ))\n", "python", 0),
-        ("function f() {\n  if (a) {\n    ¦\n  }\n}\n", "javascript", 0),
-        ("func f() {\n\t¦\n", "go", -1),
-        ("class A {\n    int f() {\n        ¦\n    }\n\n    int g() {}\n}\n", "java", 0),
+        ("f(¦)\n", "python", (0, 0, 0)),
+        ("f(¦\n", "python", (-1, 0, 0)),
+        ("return f(¦)))\n", "python", (2, 0, 0)),
+        ("x = ((\n\ndef g():\n    f(¦)\n\ny = ))\n", "python", (0, 0, 0)),
+        ("function f() {\n  if (a) {\n    ¦\n  }\n}\n", "javascript", (0, 0, 0)),
+        ("func f() {\n\t¦\n", "go", (0, 0, -1)),
+        ("class A {\n    int f() {\n        ¦\n    }\n\n    int g() {}\n}\n", "java", (0, 0, 0)),
     ],
 )
-def test_missing_brackets(code: str, language_id: str, missing: int) -> None:
+def test_missing_brackets(code: str, language_id: str, missing: tuple[int, ...]) -> None:
     """Brackets are matched across the cursor, within what stands between two margins."""
     around = surroundings_of(context(code, language_id=language_id))
     assert (True, missing) == (around.known, around.missing)

@@ -1,0 +1,422 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fimls.context import indexer_worker
+from fimls.context.channel import Channel, ParentGoneError
+from fimls.context.exclusions import Exclusions
+from fimls.context.index import Index
+from fimls.context.indexer import Indexer, database_path
+from tests.unit.context.workspaces import write
+
+FILES = {
+    "shapes/circle.py": "class Circle:\n    def area(self): return radius * tau\n",
+    "store.py": "def save(circle): database.insert(circle)\n",
+    ".env": "TOKEN=abc\n",
+    ".gitignore": "/build.py\n",
+    "build.py": "ignored_name = 1\n",
+    "notes": "no language\n",
+}
+
+NewIndexer = Callable[..., Indexer]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A workspace's folder with FILES."""
+    folder = tmp_path / "workspace"
+    write(folder, FILES)
+    return folder
+
+
+@pytest.fixture
+def database(folder: Path, tmp_path: Path) -> Path:
+    """Where its index lies."""
+    return database_path(folder, tmp_path / "cache")
+
+
+@pytest.fixture
+def index(database: Path) -> Iterator[Index]:
+    """Its index."""
+    with contextlib.closing(Index(database)) as index:
+        yield index
+
+
+@pytest.fixture
+async def new_indexer(folder: Path, database: Path) -> AsyncIterator[NewIndexer]:
+    """Makes indexers of the folder, or of others; all are closed in the end."""
+    made: list[Indexer] = []
+
+    def new(folder: Path = folder, database: Path = database, **options: Any) -> Indexer:
+        made.append(Indexer(folder, database, **options))
+        return made[-1]
+
+    yield new
+    for indexer in made:
+        await indexer.aclose()
+
+
+@pytest.fixture
+async def indexer(new_indexer: NewIndexer) -> Indexer:
+    """An indexer that has indexed the folder."""
+    indexer = new_indexer()
+    await indexer.start()
+    await indexer.idle()
+    return indexer
+
+
+async def test_a_folder_is_indexed(indexer: Indexer, index: Index) -> None:
+    """Its source files are, and what is excluded is not."""
+    assert ("ready", "") == (indexer.state, indexer.note)
+    assert 2 == index.files()
+    assert {"Circle": ["shapes/circle.py"]} == index.defining_files(["Circle"])
+    assert frozenset() == index.known(["TOKEN", "ignored_name", "language"])
+
+
+async def test_the_process_is_modest(indexer: Indexer, database: Path) -> None:
+    """It has the lowest priority, and nobody else may read what it writes."""
+    assert indexer.pid is not None
+    assert 19 == os.getpriority(os.PRIO_PROCESS, indexer.pid)
+    assert {0} == {path.stat().st_mode & 0o077 for path in database.parent.iterdir()}
+
+
+async def test_updates(indexer: Indexer, index: Index, folder: Path) -> None:
+    """Files that changed, came and went are as they are now, soon."""
+    write(folder, {"store.py": "def load(): disk.read()\n", "new/file.py": "fresh = 1\n"})
+    (folder / "shapes/circle.py").unlink()
+    paths = ["store.py", "new/file.py", "shapes/circle.py", "never/was.py"]
+    indexer.update([folder / path for path in paths])
+    await indexer.idle()
+    assert 2 == index.files()
+    names = ["disk", "fresh", "Circle", "save", "database"]
+    assert {"disk", "fresh"} == index.known(names)
+
+
+async def test_a_deleted_folder(indexer: Indexer, index: Index, folder: Path) -> None:
+    """Editors name the folder, not the files that were in it."""
+    (folder / "shapes/circle.py").unlink()
+    (folder / "shapes").rmdir()
+    indexer.update([folder / "shapes"])
+    await indexer.idle()
+    assert (1, False) == (index.files(), index.has("shapes/circle.py"))
+
+
+async def test_a_folder_that_came(indexer: Indexer, index: Index, folder: Path) -> None:
+    """Moved here with all that is in it."""
+    write(folder, {"moved/in.py": "fresh = 1\n"})
+    indexer.update([folder / "moved"])
+    await indexer.idle()
+    assert index.has("moved/in.py")
+
+
+async def test_what_must_not_be_read_is_not_updated(
+    indexer: Indexer, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    """Whatever an editor reports: excluded, outside, through a link, without a language."""
+    write(tmp_path, {"outside.py": "foreign = 1\n"})
+    (folder / "link.py").symlink_to(tmp_path / "outside.py")
+    paths = [*map(folder.joinpath, ["build.py", ".env", "notes", "link.py"])]
+    indexer.update([*paths, tmp_path / "outside.py", folder / "../outside.py"])
+    await indexer.idle()
+    assert 2 == index.files()
+
+
+async def test_a_new_exclusion(indexer: Indexer, index: Index, folder: Path) -> None:
+    """A changed .gitignore is obeyed at once."""
+    write(folder, {".gitignore": "store.py\n"})
+    indexer.update([folder / ".gitignore"])
+    await indexer.idle()
+    assert (False, True) == (index.has("store.py"), index.has("build.py"))
+
+
+async def test_settings_exclude(new_indexer: NewIndexer, index: Index) -> None:
+    """Also what an earlier index had."""
+    for globs, files in (([], 2), (["store.*"], 1)):
+        indexer = new_indexer(globs=globs)
+        await indexer.start()
+        await indexer.idle()
+        assert files == index.files()
+        await indexer.aclose()
+
+
+async def test_a_folder_behind_a_link(
+    new_indexer: NewIndexer, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    """Paths come as the editor knows them."""
+    (tmp_path / "link").symlink_to(folder)
+    indexer = new_indexer(folder=tmp_path / "link")
+    await indexer.start()
+    write(folder, {"store.py": "fresh = 1\n"})
+    indexer.update([tmp_path / "link/store.py"])
+    await indexer.idle()
+    assert 2 == index.files()
+    assert {"fresh"} == index.known(["fresh"])
+
+
+async def test_what_is_known_is_not_read_again(
+    indexer: Indexer, new_indexer: NewIndexer, index: Index, folder: Path
+) -> None:
+    """A file with the time and size of before isn't; another time, earlier or later, is."""
+    await indexer.aclose()
+    path = folder / "store.py"
+    before = path.stat()
+    for mtime_ns, found in ((before.st_mtime_ns, False), (before.st_mtime_ns - 10**18, True)):
+        path.write_text("x" * before.st_size)
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+        again = new_indexer()
+        await again.start()
+        await again.idle()
+        assert found == bool(index.known(["x" * before.st_size]))
+        await again.aclose()
+
+
+async def test_odd_files(new_indexer: NewIndexer, index: Index, folder: Path) -> None:
+    """Binary, huge, on one line, no UTF-8, a pipe, a circle of links: left out without harm."""
+    (folder / "binary.py").write_bytes(b"odd = 1\n\0")
+    (folder / "latin.py").write_bytes("odd = 'größe'\n".encode("latin-1"))
+    (folder / "line.py").write_text("odd = " + "[" * 200_000)
+    with (folder / "huge.py").open("wb") as file:
+        file.truncate(50_000_000)
+    os.mkfifo(folder / "pipe.py")
+    (folder / "circle").symlink_to(folder)
+    (folder / os.fsdecode(b"name\xff.py")).write_text("odd = 1\n")
+    (folder / "empty.py").touch()
+    indexer = new_indexer()
+    await indexer.start()
+    names = ["binary", "latin", "line", "huge", "pipe", "circle", "gone"]
+    indexer.update([folder / f"{name}.py" for name in names])
+    await indexer.idle()
+    assert ("ready", 3) == (indexer.state, index.files())
+    assert frozenset() == index.known(["odd"])
+
+
+async def test_progress(new_indexer: NewIndexer, folder: Path) -> None:
+    """Is told at once, and never more than there is to do."""
+    write(folder, {f"{number}.py": f"name_{number} = 1\n" for number in range(300)})
+    told: list[tuple[int, int]] = []
+    indexer = new_indexer(on_progress=lambda done, total: told.append((done, total)))
+    await indexer.start()
+    assert "indexing" == indexer.state
+    await indexer.idle()
+    assert told
+    assert all(0 <= done <= total <= 303 for done, total in told)
+
+
+async def test_a_cache_that_cannot_be_written(new_indexer: NewIndexer, tmp_path: Path) -> None:
+    """The state says why, answers are empty, and nothing waits for what won't come."""
+    write(tmp_path, {"file": "in the way\n"})
+    database = tmp_path / "file" / "index" / "x.sqlite"
+    indexer = new_indexer(database=database)
+    await indexer.start()
+    await indexer.idle()
+    assert indexer.state.startswith("failed: ")
+    assert "Not a directory" in indexer.state
+    assert 0 == Index(database).files()
+    indexer.update([tmp_path / "file"])
+    await indexer.idle()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+async def test_a_read_only_cache(new_indexer: NewIndexer, tmp_path: Path) -> None:
+    """The same with a folder that has no write permission."""
+    (tmp_path / "cache").mkdir(mode=0o500)
+    indexer = new_indexer(database=tmp_path / "cache" / "index" / "x.sqlite")
+    await indexer.start()
+    await indexer.idle()
+    assert "Permission denied" in indexer.state
+
+
+async def test_two_servers_on_one_workspace(
+    new_indexer: NewIndexer, index: Index, folder: Path
+) -> None:
+    """Both get ready, and what either is told is in the index that both read."""
+    both = [new_indexer(), new_indexer()]
+    await asyncio.gather(*(indexer.start() for indexer in both))
+    await asyncio.gather(*(indexer.idle() for indexer in both))
+    for number, indexer in enumerate(both):
+        write(folder, {f"{number}.py": f"fresh_{number} = 1\n"})
+        indexer.update([folder / f"{number}.py"])
+    await asyncio.gather(*(indexer.idle() for indexer in both))
+    assert ["ready", "ready"] == [indexer.state for indexer in both]
+    assert 4 == index.files()
+    assert {"fresh_0", "fresh_1"} == index.known(["fresh_0", "fresh_1"])
+
+
+async def test_two_workspaces(new_indexer: NewIndexer, index: Index, tmp_path: Path) -> None:
+    """Each has a process and a database of its own."""
+    write(tmp_path / "other", {"a.py": "elsewhere = 1\n"})
+    database = database_path(tmp_path / "other", tmp_path / "cache")
+    both = [new_indexer(), new_indexer(folder=tmp_path / "other", database=database)]
+    await asyncio.gather(*(indexer.start() for indexer in both))
+    await asyncio.gather(*(indexer.idle() for indexer in both))
+    with contextlib.closing(Index(database)) as other:
+        assert {"elsewhere"} == other.known(["elsewhere", "Circle"])
+    assert {"Circle"} == index.known(["elsewhere", "Circle"])
+
+
+@pytest.mark.parametrize("what", ["deleted", "overwritten"])
+async def test_the_database_is_spoilt_meanwhile(
+    indexer: Indexer, index: Index, folder: Path, database: Path, what: str
+) -> None:
+    """The next update makes it whole again."""
+    if what == "deleted":
+        for path in database.parent.iterdir():
+            path.unlink()
+    else:
+        for path in database.parent.glob("*.sqlite*"):
+            path.write_bytes(b"x" * path.stat().st_size)
+    write(folder, {"new.py": "fresh = 1\n"})
+    indexer.update([folder / "new.py"])
+    await indexer.idle()
+    await indexer.aclose()
+    assert 3 == index.files()
+    assert {"fresh", "Circle"} == index.known(["fresh", "Circle"])
+
+
+async def test_killed_while_it_writes(
+    new_indexer: NewIndexer, index: Index, folder: Path, database: Path
+) -> None:
+    """The state says so, the database is intact, and the next process completes it."""
+    write(folder, {f"{number}.py": f"name_{number} = 1\n" * 500 for number in range(800)})
+    indexer = new_indexer()
+    await indexer.start()
+    await asyncio.sleep(1)
+    assert indexer.pid is not None
+    os.kill(indexer.pid, signal.SIGKILL)
+    await indexer.idle()
+    assert "failed: the process ended with code -9" == indexer.state
+    indexer.update([folder / "1.py"])  # nobody is there to hear it
+    connection = sqlite3.connect(database)
+    assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
+    connection.close()
+    again = new_indexer()
+    await again.start()
+    await again.idle()
+    assert 802 == index.files()
+
+
+async def test_closing(new_indexer: NewIndexer, folder: Path) -> None:
+    """At any time, soon, and more than once: before the start, while it works, when it is idle."""
+    write(folder, {f"{number}.py": f"name_{number} = 1\n" * 500 for number in range(500)})
+    never, busy = new_indexer(), new_indexer()
+    await busy.start()
+    waiting = asyncio.create_task(busy.idle())
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    for indexer in (never, busy, busy):
+        await indexer.aclose()
+    await waiting
+    assert time.monotonic() - began < 2
+    assert ("closed", "closed") == (never.state, busy.state)
+
+
+async def test_the_folder_one_is_in_is_no_library(
+    new_indexer: NewIndexer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workspace's own ``json.py`` isn't run."""
+    write(folder, {"json.py": "raise SystemExit(1)\n"})
+    monkeypatch.chdir(folder)
+    indexer = new_indexer()
+    await indexer.start()
+    await indexer.idle()
+    assert "ready" == indexer.state
+
+
+def test_it_ends_with_its_parent_and_not_by_ctrl_c(folder: Path, database: Path) -> None:
+    """An interrupt is the parent's business; when standard input ends so does it, silently."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fimls.context.indexer_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f'{{"folder": "{folder}", "database": "{database}", "globs": []}}\n')
+    process.stdin.flush()
+    while '"ready"' not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.2)
+    _, errors = process.communicate(timeout=5)
+    assert (0, "") == (process.returncode, errors)
+
+
+def scan(folder: Path, database: Path) -> list[dict[str, Any]]:
+    """Run the worker here until it is ready; return its messages."""
+    parent_in, worker_out = os.pipe()
+    worker_in, parent_out = os.pipe()
+    opening = {"folder": str(folder), "database": str(database), "globs": []}
+    worker = indexer_worker.Worker(Channel(worker_in, worker_out), opening)
+
+    def run() -> None:
+        with contextlib.suppress(ParentGoneError):
+            worker.run()
+        worker.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    channel = Channel(parent_in, parent_out)
+    messages = list[dict[str, Any]]()
+    while not messages or messages[-1]["event"] != "ready":
+        message = channel.receive(timeout_s=10)
+        assert message is not None
+        messages.append(message)
+    os.close(parent_out)
+    thread.join()
+    for descriptor in (parent_in, worker_in, worker_out):
+        os.close(descriptor)
+    return messages
+
+
+def test_a_limit_on_files(
+    folder: Path, database: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of too many, those nearest to the root are indexed, and it says so."""
+    write(folder, {f"a/{number}/x.py": "deep = 1\n" for number in range(9)})
+    write(folder, {"z.py": "shallow = 1\n"})
+    monkeypatch.setattr(indexer_worker, "MAX_FILES", 3)
+    assert "index limited to 3 files of 12" == scan(folder, database)[-1]["note"]
+    assert (3, True, False) == (index.files(), index.has("store.py"), index.has("a/0/x.py"))
+
+
+def test_files_deleted_while_indexing(
+    folder: Path, database: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is gone when its turn comes is skipped."""
+    walk = Exclusions.walk
+
+    def walk_and_delete(self: Exclusions) -> Iterator[tuple[Path, os.stat_result]]:
+        yield from list(walk(self))
+        (folder / "store.py").unlink()
+
+    monkeypatch.setattr(Exclusions, "walk", walk_and_delete)
+    scan(folder, database)
+    assert (1, False) == (index.files(), index.has("store.py"))
+
+
+def test_database_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for each real folder, in the user's cache, by a name that tells nothing of it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    path = database_path(tmp_path / "a")
+    assert tmp_path / "cache/fimls/index" == path.parent
+    assert path == database_path(tmp_path / "link")
+    assert path != database_path(tmp_path / "b")
+    assert tmp_path / "x/index" == database_path(tmp_path / "a", tmp_path / "x").parent
