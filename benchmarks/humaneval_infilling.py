@@ -132,7 +132,13 @@ async def complete(tasks: Sequence[Task], settings: Settings, options: Any) -> l
     async def work(bar: Progress, row: Any) -> None:
         for task in waiting:
             document = Document(task.id, "python", 0, task.prefix + task.suffix)
-            result = await completer.complete(document, len(task.prefix), invoked=True, mode=mode)
+            result = await completer.complete(
+                document,
+                len(task.prefix),
+                invoked=True,
+                candidates=options.candidates,
+                mode=mode,
+            )
             shown = result.completions[0].text if result.completions else ""
             generation = result.generations[0]
             answers[task.id] = Answer(
@@ -228,6 +234,7 @@ def main() -> None:
     parser.add_argument("--one-per-problem", action="store_true", help="a seeded choice of 164")
     parser.add_argument("--raw", action="store_true", help="without post-processing")
     parser.add_argument("--answers", choices=("model", "reference", "empty"), default="model")
+    parser.add_argument("--candidates", type=int, default=1, help="the best ranked is judged")
     parser.add_argument("--concurrency", type=int, default=4, help="documents at once")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -254,6 +261,7 @@ def main() -> None:
         "judging_s": round(time.perf_counter() - began - completed_s, 1),
         "raw": options.raw,
         "answers": options.answers,
+        "candidates": options.candidates,
         "settings": asdict(settings),
         "tasks": [asdict(answer) for answer in answers],
     }

@@ -26,7 +26,7 @@ def cut_at_fence(draft: Draft) -> str:
         return draft.text
     for start, line in split_lines(draft.text):
         if line.startswith(_FENCE) and (start or not typed_on_line(draft.context)):
-            return draft.text[:start].rstrip("\r\n")
+            return draft.text[:start]
     return draft.text
 
 

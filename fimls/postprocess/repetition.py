@@ -16,12 +16,12 @@ def cut_repetition(draft: Draft) -> str:
     later changes that, so that a generation may be stopped there.
     """
     lines = [(start, line) for start, line in split_lines(draft.text) if line.strip()]
-    whole = [line.strip() for _, line in lines if line[-1] in "\r\n"]
-    for last in range(_TIMES, len(whole) + 1):
+    codes = [line.strip() for _, line in lines]
+    for last in range(_TIMES, len(codes) + 1):
         for size in range(1, min(_MOST_LINES, last // _TIMES) + 1):
-            group = whole[last - size : last]
+            group = codes[last - size : last]
             first = last - _TIMES * size
-            if whole[first:last] == group * _TIMES and is_distinct("".join(group)):
+            if codes[first:last] == group * _TIMES and is_distinct("".join(group)):
                 return draft.text[: lines[first + size][0]].rstrip("\r\n")
     return draft.text
 

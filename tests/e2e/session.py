@@ -179,7 +179,7 @@ class Editor:
     def _register(self) -> None:
         async def on_status(params: Any) -> None:
             async with self._changed:
-                self.statuses.append(_plain(params))
+                self.statuses.append(plain(params))
                 self._changed.notify_all()
 
         def on_question(params: lsp.ShowMessageRequestParams) -> lsp.MessageActionItem | None:
@@ -313,8 +313,10 @@ class RawEditor:
         return message
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn the named tuples that the client library makes of unknown JSON back into it."""
     if hasattr(value, "_asdict"):
-        return {name: _plain(item) for name, item in value._asdict().items()}
+        return {name: plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
     return value

@@ -19,6 +19,7 @@ from fimls.types import (
     CancelToken,
     CompletionResult,
     Delta,
+    EngineDeadError,
     EngineError,
     Mode,
     Prompt,
@@ -189,6 +190,24 @@ async def test_late_has_a_reason() -> None:
     assert 1 == len(engine.asked)
 
 
+async def test_an_engine_that_dies_while_it_writes() -> None:
+    """What an engine wrote before it died is not shown; the person is told."""
+
+    class DyingEngine(WatchedEngine):
+        async def generate(
+            self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
+        ) -> AsyncGenerator[Delta, None]:
+            del prompt, sampling, cancel
+            yield Delta(0, (97,), "half", (-0.01,))
+            raise EngineDeadError("died")
+
+    completer = Completer(DyingEngine(), Settings())
+    with pytest.raises(EngineDeadError, match="died"):
+        await completer.complete(*cursor("x = ¦\n"))
+    assert "died" == completer.explanations[-1].suppressed
+    assert () == completer.explanations[-1].shown
+
+
 async def test_a_failure_that_nobody_waited_for_is_told() -> None:
     """An engine that fails after its keystroke was answered is reported at the next one."""
 
@@ -196,9 +215,10 @@ async def test_a_failure_that_nobody_waited_for_is_told() -> None:
         async def generate(
             self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
         ) -> AsyncGenerator[Delta, None]:
-            del prompt, sampling, cancel
+            del prompt, cancel
             await asyncio.sleep(0.1)
-            raise EngineError("late")
+            if sampling.max_tokens:
+                raise EngineError("late")
             yield Delta()
 
     completer = Completer(LateFailure(), Settings(answer_ms=20))

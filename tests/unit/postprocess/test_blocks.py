@@ -134,7 +134,7 @@ def test_has_left_block(text: str, *, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("code", "text", "language_id", "expected"),
     [
-        ("¦\n", "x = 1\n```\n\nThis code", "python", "x = 1"),
+        ("¦\n", "x = 1\n```\n\nThis code", "python", "x = 1\n"),
         ("f(¦\n", "```", "python", "```"),
         ('"""\n    ¦\n"""', "Say::\n    ```\n    x\n", "python", "Say::\n    ```\n    x\n"),
         ("¦\n", "x\n```\n", "markdown", "x\n```\n"),

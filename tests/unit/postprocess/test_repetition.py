@@ -16,7 +16,7 @@ from tests.unit.postprocess.cursor import draft
         ("foo(bar)\n\nfoo(bar)\n\nfoo(bar)\n", "foo(bar)"),
         ("if foo:\n  b()\n" * 3 + "c", "if foo:\n  b()"),
         ("foo(1)\nfoo(2)\nfoo(3)\n", "foo(1)\nfoo(2)\nfoo(3)\n"),
-        ("foo(bar)\nfoo(bar)\nfoo(bar)", "foo(bar)\nfoo(bar)\nfoo(bar)"),
+        ("foo(bar)\nfoo(bar)\nfoo(b", "foo(bar)\nfoo(bar)\nfoo(b"),
         ("0,\n0,\n0,\n0,\n", "0,\n0,\n0,\n0,\n"),
         ("}\n}\n}\n", "}\n}\n}\n"),
     ],

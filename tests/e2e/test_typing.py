@@ -1,0 +1,108 @@
+"""Typing against a real server process: storms, several documents, snippets, explanations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types as lsp
+
+from tests.e2e.session import Editor, editor, plain, scripted
+
+SLOW = {"after": "slow = ", "insert": "abcdefghijklmnopqrstuvwxyz", "delay_ms": 40}
+FAST = {"after": "x = ", "insert": "first(second)"}
+
+
+async def storm(session: Editor, seconds: float) -> list[asyncio.Task[Any]]:
+    """Type 50 keys a second, each with its request, as VS Code does; return the requests."""
+    requests: list[asyncio.Task[Any]] = []
+    session.open("slow = \n")
+    for key in range(round(seconds * 50)):
+        session.edit(((0, 7 + key, 0, 7 + key), "abcdefghijklmnopqrstuvwxyz"[key % 26]))
+        requests.append(asyncio.create_task(session.ghost(0, 8 + key)))
+        await asyncio.sleep(0.02)
+    return requests
+
+
+async def test_shutdown_in_a_storm(tmp_path: Path) -> None:
+    """Under 50 keystrokes a second the server answers ``shutdown``, and ends, within a second."""
+    async with editor(*scripted(tmp_path, [SLOW])) as session:
+        await session.until("ready")
+        requests = await storm(session, 2.0)
+        began = time.perf_counter()
+    assert time.perf_counter() - began < 1.0
+    await asyncio.gather(*requests, return_exceptions=True)
+
+
+async def test_a_storm_in_one_document_delays_no_other(tmp_path: Path) -> None:
+    """While one document's engine work goes on, another document is answered at once."""
+    async with editor(*scripted(tmp_path, [SLOW, FAST])) as session:
+        await session.until("ready")
+        session.open("x = \n", uri="file:///project/other.py")
+        typing = asyncio.create_task(storm(session, 1.5))
+        await asyncio.sleep(0.5)
+        began = time.perf_counter()
+        shown = await session.ghost_texts(0, 4, uri="file:///project/other.py")
+        elapsed = time.perf_counter() - began
+        requests = await typing
+        await asyncio.gather(*requests, return_exceptions=True)
+        assert ["first(second)"] == shown
+        assert elapsed < 1.0
+
+
+async def test_opened_and_closed_in_a_hurry(tmp_path: Path) -> None:
+    """Opening and closing a document over and over leaves nothing stale behind."""
+    async with editor(*scripted(tmp_path, [SLOW, FAST])) as session:
+        await session.until("ready")
+        for _ in range(50):
+            session.open("slow = \n")
+            asking = asyncio.create_task(session.ghost(0, 7))
+            await asyncio.sleep(0)
+            session.close()
+            with contextlib.suppress(Exception):
+                assert [] == await asking
+        session.open("x = \n")
+        assert ["first(second)"] == await session.ghost_texts(0, 4)
+
+
+async def test_typing_along_is_answered_without_the_engine(tmp_path: Path) -> None:
+    """``fimls.why`` tells for each request what it was answered from, and what it cost."""
+    async with editor(*scripted(tmp_path, [FAST])) as session:
+        await session.until("ready")
+        session.open("x = \n")
+        await session.ghost(0, 4)
+        session.edit(((0, 4, 0, 4), "f"))
+        assert ["irst(second)"] == await session.ghost_texts(0, 5)
+        explained = plain(await session.run("fimls.why", {"since": 0}))
+        assert ["engine", "cache"] == [one["answered_by"] for one in explained]
+        assert explained[0]["prompt"]["tokens"] > 0
+        (last,) = plain(await session.run("fimls.why"))
+        assert explained[1]["id"] == last["id"]
+
+
+async def test_snippets_of_a_workspace(tmp_path: Path) -> None:
+    """What a file imports stands in its prompt; a secrets file is never completed."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "tools.py").write_text("def helper(first, second): ...\n", encoding="utf-8")
+    main = project / "main.py"
+    main.write_text("from tools import helper\n\nx = \n", encoding="utf-8")
+    (project / ".env").write_text("x = \n", encoding="utf-8")
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    async with editor(*scripted(tmp_path, [FAST]), folder=project, environment=cache) as session:
+        await session.until("ready")
+        session.open(main.read_text(encoding="utf-8"), uri=main.as_uri())
+        position = lsp.Position(2, 4)
+        assert await session.ghost(position.line, position.character, uri=main.as_uri())
+        (explained,) = plain(await session.run("fimls.why"))
+        assert ["tools.py"] == [one["path"] for one in explained["snippets"]]
+        assert "def helper(first, second)" in explained["snippets"][0]["text"]
+        secret = (project / ".env").as_uri()
+        session.open("x = \n", uri=secret, language_id="dotenv")
+        assert [] == await session.ghost(0, 4, uri=secret, invoked=True)
+        (refused,) = plain(await session.run("fimls.why"))
+        assert refused["suppressed"]
+        assert None is refused["prompt"]
