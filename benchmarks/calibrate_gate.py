@@ -7,7 +7,8 @@ A row is one answered request with its features, its tokens and the text that fo
 function never stand on both sides of a fold. Two thresholds come out: where a text is cut
 (``min_likelihood``) and what is shown at all (``show_above``), by the worth of what is shown: +3
 for each character that was right, -1 for each that was wrong (the 0.75 and 0.25 that Cursor
-published for accepted and rejected suggestions). The weights go into ``fimls/completer/gate.py`` by hand.
+published for accepted and rejected suggestions). The weights go into ``fimls/completer/gate.py``
+by hand.
 """
 
 from __future__ import annotations

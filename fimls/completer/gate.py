@@ -115,15 +115,20 @@ def judge(found: Mapping[str, float], threshold: float) -> Verdict:
     return Verdict(probability, threshold, found)
 
 
-def names(text: str) -> frozenset[str]:
-    """The names in a completion.
+def names(text: str, prefix: str = "") -> frozenset[str]:
+    """The names in a completion, the first one with its part that stands in front of the cursor.
 
-    The last word counts only if something follows it: it may not be finished.
+    The last word counts only if something follows it: it may not be finished. One letter is no
+    name worth knowing.
     """
+    start = len(prefix)
+    while start and len(prefix) - start < _LONG_CHARS and _is_word(prefix[start - 1]):
+        start -= 1
+    whole = prefix[start:] + text
     return frozenset(
         match[0]
-        for match in _WORD.finditer(text)
-        if match.end() < len(text) and len(match[0]) <= _LONG_CHARS
+        for match in _WORD.finditer(whole)
+        if match.end() < len(whole) and 1 < len(match[0]) <= _LONG_CHARS
     )
 
 

@@ -487,10 +487,12 @@ class Completer:
 
     def _unknown_names(self, text: str, flight: Flight, context: CompletionContext) -> int:
         """How many names occur neither in the document, the workspace nor the language."""
-        names = gate.names(text)
+        names = gate.names(text, context.prefix)
         if names - flight.unknown.keys():
             # All that there is so far: the next keystrokes will ask for the rest.
-            fresh = (names | gate.names(flight.first.text)) - flight.unknown.keys()
+            fresh = (
+                names | gate.names(flight.first.text, flight.context.prefix)
+            ) - flight.unknown.keys()
             unknown = gate.unseen(fresh, context) - known_words(context.language_id)
             if unknown and self._context is not None:
                 unknown -= self._context.known(unknown)

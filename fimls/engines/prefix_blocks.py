@@ -105,9 +105,14 @@ class PrefixBlocks:
         used = -(-len(lease.ids) // self.block_tokens)
         self._let_go(lease.table[used:])
         kept = _Kept(lease.table[:used], _key(lease.ids))
-        for other in [one for one in self._kept if kept.key.startswith(one.key)]:
-            self._forget(other)
         self._kept.append(kept)
+        for other in self._kept[:-1]:
+            if kept.key.startswith(other.key):
+                self._forget(other)
+            elif other.key.startswith(kept.key):
+                self._forget(kept)
+                self._kept.append(self._kept.pop(self._kept.index(other)))  # the latest used
+                break
 
     def _longest(self, ids: Sequence[int]) -> tuple[int, list[int]]:
         """The longest start in common with a sequence, and that sequence's blocks."""

@@ -330,8 +330,15 @@ async def test_prompt_beyond_memory(
         await engine.aclose()
 
 
-async def test_folder_without_a_model(tmp_path: Path) -> None:
-    """A folder that holds no model fails the load and says what the worker said."""
+async def test_folder_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that holds no model fails the load and says what the worker said. Modules in the
+    current folder, which is somebody's workspace, are not what the worker imports.
+    """
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    for module in ("numpy", "openvino", "json"):
+        (workspace / f"{module}.py").write_text("raise SystemExit('not me')")
+    monkeypatch.chdir(workspace)
     manifest = Manifest("pre-post-mid", ("spm",), {}, "", "none", "")
     tokenizer = '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}'
     (tmp_path / "tokenizer.json").write_text(tokenizer)

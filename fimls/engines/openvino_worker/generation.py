@@ -81,7 +81,7 @@ class Generation:
                 break
             output.ids.append(token)
             output.logprobs.append(logprob)
-            if not self._left:
+            if self._left <= 0:
                 output.finish = "length"
                 break
             if token != guess:

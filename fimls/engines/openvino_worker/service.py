@@ -117,6 +117,9 @@ class Service:
             if request.generation is not None:
                 continue
             message = request.message
+            if not message["ids"]:
+                self._fail(request_id, "the prompt is empty")
+                continue
             room_tokens = message["max_tokens"] + WIDTHS[-1]  # the last guesses are written too
             lease = self._blocks.lease(message["ids"], room_tokens)
             if lease is not None:

@@ -81,3 +81,8 @@ def test_extreme_features_are_judged() -> None:
 def test_unseen_names(text: str, expected: set[str]) -> None:
     """A name is new if it stands nowhere as a whole word; an unfinished last word doesn't count."""
     assert expected == gate.unseen(gate.names(text), CONTEXT)
+
+
+def test_a_word_that_was_begun_is_one_name() -> None:
+    """Inside a word the name is the whole of it, what was typed included."""
+    assert {"value", "other"} == gate.names("ue + other + x ", "y = val")

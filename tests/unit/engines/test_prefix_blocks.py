@@ -80,6 +80,21 @@ def test_oldest_sequence_goes_first() -> None:
     assert [0, 8, 4] == [blocks.match([first] * 9) for first in (1, 2, 3)]
 
 
+def test_sequence_that_another_begins_with() -> None:
+    """Of two sequences one of which begins with the other only the longer is kept, whichever ended
+    first, and it counts as the latest.
+    """
+    for lengths in ((8, 8), (8, 4), (4, 8)):
+        blocks = small(capacity=6)
+        blocks.add([2] * 4)
+        leases = [lease(blocks, [1] * length) for length in lengths]
+        for one, length in zip(leases, lengths, strict=True):
+            one.ids = [1] * length
+            blocks.release(one)
+        blocks.add([3] * 16)
+        assert 8 == blocks.match([1] * 9)
+
+
 def test_sequences_under_way_keep_their_blocks() -> None:
     """What runs is never forgotten: a lease that would need its blocks is refused, and costs no
     one anything.

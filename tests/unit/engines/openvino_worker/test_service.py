@@ -285,6 +285,13 @@ def test_more_than_the_cache_holds() -> None:
         assert expected([1, 2]) == generated(client.ask(request(2, [1, 2]))[2])
 
 
+def test_empty_prompt() -> None:
+    """A prompt without a token has nothing to go on from, and fails."""
+    with connected() as client:
+        answers = client.ask(request(1, []))[1]
+    assert ["the prompt is empty"] == [one["message"] for one in answers]
+
+
 def test_failing_model() -> None:
     """An inference that fails fails the requests under way, and gives their blocks back."""
     with connected(capacity=14) as client:
