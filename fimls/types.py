@@ -179,8 +179,8 @@ class Prompt:
         the engine leaves it out of the text it reports. "" when nothing was cut.
     manifest_hash: of the :class:`fimls.fim.Manifest` the prompt was built under.
     parts: covers ``token_ids`` without gaps, in order.
-    prefix_start, suffix_start, suffix_end: how much of the context the window shows, in code
-        points: ``prefix[prefix_start:]`` and ``suffix[suffix_start:suffix_end]``.
+    prefix_start, suffix_end: how much of the context the window shows, in code points: the prompt
+        contains ``prefix[prefix_start:]`` and ``suffix[:suffix_end]``.
     """
 
     token_ids: tuple[int, ...]
@@ -189,7 +189,6 @@ class Prompt:
     manifest_hash: str = ""
     parts: tuple[PromptPart, ...] = ()
     prefix_start: int = 0
-    suffix_start: int = 0
     suffix_end: int = 0
 
 

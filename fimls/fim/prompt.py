@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fimls.fim.closers import auto_closed
 from fimls.fim.formats import FimFormat, Layout, Order, PathPlace, Slot
 from fimls.fim.healing import split_for_healing
 from fimls.fim.manifest import Manifest
@@ -153,13 +152,11 @@ def build_prompt(
             hint="raise prefix_tokens",
         )
     prefix_start = prefix_window(context.prefix, budget.prefix_tokens, tokenizer)
-    suffix_start = auto_closed(context.prefix, context.suffix)
-    suffix = context.suffix[suffix_start:]
-    suffix = suffix[: suffix_window(suffix, budget.suffix_tokens, tokenizer)]
+    suffix_end = suffix_window(context.suffix, budget.suffix_tokens, tokenizer)
     prefix, healing = context.prefix[prefix_start:], ""
     if builder.healing:
         prefix, healing = split_for_healing(prefix, tokenizer)
-    texts = {Slot.PREFIX: prefix, Slot.SUFFIX: suffix}
+    texts = {Slot.PREFIX: prefix, Slot.SUFFIX: context.suffix[:suffix_end]}
     kinds = {Slot.PREFIX: PartKind.PREFIX, Slot.SUFFIX: PartKind.SUFFIX}
 
     assembly = _Assembly(tokenizer)
@@ -180,8 +177,7 @@ def build_prompt(
         manifest_hash=manifest_hash,
         parts=tuple(assembly.parts),
         prefix_start=prefix_start,
-        suffix_start=suffix_start,
-        suffix_end=suffix_start + len(suffix),
+        suffix_end=suffix_end,
     )
 
 
