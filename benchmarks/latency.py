@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import math
 import statistics
@@ -67,14 +66,17 @@ def prompt_at(
 
 
 async def run(engine: Engine, prompt: Prompt, max_tokens: int) -> tuple[Usage, list[float]]:
-    """One request: its cost, and the milliseconds between its tokens."""
+    """One request: its cost, and the milliseconds a token took behind the first, if there are any.
+
+    A mean over the request: guessed tokens arrive several at a time.
+    """
     usage, times = Usage(), list[float]()
     sampling = SamplingParams(max_tokens=max_tokens)
     async for delta in engine.generate(prompt, sampling, CancelToken()):
         usage = delta.usage or usage
         if delta.token_ids:
             times.append(time.perf_counter())
-    return usage, [(after - before) * 1000 for before, after in itertools.pairwise(times)]
+    return usage, [(times[-1] - times[0]) * 1000 / (len(times) - 1)] if len(times) > 1 else []
 
 
 async def cancel_ms(engine: Engine, prompt: Prompt, *, after_s: float | None) -> float:
