@@ -16,6 +16,7 @@ from fimls.postprocess.ends import (
 )
 from fimls.postprocess.indentation import match_indentation
 from fimls.postprocess.repetition import cut_repetition, drop_lines_above
+from fimls.postprocess.seam import Seam
 from fimls.postprocess.statement import first_statement, is_first_statement_whole
 from fimls.postprocess.suffix import cut_suffix_lines, cut_suffix_overlap, cut_where_line_goes_on
 from fimls.postprocess.worth import drop_trifles
@@ -80,7 +81,11 @@ def process(
     trace = [("control tokens", text)] if text != generation.text else []
     if not text.strip():
         return Processed("", EMPTY, tuple(trace))
-    ended = generation.finish_reason is FinishReason.STOP and not is_complete(text, context)
+    ended = (
+        generation.finish_reason is FinishReason.STOP
+        and not is_complete(text, context)
+        and not Seam(text, context).misplaced(len(text))
+    )
     for name, step in STEPS[context.mode]:
         if name in without:
             continue

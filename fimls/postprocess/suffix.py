@@ -22,6 +22,7 @@ from fimls.postprocess.seam import Seam
 # Says enough to be told from other lines, and yet stands at the end of many a block.
 _BARE_JUMP = re.compile(r"(?:return|pass|break|continue|raise|throw)\b\W*\w*\W*")
 _QUOTES = "\"'`"
+_CLOSERS = re.compile(r"[)\]}]+")
 
 _LINE_CHARACTERS = 2_000
 _MOST_PLACES = 32
@@ -135,7 +136,18 @@ def cut_suffix_overlap(draft: Draft) -> str:
         least = _LIKE if ends or said >= _LEAST_SHARED else _LIKE_WITHOUT_SHARED
         if likeness >= least:
             best = max(best or (0.0, 0), (likeness, -place))
-    return text[: -best[1]] if best else text
+    if best:
+        return text[: -best[1]]
+    return _cut_at_closer(text, rest, seam) if worst else text
+
+
+def _cut_at_closer(text: str, rest: str, seam: Seam) -> str:
+    """Cut where the text writes the closers that stand behind the cursor, if brackets fit then."""
+    closers = _CLOSERS.match(rest)
+    for match in re.finditer(re.escape(closers[0]), text) if closers else ():
+        if not seam.misplaced(match.start()):
+            return text[: match.start()]
+    return text
 
 
 def _closes_quote(text: str, prefix: str) -> bool:
