@@ -32,7 +32,31 @@ def settings_table() -> str:
 
 def measured_table() -> str:
     """The figures, each with the file they come from."""
-    return "\n".join(["| what | measured | in |", "| --- | --- | --- |", *_quality(), *_latency()])
+    rows = [*_typing(), *_quality(), *_latency()]
+    return "\n".join(["| what | measured | in |", "| --- | --- | --- |", *rows])
+
+
+def _typing() -> list[str]:
+    name = "keystrokes-human-1"
+    all_of_it = _result(name)["figures"]["all"]
+    engine, cached = (all_of_it["latency_ms"][key] for key in ("with_engine", "without_engine"))
+    rows = {
+        "typing at human pace: keys answered without the engine": (
+            f"{_percent(all_of_it['without_engine_share'])}, p95 {cached['p95']['value']:.0f} ms"
+        ),
+        "the others, key to ghost text": (
+            f"p50 {engine['p50']['value']:.0f} ms, p95 {engine['p95']['value']:.0f} ms"
+        ),
+        "characters saved": _percent(all_of_it["saved_share"]),
+        "of the characters shown, right": _percent(all_of_it["right_share"]),
+        "prompt tokens reused": _percent(all_of_it["prompts"]["reused_share"]),
+    }
+    return [f"| {what} | {measured} | `{name}.json` |" for what, measured in rows.items()]
+
+
+def _percent(figure: dict[str, float]) -> str:
+    interval = f" [{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
+    return f"{100 * figure['value']:.0f} %{interval}"
 
 
 def _quality() -> list[str]:

@@ -26,8 +26,10 @@ async def test_real_file() -> None:
     indent, code = "        return ", "len(self.starts)"
     assert lines[line] == indent + code
     lines[line] = indent
-    # A shared machine may take longer than the deadline that a person has patience for.
-    async with editor("--set", "deadline_ms=60000", folder=ROOT) as session:
+    # A shared machine may take longer than a person has patience for; and a doubt is shown too.
+    patient = ("deadline_ms=60000", "answer_ms=0", "min_likelihood=0", "show_above=0")
+    options = [word for setting in patient for word in ("--set", setting)]
+    async with editor(*options, folder=ROOT) as session:
         await session.until("ready")
         uri = Path(FILE).as_uri()
         session.open("\n".join(lines), uri)
