@@ -39,6 +39,7 @@ class Neighbours:
         self._documents: dict[str, Document] = {}
         self._exclusions: dict[str, str | None] = {}  # asked at each keystroke
         self._key: tuple[object, ...] = ()
+        self._indexed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def configure(self, folders: Sequence[Path], settings: Settings) -> None:
@@ -58,6 +59,7 @@ class Neighbours:
         self._context = WorkspaceContext(folders, globs=settings.exclude, sources=sources)
         for document in self._documents.values():
             self._context.opened(document)
+        self._indexed = settings.context
         if settings.context:
             self._spawn(self._context.start())
 
@@ -134,7 +136,9 @@ class Neighbours:
 
     def status(self) -> dict[str, Any]:
         """What is known of the workspace."""
-        return dict(self._context.status()) if self._context is not None else {"state": "off"}
+        if self._context is None or not self._indexed:
+            return {"state": "off"}
+        return dict(self._context.status())
 
     async def aclose(self) -> None:
         """End the index's process."""
