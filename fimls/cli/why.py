@@ -15,11 +15,13 @@ from fimls.cli.neighbours import neighbours
 from fimls.cli.options import Invocation
 from fimls.cli.position import read_place
 from fimls.cli.progress import progress_bar
-from fimls.completer import Completer
+from fimls.completer import Completer, select_snippets
 from fimls.engines.loading import load_engine
 from fimls.server.lastwords import last_words_path
 from fimls.store import Store
 from fimls.types import DocumentError
+
+_PATIENCE_MS = 5000.0
 
 _ANSWERS = {
     "engine": "generated for this keystroke",
@@ -61,6 +63,14 @@ async def _at(invocation: Invocation, position: str) -> dict[str, Any]:
     async with neighbours(place, settings) as context:
         completer = Completer(engine, settings, context=context)
         try:
+            # Nobody types: the snippets are waited for, and then found at once.
+            await select_snippets(
+                context,
+                place.document,
+                place.offset,
+                completer.builder,
+                timeout_ms=_PATIENCE_MS,
+            )
             await completer.complete(place.document, place.offset, path=place.path)
             return completer.explanations[-1].as_json()
         finally:
