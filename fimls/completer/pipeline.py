@@ -208,7 +208,8 @@ class Completer:
             self._flights.drop(flight)
             raise flight.error
         flight.answered = True
-        pace.answered(request.why.stages_ms.get("wait", 0.0))
+        if request.why.answered_by is not AnsweredBy.CACHE:
+            pace.answered(request.why.stages_ms["wait"])
         return self._present(request, flight, typed)
 
     def _is_latest(self, request: _Request) -> bool:
