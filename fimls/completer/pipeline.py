@@ -208,8 +208,7 @@ class Completer:
             self._flights.drop(flight)
             raise flight.error
         flight.answered = True
-        if request.why.answered_by is not AnsweredBy.CACHE:
-            pace.answered(request.why.stages_ms["wait"])
+        _note_speed(pace, request.why)
         return self._present(request, flight, typed)
 
     def _is_latest(self, request: _Request) -> bool:
@@ -499,6 +498,12 @@ class Completer:
                 unknown -= self._context.known(unknown)
             flight.unknown.update({name: name in unknown for name in fresh})
         return sum(flight.unknown[name] for name in names)
+
+
+def _note_speed(pace: Pace, why: Explanation) -> None:
+    """What was there already says nothing about the engine."""
+    if why.answered_by is not AnsweredBy.CACHE:
+        pace.answered(why.stages_ms["wait"])
 
 
 def _give_up_orphan(flight: Flight) -> None:
