@@ -278,3 +278,20 @@ def _units(text: str, encoding: Encoding) -> int:
     if encoding == "utf-8":
         return len(utf8(text))
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def is_word_character(character: str) -> bool:
+    """Whether a character is part of a name: a letter, a digit or an underscore."""
+    return character.isalnum() or character == "_"
+
+
+def has_word(text: str, word: str) -> bool:
+    """Whether a word stands in a text by itself, not as a part of a longer one."""
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        before, after = text[at - 1 : at], text[end : end + 1]
+        if not (before and is_word_character(before)) and not (after and is_word_character(after)):
+            return True
+        at = text.find(word, end)
+    return False

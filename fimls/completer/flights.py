@@ -2,8 +2,8 @@
 
 A flight is found by the text around the cursor, not by where that text stands: edits elsewhere in
 the file and a moved prompt window leave it usable. It fits when the prefix ends as the flight's did
-plus what was typed since, the suffix begins as it did (but for
-closers, which come and go), and what was typed is what it wrote.
+plus what was typed since, the suffix begins as it did (but for closers, which come and go), and
+what was typed is what it wrote.
 """
 
 from __future__ import annotations

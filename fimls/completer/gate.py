@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from fimls.completer.flight import Candidate
+from fimls.text import has_word, is_word_character
 from fimls.types import CompletionContext, Mode
 
 _WORD = re.compile(r"(?<!\w)[^\W\d]\w*")
@@ -73,15 +74,11 @@ def likely_end(candidate: Candidate, start: int, minimum: float) -> int | None:
 
 def _word_start(text: str, offset: int) -> int:
     """``offset``, or the start of the word that it splits."""
-    if offset >= len(text) or not _is_word(text[offset]):
+    if offset >= len(text) or not is_word_character(text[offset]):
         return offset
-    while offset and _is_word(text[offset - 1]):
+    while offset and is_word_character(text[offset - 1]):
         offset -= 1
     return offset
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
 
 
 def features(
@@ -100,7 +97,7 @@ def features(
         "mean_logprob": sum(logprobs) / len(logprobs) if logprobs else 0.0,
         "log_chars": math.log(max(len(text.strip()), 1)),
         "line_start": float(not line.strip()),
-        "in_word": float(bool(last) and _is_word(last)),
+        "in_word": float(bool(last) and is_word_character(last)),
         "after_dot": float(last == "."),
         "several_lines": float(context.mode is Mode.MULTI),
         "unknown_names": float(min(unknown_names, 3)),
@@ -122,7 +119,7 @@ def names(text: str, prefix: str = "") -> frozenset[str]:
     name worth knowing.
     """
     start = len(prefix)
-    while start and len(prefix) - start < _LONG_CHARS and _is_word(prefix[start - 1]):
+    while start and len(prefix) - start < _LONG_CHARS and is_word_character(prefix[start - 1]):
         start -= 1
     whole = prefix[start:] + text
     return frozenset(
@@ -135,15 +132,4 @@ def names(text: str, prefix: str = "") -> frozenset[str]:
 def unseen(words: Collection[str], context: CompletionContext) -> frozenset[str]:
     """Those of the names that stand nowhere in the document or the snippets as whole words."""
     places = (context.prefix, context.suffix, *(snippet.text for snippet in context.snippets))
-    return frozenset(word for word in words if not any(_has_word(place, word) for place in places))
-
-
-def _has_word(text: str, word: str) -> bool:
-    at = text.find(word)
-    while at >= 0:
-        end = at + len(word)
-        before, after = text[at - 1 : at], text[end : end + 1]
-        if not (before and _is_word(before)) and not (after and _is_word(after)):
-            return True
-        at = text.find(word, end)
-    return False
+    return frozenset(word for word in words if not any(has_word(place, word) for place in places))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from fimls.context.folder import Folder
 from fimls.context.freezing import Choice, Frozen, Place
 from fimls.context.query import CountTokens, Query, Selection
 from fimls.context.retrieve import SOURCES
+from fimls.text import has_word
 from fimls.types import Document
 
 _LOG = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class WorkspaceContext:
         unknown, found = set(names), set[str]()
         until = time.perf_counter() + _KNOWN_BUDGET_S
         for document in list(reversed(self._documents.values()))[:_KNOWN_DOCUMENTS_MAX]:
-            here = {name for name in unknown if _occurs(name, document.text)}
+            here = {name for name in unknown if has_word(document.text, name)}
             found |= here
             unknown -= here
             if not unknown or time.perf_counter() > until:
@@ -246,10 +246,6 @@ def _why_none(future: asyncio.Future[Choice]) -> str:
     if not future.done():
         return "none: late"
     return "none: closed" if future.cancelled() else "none: failed"
-
-
-def _occurs(name: str, text: str) -> bool:
-    return name in text and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
 def _path_of(uri: str) -> Path | None:

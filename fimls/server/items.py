@@ -7,7 +7,7 @@ import re
 from lsprotocol import types as lsp
 
 from fimls.server.handshake import ACCEPTED_COMMAND
-from fimls.text import Encoding, LineIndex
+from fimls.text import Encoding, LineIndex, is_word_character
 from fimls.types import Completion, Document
 
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -62,7 +62,7 @@ class ItemMaker:
     def _word_before(self, offset: int) -> str:
         line_start = self._lines.starts[self._lines.line_of(offset)]
         start = offset
-        while start > max(line_start, offset - _MOST_WORD_CHARACTERS) and _is_word(
+        while start > max(line_start, offset - _MOST_WORD_CHARACTERS) and is_word_character(
             self._text[start - 1]
         ):
             start -= 1
@@ -72,10 +72,6 @@ class ItemMaker:
         first = self._lines.position(start, self._encoding)
         last = self._lines.position(end, self._encoding)
         return lsp.Range(lsp.Position(*first), lsp.Position(*last))
-
-
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
 
 
 def _accepted(completion: Completion) -> lsp.Command:
