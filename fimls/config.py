@@ -40,6 +40,9 @@ SNIPPET_SOURCES = (
 )
 """Where snippets of other files come from; ``fimls/context`` has one file for each."""
 
+NO_ADAPTER = "none"
+"""As the setting ``adapter``: the model alone, even where an adapter is promoted for it."""
+
 _MAX_WINDOW_TOKENS = 16_384  # half the default model's context of 32,768
 _MAX_GENERATED_TOKENS = 4_096
 _MAX_DEADLINE_MS = 600_000
@@ -110,7 +113,12 @@ class Settings:
         "engine",
         default="qwen2.5-coder-0.5b-instruct-q4_k_m",
     )
-    adapter: str = _setting("path of a LoRA adapter trained for the model", "engine", default="")
+    adapter: str = _setting(
+        "a LoRA adapter trained for the model: a folder or a registered name; none: the model "
+        "alone; empty: the promoted one (`fimls adapters`)",
+        "engine",
+        default="",
+    )
     quantization: Literal["int8", "q8_0", "q4_0", "int8bnb", "nf4"] = _setting(
         "how weights are kept: the last two on CUDA by torch, the others by openvino",
         "engine",
@@ -327,6 +335,34 @@ def describe(name: str) -> str:
     elif rule.bounded:
         takes = f"{rule.minimum} to {rule.maximum}; "
     return f"{rule.description} ({takes}default {_toml(field.default)})"
+
+
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
+
+
+def setting_schema(name: str) -> dict[str, Any]:
+    """Return one setting as a JSON schema, for editors' settings pages.
+
+    ``workspace`` says whether a workspace may set it. Raises KeyError where there is no such
+    setting.
+    """
+    field = _FIELDS[name]
+    rule = _rule(field)
+    is_list = isinstance(field.default, tuple)
+    schema: dict[str, Any] = {
+        "type": _JSON_TYPES[type(field.default)],
+        "default": list(field.default) if is_list else field.default,
+        "markdownDescription": f"{rule.description[0].upper()}{rule.description[1:]}.",
+        "workspace": rule.scope == "workspace",
+    }
+    if is_list:
+        values = {"enum": list(rule.choices)} if rule.choices else {}
+        schema["items"] = {"type": "string", **values}
+    elif rule.choices:
+        schema["enum"] = list(rule.choices)
+    if rule.bounded:
+        schema |= {"minimum": rule.minimum, "maximum": rule.maximum}
+    return schema
 
 
 def workspace_settings() -> tuple[str, ...]:

@@ -1,0 +1,93 @@
+"""A real Neovim, embedded, with the plugin and a server: what is on its screen, what is in its file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pynvim
+
+PLUGIN = Path(__file__).parents[2] / "editor-plugins" / "neovim"
+_NAMESPACES = ("fimls.ghost", "nvim.lsp.inline_completion")
+
+
+class Neovim:
+    """One Neovim. binary: which. server: the command of the language server.
+
+    home: an empty folder for everything that Neovim writes.
+    """
+
+    def __init__(
+        self, binary: Path, server: Sequence[str], home: Path, options: str = "{}"
+    ) -> None:
+        environment = {
+            **os.environ,
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"),
+            "XDG_STATE_HOME": str(home / "state"),
+            "XDG_CACHE_HOME": str(home / "cache"),
+        }
+        command = [str(binary), "--embed", "--headless", "-u", "NONE", "-i", "NONE", "-n"]
+        os.environ.update(environment)
+        self.vim = pynvim.attach("child", argv=command)
+        self.vim.ui_attach(100, 30, rgb=True)
+        self.vim.command(f"set runtimepath^={PLUGIN}")
+        self.vim.command("filetype on")
+        self.vim.command("runtime! plugin/fimls.lua")
+        cmd = "{" + ", ".join(f"'{part}'" for part in server) + "}"
+        self.lua(f"require('fimls').setup(vim.tbl_extend('force', {{ cmd = {cmd} }}, {options}))")
+
+    def lua(self, code: str, *arguments: object) -> Any:
+        """Run Lua; return what it returns."""
+        return self.vim.exec_lua(code, *arguments)
+
+    def edit(self, path: Path, timeout_s: float = 20) -> None:
+        """Open a file, and wait until the server is ready for it."""
+        self.vim.command(f"edit {path}")
+        self.until(lambda: self.state() == "ready", timeout_s, "the server to be ready")
+
+    def state(self) -> str:
+        """The server's state, as the status line has it."""
+        return str(self.lua("return require('fimls.status').state"))
+
+    def keys(self, keys: str) -> None:
+        """Press keys, in Neovim's notation."""
+        self.vim.input(keys)
+
+    def ghost(self) -> str:
+        """The ghost text on the screen, "" for none."""
+        for name in _NAMESPACES:
+            namespace = self.vim.api.create_namespace(name)
+            marks = self.vim.api.buf_get_extmarks(0, namespace, 0, -1, {"details": True})
+            for *_, details in marks:
+                first = "".join(text for text, _ in details.get("virt_text", []))
+                more = ["".join(text for text, _ in line) for line in details.get("virt_lines", [])]
+                return "\n".join([first, *more])
+        return ""
+
+    def text(self) -> str:
+        """The buffer's text."""
+        return "\n".join(self.vim.api.buf_get_lines(0, 0, -1, True))
+
+    def until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> float:
+        """Wait for a condition; return the seconds it took. Raises TimeoutError."""
+        began = time.monotonic()
+        while not condition():
+            if time.monotonic() - began > timeout_s:
+                raise TimeoutError(f"waited {timeout_s} s for {what}; messages: {self.messages()}")
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def messages(self) -> str:
+        """What Neovim has said."""
+        return str(self.vim.command_output("messages"))
+
+    def close(self) -> None:
+        """Leave without saving."""
+        try:
+            self.vim.command("qall!", async_=True)
+        finally:
+            self.vim.close()

@@ -1,0 +1,174 @@
+"""A real VS Code (code-server in headless Chromium) with the extension: its screen and its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from playwright.sync_api import Page, sync_playwright
+
+_GHOST = ".monaco-editor [class*=ghost-text]"
+_START_TIMEOUT_S = 40
+QUIET = {
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "extensions.autoUpdate": False,
+    "chat.commandCenter.enabled": False,
+    "editor.inlineSuggest.enabled": True,
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "files.autoSave": "off",
+    "window.commandCenter": False,
+}
+"""Settings under which nothing but the extension talks."""
+
+
+class CodeServer:
+    """A code-server with one extension installed, for several windows."""
+
+    def __init__(
+        self, node: Path, entry: Path, vsix: Path, home: Path, settings: Mapping[str, object]
+    ) -> None:
+        self._home = home
+        user = home / "user" / "User"
+        user.mkdir(parents=True)
+        (user / "settings.json").write_text(json.dumps({**QUIET, **settings}))
+        # A remote window, which code-server's is, reads what belongs to a machine from here.
+        machine = home / "user" / "Machine"
+        machine.mkdir()
+        (machine / "settings.json").write_text(json.dumps(settings))
+        self._base = [str(node), str(entry), "--user-data-dir", str(home / "user")]
+        self._base += ["--extensions-dir", str(home / "extensions")]
+        self._environment = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+        subprocess.run(
+            [*self._base, "--install-extension", str(vsix)],
+            check=True,
+            capture_output=True,
+            env=self._environment,
+            timeout=120,
+        )
+        self.port = _free_port()
+        self._log = (home / "code-server.log").open("wb")
+        self._process = subprocess.Popen(
+            [*self._base, "--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
+            + ["--disable-workspace-trust", "--disable-telemetry", "--disable-update-check"],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=self._environment,
+            start_new_session=True,
+        )
+        _wait_for(f"http://127.0.0.1:{self.port}/healthz")
+
+    def set(self, **settings: object) -> None:
+        """Change user settings, as the settings page does; names without "fimls."."""
+        path = self._home / "user" / "User" / "settings.json"
+        before = json.loads(path.read_text())
+        named = {f"fimls.{name}": value for name, value in settings.items()}
+        path.write_text(json.dumps({**before, **named}))
+
+    def address(self, folder: Path, file: Path | None = None) -> str:
+        """The page of a folder, with a file open."""
+        address = f"http://127.0.0.1:{self.port}/?folder={quote(str(folder))}"
+        if file is not None:
+            remote = f"vscode-remote://127.0.0.1:{self.port}{file}"
+            payload = json.dumps([["openFile", remote]])
+            address += f"&payload={quote(payload)}"
+        return address
+
+    def close(self) -> None:
+        """End it and all that it started."""
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._log.close()
+
+
+class Window:
+    """One window: a page of the browser."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        page.goto(address)
+        page.wait_for_selector(".monaco-workbench", timeout=_START_TIMEOUT_S * 1000)
+
+    def wait_for_editor(self) -> None:
+        """Wait until a file is open, and put the cursor into it."""
+        self.page.wait_for_selector(".monaco-editor .view-line", timeout=_START_TIMEOUT_S * 1000)
+        self.page.click(".monaco-editor .view-lines")
+
+    def status(self) -> str:
+        """What the status bar says of fimls, "" if nothing."""
+        item = self.page.query_selector("[id='fimls.fimls.fimls.status']")
+        if item is None:
+            item = self.page.query_selector(".statusbar-item[id*='fimls']")
+        return "" if item is None else (item.get_attribute("aria-label") or item.inner_text())
+
+    def ghost(self) -> str:
+        """The ghost text on the screen, "" for none; lines in order."""
+        texts = self.page.eval_on_selector_all(_GHOST, "all => all.map(one => one.textContent)")
+        return re.sub("\u00a0", " ", "\n".join(text for text in texts if text))
+
+    def press(self, keys: str) -> None:
+        """Press keys, in Playwright's notation."""
+        self.page.keyboard.press(keys)
+
+    def type(self, text: str, delay_ms: float = 0) -> None:
+        """Type a text, character by character."""
+        self.page.keyboard.type(text, delay=delay_ms)
+
+    def command(self, title: str) -> None:
+        """Run a command of the palette."""
+        self.page.keyboard.press("F1")
+        self.page.wait_for_selector(".quick-input-widget input")
+        self.page.keyboard.type(title)
+        self.page.wait_for_selector(".quick-input-list .monaco-list-row", timeout=5000)
+        self.page.keyboard.press("Enter")
+
+    def until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> float:
+        """Wait for a condition; return the seconds it took. Raises TimeoutError."""
+        began = time.monotonic()
+        while not condition():
+            if time.monotonic() - began > timeout_s:
+                raise TimeoutError(f"waited {timeout_s} s for {what}; status: {self.status()!r}")
+            self.page.wait_for_timeout(10)
+        return time.monotonic() - began
+
+
+def browser(chromium: Path) -> Any:
+    """A context manager of Playwright's; ``launch`` gives the browser."""
+    del chromium
+    return sync_playwright()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for(address: str) -> None:
+    until = time.monotonic() + _START_TIMEOUT_S
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{address} does not answer") from None
+            time.sleep(0.2)
