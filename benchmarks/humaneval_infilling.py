@@ -39,7 +39,7 @@ from fimls.engines.loading import load_engine
 from fimls.store import Store
 from fimls.types import Document, Mode
 
-DATA = Path(__file__).parent / "data" / "human-eval-infilling"
+DATA = Path(__file__).parent.parent / "training/evaluation/data/human-eval-infilling"
 SUITES = {
     "single": ("HumanEval-SingleLineInfilling", Mode.SINGLE),
     "multi": ("HumanEval-MultiLineInfilling", Mode.MULTI),

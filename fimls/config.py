@@ -238,6 +238,14 @@ class Settings:
     exclude: tuple[str, ...] = _setting(
         "globs of files that are neither completed nor read for context", "workspace", default=()
     )
+    feedback: bool = _setting(
+        "count on this machine what is shown, taken and kept, without code (`fimls stats`)",
+        "user",
+        default=True,
+    )
+    feedback_code: bool = _setting(
+        "keep the texts of suggestions with the counts, on this machine", "user", default=False
+    )
 
     def __post_init__(self) -> None:
         """Check every field, so that no invalid settings exist."""
@@ -348,10 +356,11 @@ def setting_schema(name: str) -> dict[str, Any]:
     """
     field = _FIELDS[name]
     rule = _rule(field)
-    is_list = isinstance(field.default, tuple)
+    default: Any = field.default
+    is_list = isinstance(default, tuple)
     schema: dict[str, Any] = {
-        "type": _JSON_TYPES[type(field.default)],
-        "default": list(field.default) if is_list else field.default,
+        "type": _JSON_TYPES[type(default)],
+        "default": list(default) if is_list else default,
         "markdownDescription": f"{rule.description[0].upper()}{rule.description[1:]}.",
         "workspace": rule.scope == "workspace",
     }

@@ -18,6 +18,8 @@ import stat
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,12 +27,12 @@ from fimls.types import Document, DocumentError
 
 MAX_DOCUMENT_BYTES = 2_000_000
 _BINARY_PROBE_BYTES = 8192
+_INDEXES_KEPT = 4
 
 Encoding = Literal["utf-16", "utf-8", "utf-32"]
 """The values of LSP's PositionEncodingKind."""
 
 _LINE_END = re.compile(r"\r\n?|\n")
-_NEWLINE = re.compile(r"\n")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -60,8 +62,11 @@ class LineIndex:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        pattern = _LINE_END if "\r" in text else _NEWLINE  # three times as fast: 18 ms for 2 MB
-        self.starts = [0, *(match.end() for match in pattern.finditer(text))]
+        if "\r" in text:
+            self.starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+        else:  # twice as fast
+            lengths = [len(line) + 1 for line in text.split("\n")]
+            self.starts = list(accumulate(lengths[:-1], initial=0))
 
     @property
     def line_count(self) -> int:
@@ -128,6 +133,12 @@ class LineIndex:
         return start + column - 1
 
 
+@lru_cache(maxsize=_INDEXES_KEPT)
+def line_index(text: str) -> LineIndex:
+    """Return a text's lines, kept for the last few texts: a keystroke asks for them repeatedly."""
+    return LineIndex(text)
+
+
 def byte_offset(text: str, offset: int) -> int:
     """Return how many bytes of UTF-8 stand before an offset."""
     return offset if text.isascii() else _units(text[:offset], "utf-8")
@@ -172,7 +183,7 @@ def apply_changes(text: str, changes: Iterable[TextChange], encoding: Encoding =
 
 
 class _EditedText:
-    """A text under edit with the starts of its first lines, as many as were needed so far.
+    """A text under edit with the starts of its lines, as far as edits left them.
 
     An edit keeps the starts before it. An editor sends a replace-all from the last place to the
     first, and then no line is scanned twice, however many edits one notification carries.
@@ -182,7 +193,7 @@ class _EditedText:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._starts = [0]
+        self._starts = [*line_index(text).starts]
 
     def apply(self, change: TextChange, encoding: Encoding) -> None:
         inserted = well_formed(change.text)

@@ -26,7 +26,7 @@ class DatasetError(FimlsError):
 
 
 class TrainingError(FimlsError):
-    """Tuning can't begin or go on: no memory, no device, a diverged loss, a checkpoint's trouble."""
+    """Tuning can't begin or go on: no memory or device, a diverged loss, a lost checkpoint."""
 
 
 class ExportError(FimlsError):
@@ -78,7 +78,7 @@ class CorpusFile:
     """A file that may be learnt from.
 
     path: relative to the repository, forward slashes. licence: the file's own SPDX expression, or
-    the repository's. text: with ``\\n`` line ends as in the file, secrets already replaced.
+    the repository's. text: as in the file, secrets already replaced.
     """
 
     repository: str

@@ -3,7 +3,8 @@
 Exit codes: 0 done, 1 a failure that is explained in a line, 2 wrong usage, 130 interrupted.
 Results go to standard output; progress, timings and errors to standard error. Commands of other
 packages (``fimls train``) come in through the entry-point group ``fimls.commands``: each entry is
-a function that takes the Typer application and adds commands to it.
+a function that takes the Typer application, adds commands to it, and may return the names of those
+after which the global options may stand too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fimls.cli.options import Invocation, command_of, hoist, parse_assignments
 from fimls.types import FimlsError, Mode
 
 PLUGIN_GROUP = "fimls.commands"
-_BUILT_IN = ("bench", "complete", "doctor", "prompt", "pull", "serve", "why")
+_BUILT_IN = ("bench", "complete", "doctor", "prompt", "pull", "serve", "stats", "why")
 _INTERRUPTED = 130
 
 app = typer.Typer(
@@ -164,6 +165,28 @@ def doctor(
 
 
 @app.command()
+def stats(
+    *,
+    days: Annotated[int, typer.Option(min=1, help="How far back.")] = 30,
+    by: Annotated[
+        Literal["day", "language", "model"] | None, typer.Option(help="Only this table.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a page with plots.")
+    ] = None,
+    as_json: Json = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete what was kept.")] = False,
+) -> None:
+    """Show what was suggested, taken and kept: on this machine alone, without code.
+
+    The setting `feedback = false` keeps nothing.
+    """
+    from fimls.cli.stats import run
+
+    run(days=days, by=by or "", output=output, as_json=as_json, clear=clear)
+
+
+@app.command()
 def serve(
     context: typer.Context,
     *,
@@ -257,12 +280,13 @@ def _address(text: str) -> tuple[str, int]:
 def main() -> None:
     """Run the command line; the console script's entry."""
     arguments = sys.argv[1:]
+    hoisted = {*_BUILT_IN}
     if command_of(arguments) not in _BUILT_IN:
         # Other packages are imported only for their own commands, or to be listed.
         for entry in entry_points(group=PLUGIN_GROUP):
-            entry.load()(app)
+            hoisted.update(entry.load()(app) or ())
     try:
-        app(hoist(arguments, _BUILT_IN))
+        app(hoist(arguments, hoisted))
     except FimlsError as error:
         print(f"error: {error}", file=sys.stderr)
         if error.hint:

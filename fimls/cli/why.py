@@ -103,7 +103,8 @@ def _print(why: Mapping[str, Any]) -> None:
 
 
 def _print_context(console: Console, why: Mapping[str, Any]) -> None:
-    console.print(f"context: {why['context_state'] or 'not looked for'}")
+    note = f"; {why['context_note']}" if why.get("context_note") else ""
+    console.print(f"context: {why['context_state'] or 'not looked for'}{escape(note)}")
     considered: Sequence[Mapping[str, Any]] = why["considered"]
     if not considered:
         return

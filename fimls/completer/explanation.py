@@ -88,6 +88,7 @@ class Explanation:
             "suppressed": self.suppressed,
             "typed": text(self.typed),
             "context_state": self.selection.state if self.selection else "",
+            "context_note": self.selection.note if self.selection else "",
             "snippets": self._snippets(code=code),
             "considered": self._considered(),
             "prompt": self._prompt(ids=ids),

@@ -11,9 +11,6 @@ from fimls.fim import PromptBuilder
 from fimls.syntax import block_starts_here
 from fimls.types import CompletionContext, Document, Mode, Snippet
 
-# The characters that a token of code takes, at the upper end: how far a window may reach.
-_CHARS_PER_TOKEN = 4
-
 
 class ContextSource(Protocol):
     """Where snippets of other files come from: :class:`fimls.context.WorkspaceContext`."""
@@ -81,10 +78,7 @@ async def select_snippets(
     return await source.select(
         document,
         offset,
-        shown=(
-            max(0, offset - budget.prefix_tokens * _CHARS_PER_TOKEN),
-            budget.suffix_tokens * _CHARS_PER_TOKEN,
-        ),
+        shown=budget.reach(offset),
         budget_tokens=budget.snippet_tokens,
         count_tokens=lambda text: len(tokenizer.encode(text)),
         timeout_ms=timeout_ms,

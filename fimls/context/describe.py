@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fimls.context.attributes import attributes
-from fimls.context.files import SourceFile
+from fimls.context.files import SourceFile, remembered
 from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
 from fimls.context.signatures import joined, signature
 from fimls.context.surroundings import Surroundings
@@ -33,6 +33,8 @@ _CLOSER = re.compile(r"\s*[}\])]")
 _HEADER_ENDS = ("...", "... }", ";", ")")
 _SPACE = re.compile(r"\s+")
 _REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
+_PYTHON_FIELD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))")
+_NOTHING = re.compile(r"=\s*None$")
 _PROPERTY = re.compile(r"@(?:functools\.)?(?:cached_)?property\b")
 
 
@@ -60,8 +62,9 @@ def describe(
         parts = (Part(signature(file, definition)),)
     else:
         parts = (Part(joined(skeleton(file.text, file.outline, definition).split("\n"))),)
-        if len(parts[0].text) > _LINE_CHARS_MAX or parts[0].text.endswith(" ..."):
-            score = 0.0  # a table or a list, whose first line says nothing
+        value = parts[0].text
+        if len(value) > _LINE_CHARS_MAX or value.endswith(" ...") or _NOTHING.search(value):
+            score = 0.0  # a table or a list, whose first line says nothing, or no value yet
     return Candidate(file.path, definition.start, source, score, parts, definition.name)
 
 
@@ -72,7 +75,7 @@ def describe_method(
     text = signature(file, definition)
     for owner in file.outline.definitions:
         if owner.name == definition.container and owner.start <= definition.start < owner.end:
-            lines = skeleton(file.text, file.outline, owner).split("\n")
+            lines = _skeleton_lines(file, owner)
             head = [Part(line) for line in lines[: _head_lines(file, owner)]]
             method = Part(_indented(text, file, definition))
             parts = (*head, method)
@@ -81,13 +84,16 @@ def describe_method(
     return Candidate(file.path, definition.start, source, score, parts, definition.name)
 
 
-def methods_of(file: SourceFile, owner: Definition) -> Iterator[Definition]:
+@remembered
+def methods_of(file: SourceFile, owner: Definition) -> tuple[Definition, ...]:
     """The methods of a class, wherever in its file they stand, without overloads and setters."""
-    for definition in file.outline.definitions:
-        if definition.container == owner.name and definition.kind == "method":
-            decorators = file.text[definition.start : definition.header]
-            if not _REPEATED.search(decorators):
-                yield definition
+    return tuple(
+        definition
+        for definition in file.outline.definitions
+        if definition.container == owner.name
+        and definition.kind == "method"
+        and not _REPEATED.search(file.text, definition.start, definition.header)
+    )
 
 
 def returned_names(file: SourceFile, definition: Definition, around: Surroundings) -> set[str]:
@@ -124,7 +130,7 @@ def _class_parts(
     wanted: Wanted,
 ) -> Iterator[Part]:
     """The skeleton's lines: its head is required, each member is worth what it's worth."""
-    methods = list(methods_of(file, definition))
+    methods = methods_of(file, definition)
     own = file.path == around.query.path and definition == around.owner
     used = (
         own
@@ -135,16 +141,16 @@ def _class_parts(
     # Called in this file, or not named yet: where only annotations name it, instances come from
     # elsewhere.
     constructed = not around.counts[definition.name] or around.calls(definition.name)
-    lines = skeleton(file.text, file.outline, definition).split("\n")
+    lines = _skeleton_lines(file, definition)
     head = _head_lines(file, definition)
-    end = next((at for at in range(head, len(lines)) if re.match(r"[}\])]", lines[at])), len(lines))
+    end = _end_line(lines, head)
     yield from (Part(line) for line in lines[:head])
-    fields = list(_fields(lines[head:end], file, definition))
+    fields = _declared_fields(file, definition)
     declared = _FIELD if used else _UNWANTED_FIELD
     yield from (
         Part(field, score * _field_share(field, file, around, declared)) for field in fields
     )
-    for attribute in attributes(file, methods):
+    for attribute in _constructor_attributes(file, definition):
         if attribute not in fields:
             yield Part(attribute, score * _field_share(attribute, file, around, _ATTRIBUTE))
     begin, stop = around.query.shown_range
@@ -162,6 +168,31 @@ def _class_parts(
     yield from outside
 
 
+@remembered
+def _skeleton_lines(file: SourceFile, definition: Definition) -> tuple[str, ...]:
+    return tuple(skeleton(file.text, file.outline, definition).split("\n"))
+
+
+def _end_line(lines: Sequence[str], head: int) -> int:
+    """Which line of a class's skeleton closes it; how many there are, where none does."""
+    return next(
+        (at for at in range(head, len(lines)) if re.match(r"[}\])]", lines[at])), len(lines)
+    )
+
+
+@remembered
+def _declared_fields(file: SourceFile, definition: Definition) -> tuple[str, ...]:
+    """The fields in a class's skeleton, between its head and its end."""
+    lines = _skeleton_lines(file, definition)
+    head = _head_lines(file, definition)
+    return tuple(_fields(lines[head : _end_line(lines, head)], file, definition))
+
+
+@remembered
+def _constructor_attributes(file: SourceFile, definition: Definition) -> tuple[str, ...]:
+    return tuple(attributes(file, methods_of(file, definition)))
+
+
 def _ranked(parts: list[Part]) -> tuple[Part, ...]:
     """Let each further member of a class count for a little less than the better ones."""
     optional = [at for at, part in enumerate(parts) if part.score != REQUIRED]
@@ -171,7 +202,7 @@ def _ranked(parts: list[Part]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _fields(lines: list[str], file: SourceFile, owner: Definition) -> Iterator[str]:
+def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterator[str]:
     """The fields in a class's skeleton: what is no method, broken lines joined."""
     heads = tuple(
         head
@@ -179,6 +210,8 @@ def _fields(lines: list[str], file: SourceFile, owner: Definition) -> Iterator[s
         if one.container == owner.name
         if (head := _squeezed(file.text[one.header : one.body].partition("(")[0]))
     )
+    # With a hole in the file, the parser may take the rest of a method for a class's fields.
+    is_field = _PYTHON_FIELD.match if file.language_id == "python" else str.strip
     depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     field: list[str] = []
     in_method = in_docstring = False
@@ -187,15 +220,16 @@ def _fields(lines: list[str], file: SourceFile, owner: Definition) -> Iterator[s
         if in_docstring or (quotes and line.lstrip().startswith('"""')):
             in_docstring = in_docstring != (quotes == 1)
         elif in_method:  # its header is broken into lines
-            in_method = not line.endswith(_HEADER_ENDS)
+            in_method = not line.rstrip().endswith(_HEADER_ENDS)
         elif len(line) - len(line.lstrip()) > depth or _CLOSER.match(line):
-            field.append(line)
+            if field:
+                field.append(line)
         else:
             if 0 < len(field) <= _FIELD_LINES_MAX:
                 yield "\n".join(field)
             is_method = _squeezed(line).startswith(heads)
-            in_method = is_method and line.endswith(("(", ","))
-            field = [] if is_method or line.strip() in {"...", "pass"} else [line]
+            in_method = is_method and line.rstrip().endswith(("(", ","))
+            field = [line] if not is_method and is_field(line) else []
     if 0 < len(field) <= _FIELD_LINES_MAX:
         yield "\n".join(field)
 

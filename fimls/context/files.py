@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import posixpath
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar, cast
 
 from fimls.context.exclusions import Exclusions
 from fimls.context.secrets import redacted
 from fimls.syntax import language_of
-from fimls.syntax.outline import Outline, outline
+from fimls.syntax.outline import Definition, Outline, outline
 from fimls.text import MAX_DOCUMENT_BYTES
 
 _CACHED_FILES, _CACHED_CHARS = 256, 16_000_000
 _EMPTY = Outline((), ())
 _KEY_MARK = "-----BEGIN"  # what a private key block of any kind starts with
+
+
+Found = TypeVar("Found")
 
 
 class SourceFile:
@@ -31,6 +37,7 @@ class SourceFile:
         self.language_id = language_id or language_of(path)
         self.allowed: bool | None = None  # whether its content may be read, once that is known
         self._known = known
+        self.memory: dict[tuple[object, Definition], object] = {}
 
     @functools.cached_property
     def outline(self) -> Outline:
@@ -41,6 +48,29 @@ class SourceFile:
     def lines(self) -> list[str]:
         """Its lines without their ends."""
         return self.text.split("\n")
+
+    @functools.cached_property
+    def line_starts(self) -> list[int]:
+        """The offset of each of :attr:`lines`."""
+        return [0, *itertools.accumulate(len(line) + 1 for line in self.lines)][:-1]
+
+
+def remembered(
+    function: Callable[[SourceFile, Definition], Found],
+) -> Callable[[SourceFile, Definition], Found]:
+    """Find out once for each definition of a file what a pure function finds out about it.
+
+    A class is described for every cursor near which it is named.
+    """
+
+    @functools.wraps(function)
+    def remembering(file: SourceFile, definition: Definition) -> Found:
+        key = (function, definition)
+        if key not in file.memory:
+            file.memory[key] = function(file, definition)
+        return cast(Found, file.memory[key])
+
+    return remembering
 
 
 class Files:

@@ -94,11 +94,19 @@ class Folder:
         self._indexer.update(paths)
         self._ask_git()
 
+    @property
+    def note(self) -> str:
+        """Why the index can't tell everything, "" if it can."""
+        state = self._indexer.state
+        unready = f"index {state}" if state.startswith("failed") else ""
+        return self._indexer.note or unready
+
     def status(self) -> dict[str, object]:
         """What there is, for people who ask why."""
         return {
             "path": str(self.path),
             "index": self._indexer.state,
+            "note": self._indexer.note,
             "files": self.index.files(),
             "changed regions": len(self._changes.regions),
         }

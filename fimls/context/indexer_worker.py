@@ -34,6 +34,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from fimls.context.cache import mark_used, remove_unused
 from fimls.context.channel import Channel, ParentGoneError
 from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
 from fimls.context.extract import extract
@@ -125,6 +126,8 @@ class Worker:
             if len(changed) >= _MANY_FILES:
                 while self._writer.merge():
                     self._attend(len(changed), len(changed))
+            mark_used(self._database)
+        remove_unused(self._database.parent)
         self._channel.send(event="ready", note=note)
         while self._syncs and not self._scan_wanted:
             self._channel.send(event="synced", id=self._syncs.pop())

@@ -111,13 +111,15 @@ class Considered:
 class Selection:
     """The snippets for a prompt, in its order: the best comes last.
 
-    state: "new", "frozen" (the same as for the last request), or "none: " and why.
+    state: "new", "frozen" (the same as for the last request), or "none: " and why. note: what the
+    index can't tell, and why; "" if nothing.
     """
 
     snippets: tuple[Snippet, ...] = ()
     considered: tuple[Considered, ...] = ()
     state: str = "new"
     elapsed_ms: float = 0.0
+    note: str = ""
 
 
 CountTokens = Callable[[str], int]

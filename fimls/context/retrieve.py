@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from fimls.context.files import Files
 from fimls.context.query import Candidate, Query, Session
 from fimls.context.sources.imports import imported
 from fimls.context.sources.lexical import lexical
-from fimls.context.sources.lookup import Lookup
+from fimls.context.sources.lookup import Lookup, Reader
 from fimls.context.sources.names import named
 from fimls.context.sources.regions import changed, clipboard, recent
 from fimls.context.sources.same_file import outside_window
 from fimls.context.sources.siblings import siblings
 from fimls.context.surroundings import Surroundings, surroundings
 
-_Source = Callable[[Surroundings, Files, Lookup, Session], Iterable[Candidate]]
+_Source = Callable[[Surroundings, Reader, Lookup, Session], Iterable[Candidate]]
 
 _TABLE: dict[str, _Source] = {
     "imports": lambda around, files, _index, _session: imported(around, files),
@@ -36,7 +35,7 @@ _NO_SESSION = Session()
 
 def retrieve(
     query: Query,
-    files: Files,
+    files: Reader,
     index: Lookup,
     session: Session = _NO_SESSION,
     sources: Collection[str] = SOURCES,
@@ -48,7 +47,7 @@ def retrieve(
 
 def _found(
     around: Surroundings,
-    files: Files,
+    files: Reader,
     index: Lookup,
     session: Session,
     sources: Collection[str],

@@ -24,7 +24,7 @@ from fimls.context.query import (
 from fimls.syntax.words import identifiers
 from fimls.types import Snippet
 
-_MEMBER_SCORE_MIN = 0.3  # once its class is in
+_MEMBER_SCORE_MIN = 0.4  # once its class is in
 _WINDOW_SOURCES = frozenset({"lexical", "recent", "git", "clipboard"})
 _WINDOWS_MAX = 2
 _JACCARD_MAX = 0.6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fimls.context.files import SourceFile
+from fimls.context.files import SourceFile, remembered
 from fimls.syntax.outline import Definition, skeleton
 
 _SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
@@ -21,6 +21,7 @@ _NAME_FIRST = frozenset(
 )
 
 
+@remembered
 def signature(file: SourceFile, definition: Definition) -> str:
     """Return a function's header with a mark for its body.
 

@@ -5,6 +5,7 @@ It must be fast and work in every language with a grammar; a wrong guess costs a
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
@@ -74,7 +75,7 @@ def variable_types(
     near = frozenset(name for name, value in nearness.items() if value >= NEAR)
     for line in lines:
         in_header = scope.in_header(line.start)
-        if not in_header and near.isdisjoint(identifiers(line.content)):
+        if not in_header and near.isdisjoint(_words(line.content)):
             continue
         inside = scope.inside(line.start)
         if not inside and not (scope.owned(line.start) and (in_header or _own(line))):
@@ -90,6 +91,12 @@ def variable_types(
         if alias and alias["other"] in declared and alias["name"] in near:
             types.setdefault(alias["name"], set()).update(identifiers(declared[alias["other"]]))
     return types
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _words(line: str) -> frozenset[str]:
+    """A line's names: from one cursor to the next most lines of a file are the same."""
+    return frozenset(identifiers(line))
 
 
 def _own(line: Line) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from fimls.context.files import SourceFile
@@ -25,7 +26,7 @@ def window(file: SourceFile, start: int, end: int, score: float, source: str) ->
         lines.pop()
     while lines and not lines[0]:
         lines.pop(0)
-    offset = sum(len(line) + 1 for line in file.lines[:start])
+    offset = file.line_starts[start] if start < len(file.lines) else len(file.text) + 1
     return Candidate(file.path, offset, source, score, (Part("\n".join(lines)),))
 
 
@@ -43,7 +44,7 @@ def densest(
     end = min(end, len(file.lines))
     if end - start <= size:
         return start, end
-    each = [_words(line, file.language_id) & words for line in file.lines[start:end]]
+    each = [_line_words(line, file.language_id) & words for line in file.lines[start:end]]
     best, most = 0, -1
     for first in range(len(each) - size + 1):
         count = len(frozenset().union(*each[first : first + size]))
@@ -57,6 +58,12 @@ def cut(file: SourceFile, start: int, end: int, score: float, source: str) -> Ca
     first = file.text.count("\n", 0, start)
     last = file.text.count("\n", 0, end) + 1
     return window(file, first, min(last, first + LINES_MAX), score, source)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _line_words(line: str, language_id: str) -> frozenset[str]:
+    """A line's words: the same windows are found at most of the cursors in a file."""
+    return _words(line, language_id)
 
 
 def _words(text: str, language_id: str) -> frozenset[str]:

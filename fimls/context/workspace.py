@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 from fimls.context.exclusions import Exclusions
 from fimls.context.folder import Folder
@@ -18,6 +17,7 @@ from fimls.context.query import CountTokens, Query, Selection
 from fimls.context.retrieve import SOURCES
 from fimls.text import has_word
 from fimls.types import Document
+from fimls.uris import local_path
 
 _LOG = logging.getLogger(__name__)
 _WORKERS = 2
@@ -97,7 +97,7 @@ class WorkspaceContext:
 
     def saved(self, uri: str) -> None:
         """Take note that a document's file has its text now."""
-        if path := _path_of(uri):
+        if path := local_path(uri):
             self.files_changed([path])
 
     def files_changed(self, paths: Sequence[Path]) -> None:
@@ -156,15 +156,16 @@ class WorkspaceContext:
             frozen = self._frozen.get(uri)
         elapsed_ms = (time.perf_counter() - began) * 1000
         if frozen is None:
-            return Selection(state=state, elapsed_ms=elapsed_ms)
-        return replace(frozen.choice.selection, state=state, elapsed_ms=elapsed_ms)
+            return Selection(state=state, elapsed_ms=elapsed_ms, note=folder.note)
+        selection = frozen.choice.selection
+        return replace(selection, state=state, elapsed_ms=elapsed_ms, note=folder.note)
 
     def exclusion(self, uri: str) -> str | None:
         """Why a document is neither completed nor read for others; None if it may be.
 
         A document that its user opened is completed wherever it lies, but for what is excluded.
         """
-        path = _path_of(uri)
+        path = local_path(uri)
         if path is None:
             return None
         if place := self._placed(uri):
@@ -199,7 +200,7 @@ class WorkspaceContext:
 
     def _placed(self, uri: str) -> tuple[Folder, str] | None:
         """The innermost folder that holds a document, and its path there."""
-        path = _path_of(uri)
+        path = local_path(uri)
         if path is None:
             return None
         places = [
@@ -246,14 +247,3 @@ def _why_none(future: asyncio.Future[Choice]) -> str:
     if not future.done():
         return "none: late"
     return "none: closed" if future.cancelled() else "none: failed"
-
-
-def _path_of(uri: str) -> Path | None:
-    """The path of a file's URI; None for a document that is no file on this machine."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:  # an unclosed IPv6 bracket; a URI is any string that a client sends
-        return None
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"}:
-        return None
-    return Path(PurePosixPath(unquote(parts.path)))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from fimls.config import Settings
+from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.base import Engine
 from fimls.fim import Budget, FimFormat, Manifest, Order, PromptBuilder, Tokenizer, find_format
 from fimls.store import ModelSpec, PreparedModel, Progress, Store, find_model, silent
-from fimls.types import ConfigError, UnknownModelError
+from fimls.store.adapters import AdapterRegistry
+from fimls.types import AdapterMismatchError, ConfigError, UnknownModelError
+
+_FOLLOWS_PROMOTIONS = frozenset({"openvino", "torch"})
+"""Engines that run what the store has; what a server runs is its own affair."""
 
 
 async def load_engine(
@@ -31,12 +36,13 @@ async def load_engine(
 async def _load_openvino(settings: Settings, store: Store, progress: Progress | None) -> Engine:
     from fimls.engines.openvino import OpenVinoEngine
 
-    prepared = await asyncio.to_thread(_prepare, settings, store, progress)
+    adapter = await asyncio.to_thread(adapter_folder, settings, store)
+    prepared = await asyncio.to_thread(_prepare, settings, adapter, store, progress)
     identity = Identity.of(prepared)
     return await OpenVinoEngine.load(
         prepared.directory,
         model=prepared.name,
-        describe=lambda tokenizer: identity.manifest(settings, tokenizer),
+        describe=lambda tokenizer: identity.manifest(settings, tokenizer, adapter),
         device="CPU" if settings.device == "auto" else settings.device.upper(),
         quantization=prepared.quantization,
     )
@@ -46,12 +52,13 @@ async def _load_torch(settings: Settings, store: Store, progress: Progress | Non
     from fimls.engines import torch
 
     def load() -> Engine:
-        path, tokenizer, identity = _described(settings, store, progress)
+        adapter = adapter_folder(settings, store)
+        path, tokenizer, identity = _described(settings, adapter, store, progress)
         return torch.TorchEngine.load(
             path,
-            manifest=identity.manifest(settings, tokenizer),
+            manifest=identity.manifest(settings, tokenizer, adapter),
             tokenizer=tokenizer,
-            adapter=Path(settings.adapter) if settings.adapter else None,
+            adapter=adapter,
             device=settings.device,
             # The other names are weight formats of the openvino engine.
             quantization=settings.quantization
@@ -67,10 +74,14 @@ async def _load_http(settings: Settings, store: Store, progress: Progress | None
 
     if not settings.url:
         raise ConfigError("the http engine has no address", hint="set url, or --url")
-    _, tokenizer, identity = await asyncio.to_thread(_described, settings, store, progress)
-    return await HttpEngine.connect(
-        settings.url, manifest=identity.manifest(settings, tokenizer), tokenizer=tokenizer
-    )
+
+    def describe() -> tuple[Manifest, Tokenizer]:
+        adapter = adapter_folder(settings, store)
+        _, tokenizer, identity = _described(settings, adapter, store, progress)
+        return identity.manifest(settings, tokenizer, adapter), tokenizer
+
+    manifest, tokenizer = await asyncio.to_thread(describe)
+    return await HttpEngine.connect(settings.url, manifest=manifest, tokenizer=tokenizer)
 
 
 async def _load_scripted(settings: Settings, _store: Store, _progress: Progress | None) -> Engine:
@@ -88,8 +99,40 @@ _LOADERS = {
 }
 
 
-def _prepare(settings: Settings, store: Store, progress: Progress | None) -> PreparedModel:
-    adapter = Path(settings.adapter) if settings.adapter else None
+def adapter_folder(settings: Settings, store: Store) -> Path | None:
+    """The adapter that the settings mean: a folder, a registered name's, or, where they name none,
+    the one promoted for their model. None: the model alone.
+
+    Raises:
+        UnknownModelError: no such adapter. ModelMissingError: the model hasn't been fetched.
+        StoreError: the promoted adapter is gone.
+    """
+    if settings.adapter == NO_ADAPTER:
+        return None
+    registry = AdapterRegistry(store.root)
+    if settings.adapter:
+        return registry.find(settings.adapter)
+    if settings.engine not in _FOLLOWS_PROMOTIONS or registry.stamp() is None:
+        return None
+    source = model_source(settings.model)
+    if isinstance(source, Path) and source.is_dir():
+        return registry.promoted(store.folder_sha256(source))
+    return registry.promoted(store.base(source).sha256)
+
+
+def adapter_label(settings: Settings, store: Store) -> str:
+    """What a person calls the adapter that the settings mean; "" for the model alone.
+
+    Raises:
+        as :func:`adapter_folder`.
+    """
+    folder = adapter_folder(settings, store)
+    return "" if folder is None else AdapterRegistry(store.root).label(folder)
+
+
+def _prepare(
+    settings: Settings, adapter: Path | None, store: Store, progress: Progress | None
+) -> PreparedModel:
     return store.prepare(
         model_source(settings.model),
         adapter=adapter,
@@ -135,7 +178,9 @@ class Identity:
         row = find_format(settings.http_format or self.format or self.name)
         return prompt_builder(row, tokenizer, settings)
 
-    def manifest(self, settings: Settings, tokenizer: Tokenizer) -> Manifest:
+    def manifest(
+        self, settings: Settings, tokenizer: Tokenizer, adapter: Path | None = None
+    ) -> Manifest:
         """What is served, checked against the adapter's own manifest.
 
         Raises:
@@ -143,13 +188,13 @@ class Identity:
         """
         builder = self.builder(settings, tokenizer)
         served = builder.manifest(base=self.name, base_sha256=self.sha256)
-        if settings.adapter:
-            Manifest.read(Path(settings.adapter)).require_fit(served)
+        if adapter is not None:
+            Manifest.read(adapter).require_fit(served)
         return served
 
 
 def _described(
-    settings: Settings, store: Store, progress: Progress | None
+    settings: Settings, adapter: Path | None, store: Store, progress: Progress | None
 ) -> tuple[Path, Tokenizer, Identity]:
     """The model's file or folder, its tokenizer and its identity, for engines that load it
     themselves.
@@ -157,10 +202,34 @@ def _described(
     source = model_source(settings.model)
     if isinstance(source, Path) and source.is_dir():
         tokenizer = Tokenizer.from_file(source / "tokenizer.json")
-        return source, tokenizer, Identity(source.name, store.folder_sha256(source), None)
-    base = store.base(source, progress or silent)
-    tokenizer = Tokenizer.from_file(store.tokenizer(source))
-    return base.path, tokenizer, Identity(base.name, base.sha256, base.format)
+        path, identity = source, Identity(source.name, store.folder_sha256(source), None)
+    else:
+        base = store.base(source, progress or silent)
+        tokenizer = Tokenizer.from_file(store.tokenizer(source))
+        path, identity = base.path, Identity(base.name, base.sha256, base.format)
+    if adapter is None:
+        return path, tokenizer, identity
+    manifest = Manifest.read(adapter)
+    identity = dataclasses.replace(identity, format=manifest.format)
+    return path, tokenizer_with(manifest, tokenizer), identity
+
+
+def tokenizer_with(manifest: Manifest, tokenizer: Tokenizer) -> Tokenizer:
+    """The base's tokenizer with the control tokens that an adapter added to it.
+
+    Raises:
+        AdapterMismatchError: they would get other ids here.
+    """
+    control_ids = sorted(manifest.control_ids.items(), key=lambda item: item[1])
+    extended = tokenizer.with_added(token for token, _ in control_ids)
+    wrong = [token for token, index in control_ids if extended.control_id(token) != index]
+    if wrong:
+        raise AdapterMismatchError(
+            f"the adapter's {wrong[0]!r} has id {manifest.control_ids[wrong[0]]}, "
+            f"and would be {extended.control_id(wrong[0])} in {manifest.base}'s tokenizer",
+            hint="use the base that its manifest names, or train it again on this one",
+        )
+    return extended
 
 
 def prompt_builder(
@@ -190,11 +259,15 @@ async def load_prompt_builder(
         as :func:`load_engine`.
     """
     if settings.engine == "openvino":
-        prepared = await asyncio.to_thread(_prepare, settings, store, progress)
+        adapter = await asyncio.to_thread(adapter_folder, settings, store)
+        prepared = await asyncio.to_thread(_prepare, settings, adapter, store, progress)
         tokenizer = await asyncio.to_thread(Tokenizer.from_file, prepared.tokenizer)
         return Identity.of(prepared).builder(settings, tokenizer)
     if settings.engine == "torch":
-        _, tokenizer, identity = await asyncio.to_thread(_described, settings, store, progress)
+        adapter = await asyncio.to_thread(adapter_folder, settings, store)
+        _, tokenizer, identity = await asyncio.to_thread(
+            _described, settings, adapter, store, progress
+        )
         return identity.builder(settings, tokenizer)
     engine = await load_engine(settings, store, progress=progress)
     try:

@@ -36,6 +36,7 @@ class Worker:
         self._complaining = asyncio.create_task(self._read_complaints())
         self._reading = asyncio.create_task(self._read_messages())
         self.alive = True
+        self._heard_s = 0.0  # of the event loop's clock
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> Worker:
@@ -103,6 +104,9 @@ class Worker:
                 finally:
                     watch.cancel()
                 if answer is _SILENT:
+                    # It may be busy with the requests before this one, and say so to them.
+                    if loop.time() - self._heard_s < _SILENCE_TIMEOUT_S:
+                        continue
                     await self.stop()
                     raise EngineDeadError(
                         f"the engine's process was silent for {_SILENCE_TIMEOUT_S:.0f} s",
@@ -152,7 +156,9 @@ class Worker:
 
     async def _read_messages(self) -> None:
         assert self._process.stdout is not None
+        loop = asyncio.get_running_loop()
         async for line in self._process.stdout:
+            self._heard_s = loop.time()
             try:
                 message = json.loads(line)
             except ValueError:

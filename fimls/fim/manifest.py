@@ -26,6 +26,8 @@ class Manifest:
     budget, context: window sizes in tokens, and the retrieval settings: recorded, not compared,
         since a smaller window of the same format is still the same format.
     corpus_sha256: of the training corpus, "" when nothing was trained.
+    tie_word_embeddings: whether the embedding was also the output head in training; recorded, and
+        needed to merge the adapter into a file that stores the two apart.
     """
 
     format: str
@@ -37,6 +39,7 @@ class Manifest:
     budget: Mapping[str, int] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
     corpus_sha256: str = ""
+    tie_word_embeddings: bool = False
     code_version: str = __version__
 
     @property

@@ -13,6 +13,9 @@ from fimls.fim.window import prefix_window, suffix_window
 from fimls.syntax import get_language
 from fimls.types import CompletionContext, PartKind, Prompt, PromptError, PromptPart, Snippet
 
+# The characters that a token of code takes, at the upper end.
+_CHARS_PER_TOKEN = 4
+
 IGNORED_LABEL = -100
 """Where a label has this value, no loss is taken (PyTorch's ``ignore_index``)."""
 
@@ -28,6 +31,14 @@ class Budget:
     prefix_tokens: int = 512
     suffix_tokens: int = 256
     snippet_tokens: int = 256
+
+    def reach(self, offset: int) -> tuple[int, int]:
+        """How far a prompt's window may reach around an offset: what no snippet has to repeat.
+
+        From where in the text before it, to where in the text after it, in code points.
+        """
+        start = max(0, offset - self.prefix_tokens * _CHARS_PER_TOKEN)
+        return start, self.suffix_tokens * _CHARS_PER_TOKEN
 
 
 @dataclass(frozen=True, slots=True)

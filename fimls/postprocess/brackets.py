@@ -65,7 +65,8 @@ def _text_pattern(language_id: str) -> re.Pattern[str] | None:
 
 def net_brackets(code: str) -> int:
     """How many more brackets are opened than closed."""
-    return sum(_net(code, pair) for pair in PAIRS)
+    count = code.count
+    return count("(") + count("[") + count("{") - count(")") - count("]") - count("}")
 
 
 def nets(code: str) -> tuple[int, ...]:
@@ -88,6 +89,16 @@ def unmatched(code: str) -> tuple[tuple[int, int], ...]:
         else:
             count[0] += 1
     return tuple((unopened, unclosed) for unopened, unclosed in counts.values())
+
+
+def joined(
+    first: tuple[tuple[int, int], ...], second: tuple[tuple[int, int], ...]
+) -> tuple[tuple[int, int], ...]:
+    """:func:`unmatched` of two pieces of code, of what it says of each."""
+    return tuple(
+        (unopened + max(closed - opened, 0), unclosed + max(opened - closed, 0))
+        for (unopened, opened), (closed, unclosed) in zip(first, second, strict=True)
+    )
 
 
 def _net(code: str, pair: str) -> int:

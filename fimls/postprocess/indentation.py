@@ -19,14 +19,16 @@ def match_indentation(draft: Draft) -> str:
     Only where the lines above the cursor use one of them alone, and only lines that begin inside
     the completion; a tab stands for as many spaces as a level has.
     """
-    near = draft.context.prefix[-NEAR_CHARACTERS:]
-    above = [indentation(line) for line in LINE_END.split(near)]
-    tabs = any(indent.startswith("\t") for indent in above)
-    spaces = any(indent.startswith(" ") for indent in above)
     at_line_start = not typed_on_line(draft.context)
     written = [
         indentation(line) for start, line in split_lines(draft.text) if start or at_line_start
     ]
+    if not any(written):
+        return draft.text
+    near = draft.context.prefix[-NEAR_CHARACTERS:]
+    above = [indentation(line) for line in LINE_END.split(near)]
+    tabs = any(indent.startswith("\t") for indent in above)
+    spaces = any(indent.startswith(" ") for indent in above)
     foreign = [indent for indent in written if indent.startswith(" " if tabs else "\t")]
     if tabs == spaces or not foreign:
         return draft.text

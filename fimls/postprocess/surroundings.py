@@ -7,10 +7,11 @@ function, a class, a statement at the top level.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from fimls.postprocess.brackets import blank_text, net_brackets, unmatched
+from fimls.postprocess.brackets import blank_text, joined, net_brackets, unmatched
 from fimls.postprocess.draft import (
     NEAR_CHARACTERS,
     is_at_start_of_text,
@@ -25,7 +26,9 @@ from fimls.types import CompletionContext
 _UNIT_START = re.compile(
     r"^(?!(?:elif|else|except|finally|catch|case|default)\b|\w+\s*:\s*$)[\w@.$<&~]", re.MULTILINE
 )
+_WORD = re.compile(r"\w+")
 _CONTEXTS_KEPT = 4
+_CODE_KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,44 +70,72 @@ class Surroundings:
     header: re.Pattern[str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """Code without its texts, with what is found out about it.
+
+    inside: whether its end stands in a text of several lines. unmatched: see ``brackets``.
+    """
+
+    code: str
+    inside: bool
+    names: frozenset[str]
+    unmatched: tuple[tuple[int, int], ...]
+
+
 @lru_cache(maxsize=_CONTEXTS_KEPT)
 def surroundings_of(context: CompletionContext) -> Surroundings:
     """Read the code around the cursor. Kept for the last few: a generation asks for each token."""
-    language = get_language(context.language_id)
+    language_id = context.language_id
+    language = get_language(language_id)
     before, start_known = _unit_before(context.prefix)
     after, end_known = _unit_after(context.suffix)
     typed = typed_on_line(context)
-    above, inside_above = blank_text(before[: len(before) - len(typed)], context.language_id)
-    code_before, inside = blank_text(before, context.language_id)
-    below, _ = blank_text(after, context.language_id)
-    near, _ = blank_text(context.suffix[:NEAR_CHARACTERS], context.language_id)
-    rest = "" if is_at_start_of_text(context) else below[: len(rest_of_line(context))]
-    following = code_lines(near[len(rest) :])
+    above = _code(before[: len(before) - len(typed)], language_id)
+    line = _code(typed, language_id)
+    below = _code(after, language_id)
+    rest = "" if is_at_start_of_text(context) else below.code[: len(rest_of_line(context))]
     return Surroundings(
-        known=start_known and end_known and not inside and not inside_above,
-        above=above,
-        lines=code_lines(above),
+        known=start_known and end_known and not above.inside and not line.inside,
+        above=above.code,
+        lines=_lines_above(above.code),
         rest=rest,
-        following=following[0] if following else None,
-        names=frozenset(re.findall(r"\w+", f"{above}\n{below}")),
+        following=_following(context.suffix[:NEAR_CHARACTERS], language_id, len(rest)),
+        names=above.names | below.names,
         missing=tuple(
             closed - opened
             for (closed, _), (_, opened) in zip(
-                unmatched(below), unmatched(code_before), strict=True
+                below.unmatched, joined(above.unmatched, line.unmatched), strict=True
             )
         ),
         header=re.compile(language.block_header) if language and language.filler else None,
     )
 
 
-def code_lines(code: str, offset: int = 0, depth: int = 0) -> tuple[CodeLine, ...]:
+# What stands above the cursor's line, and below the cursor, stays the same from key to key.
+@lru_cache(maxsize=_CODE_KEPT)
+def _code(text: str, language_id: str) -> _Code:
+    code, inside = blank_text(text, language_id)
+    return _Code(code, inside, frozenset(_WORD.findall(code)), unmatched(code))
+
+
+@lru_cache(maxsize=_CONTEXTS_KEPT)
+def _lines_above(code: str) -> tuple[CodeLine, ...]:
+    return tuple(code_lines(code))
+
+
+@lru_cache(maxsize=_CONTEXTS_KEPT)
+def _following(suffix: str, language_id: str, start: int) -> CodeLine | None:
+    """The first line of code in a suffix from ``start`` on."""
+    return next(code_lines(_code(suffix, language_id).code[start:]), None)
+
+
+def code_lines(code: str, offset: int = 0, depth: int = 0) -> Iterator[CodeLine]:
     """The lines that aren't blank. offset, depth: where the first one starts."""
-    lines = []
     for start, line in split_lines(code):
-        if line.strip():
-            lines.append(CodeLine(offset + start, indent_columns(line), line.strip(), depth))
-            depth = max(depth + net_brackets(line), 0)
-    return tuple(lines)
+        if stripped := line.strip():
+            yield CodeLine(offset + start, indent_columns(line), stripped, depth)
+            depth = max(depth + net_brackets(stripped), 0)
 
 
 def _unit_before(prefix: str) -> tuple[str, bool]:
@@ -115,7 +146,8 @@ def _unit_before(prefix: str) -> tuple[str, bool]:
         start = match.start()
     if start > 0 or len(prefix) <= NEAR_CHARACTERS:
         return near[max(start, 0) :], True
-    return near, False
+    # From a line's start, so that it doesn't begin elsewhere at each key.
+    return near[near.find("\n") + 1 :], False
 
 
 def _unit_after(suffix: str) -> tuple[str, bool]:

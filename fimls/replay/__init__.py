@@ -16,7 +16,8 @@
     explainer   the server's own account of each request
     reuse       the prompts of a run, had they been in prefix-first order
     figures     percentiles and shares, with their intervals
-    report      the run as JSON; table, page and svg show it
+    report      the run as JSON; table, page and svg show it, of cells and html
+    machine     what it ran on
     compare     two runs of one plan
 
 The plan depends on the seed alone, and so does everything but the times when the engine is

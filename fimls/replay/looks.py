@@ -101,18 +101,26 @@ class Taken:
 
 def take(suggestion: Suggestion, typist: Typist) -> Taken | None:
     """Decide as a typist who knows what comes next: all of it, its first lines, or nothing."""
-    text, rest = suggestion.text, typist.rest
-    right = typist.agreement(text)
-    if right < FEWEST_SAVED:
+    text = suggestion.text
+    length = taken_length(text, typist.rest, typist.agreement(text))
+    if not length:
         return None
-    if right == len(text):
+    if length == len(text):
         return Taken("whole", suggestion)
-    ends = [
-        index
-        for index, character in enumerate(text[: right + 1])
-        if character == "\n" and rest[index : index + 1] in {"\n", ""}
-    ]
-    end = max(ends, default=0)
-    if end < FEWEST_SAVED:
-        return None
-    return Taken("line", Suggestion(text[:end], suggestion.replaced))
+    return Taken("line", Suggestion(text[:length], suggestion.replaced))
+
+
+def taken_length(text: str, rest: str, right: int) -> int:
+    """Return how much of a text a person takes whose next characters are ``rest``.
+
+    right: how many first characters of both agree. All of the text if they are all of it, else its
+    first lines that agree; 0 where that saves less than :data:`FEWEST_SAVED` characters.
+    """
+    if right < len(text):
+        ends = (
+            index
+            for index, character in enumerate(text[: right + 1])
+            if character == "\n" and rest[index : index + 1] in {"\n", ""}
+        )
+        right = max(ends, default=0)
+    return right if right >= FEWEST_SAVED else 0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from fimls import __version__
 from fimls.replay.figures import figures
+from fimls.replay.machine import machine_facts
 from fimls.replay.plan import KINDS, Plan
 from fimls.replay.replay import Run
 
@@ -38,7 +37,7 @@ def make_report(
             "kinds": {kind: sum(task.kind == kind for task in plan.tasks) for kind in KINDS},
         },
         "server": {name: run.status.get(name) for name in ("engine", "model", "adapter")},
-        "machine": _machine(),
+        "machine": machine_facts(),
         "interrupted": interrupted,
         "failure": None if run.failure is None else str(run.failure),
         "notes": run.notes,
@@ -86,21 +85,3 @@ def _memory(run: Run) -> dict[str, float | None]:
         "end_bytes": run.memory[-1][2],
         "growth": round(late / early - 1, 4) if early and late else None,
     }
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

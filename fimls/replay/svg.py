@@ -67,8 +67,11 @@ def shares(rows: Mapping[str, Mapping[str, float]]) -> str:
     return _frame(body, _TOP + 40 + 40 * len(rows))
 
 
-def bars(rows: Mapping[str, tuple[float, float | None, float | None]]) -> str:
-    """Plot a bar with its interval for each (value, low, high), shares from 0 to 1."""
+def bars(rows: Mapping[str, tuple[float, float | None, float | None]], *, in_turn: int = 1) -> str:
+    """Plot a bar with its interval for each (value, low, high), shares from 0 to 1.
+
+    in_turn: how many colours follow each other: 2 for pairs of before and after.
+    """
     if not rows:
         return _nothing()
     top = max([high or value for value, _, high in rows.values()] + [0.01]) * 1.1
@@ -77,7 +80,8 @@ def bars(rows: Mapping[str, tuple[float, float | None, float | None]]) -> str:
     for place, (name, (value, low, high)) in enumerate(rows.items()):
         y = _TOP + place * 34
         body.append(_text(8, y + 16, name))
-        body.append(_box(_NAMES, y, value * scale, 24, COLOURS[0], f"{name}: {value:.1%}"))
+        colour = COLOURS[place % in_turn]
+        body.append(_box(_NAMES, y, value * scale, 24, colour, f"{name}: {value:.1%}"))
         label = f"{value:.1%}"
         if low is not None and high is not None:
             ends = _NAMES + low * scale, _NAMES + high * scale
@@ -85,6 +89,21 @@ def bars(rows: Mapping[str, tuple[float, float | None, float | None]]) -> str:
             label += f" [{low:.1%}, {high:.1%}]"
         body.append(_text(_NAMES + 6 + max(value, high or 0.0) * scale, y + 16, label))
     return _frame(body, _TOP + 12 + 34 * len(rows))
+
+
+def agreement(series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
+    """Plot points of two shares from 0 to 1 that should be alike, and the line where they are.
+
+    x, y: what the axes show.
+    """
+    if not any(series.values()):
+        return _nothing()
+    ticks = [(share / 4, f"{share / 4:.0%}") for share in range(5)]
+    body = [_axis_y(ticks), _axis_x(ticks, x), _text(_LEFT + 8, _TOP + 12, y)]
+    body.append(_line([(0.0, 0.0), (1.0, 1.0)], COLOURS[4]))
+    for index, (name, points) in enumerate(series.items()):
+        body += [_line(points, COLOURS[index % 4]), _legend(index, name)]
+    return _frame(body)
 
 
 def _frame(body: Sequence[str], height: float = HEIGHT) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fimls.replay.cells import interval, number, share, short
 from fimls.replay.figures import ALL
 from fimls.replay.plan import LOCAL, OTHER_FILE
 
@@ -18,28 +19,28 @@ def table(figures: Mapping[str, Figures]) -> list[tuple[str, ...]]:
     """Return rows: a name, and a cell for each scope. Intervals are 95 %, in brackets."""
     lines: list[tuple[str, Callable[[Figures], str]]] = [
         ("functions typed to their end", lambda one: f"{one['finished']} of {one['functions']}"),
-        ("characters", lambda one: _number(one["characters"])),
-        ("keystrokes asked at", lambda one: _number(one["looks"])),
-        ("  superseded by the next key", lambda one: _share(one["superseded_share"])),
+        ("characters", lambda one: number(one["characters"])),
+        ("keystrokes asked at", lambda one: number(one["looks"])),
+        ("  superseded by the next key", lambda one: share(one["superseded_share"])),
         ("  failed, too late", lambda one: f"{one['failed']}, {one['late']}"),
-        ("answered without the engine", lambda one: _share(one["without_engine_share"])),
+        ("answered without the engine", lambda one: share(one["without_engine_share"])),
         ("latency, all: p50 / p90 / p95 / p99 ms", _latency(ALL)),
         ("latency, with the engine", _latency("with_engine")),
         ("  of answers with items", _latency("with_engine_items")),
         ("latency, without it", _latency("without_engine")),
         ("  of answers with items", _latency("without_engine_items")),
         ("prompts: tokens, computed (means)", _prompt_means),
-        ("  reused", lambda one: _share(one["prompts"]["reused_share"])),
+        ("  reused", lambda one: share(one["prompts"]["reused_share"])),
         ("  prefix first computes (model)", _times_more),
-        ("answers that showed something", lambda one: _share(one["shown_share"])),
-        ("suggestions shown", lambda one: _number(one["suggestions"])),
-        ("  characters right", lambda one: _share(one["right_share"])),
+        ("answers that showed something", lambda one: share(one["shown_share"])),
+        ("suggestions shown", lambda one: number(one["suggestions"])),
+        ("  characters right", lambda one: share(one["right_share"])),
         ("  characters right, wrong", _right_wrong),
         ("accepted whole, by line", lambda one: f"{one['accepted_whole']}, {one['accepted_line']}"),
-        ("characters saved", lambda one: _share(one["saved_share"])),
-        ("  if taken by word too", lambda one: _share(one["saved_by_word_share"])),
-        ("engine seconds", lambda one: _number(one["engine_ms"] / 1000 or None)),
-        ("  ms per saved character", lambda one: _interval(one["engine_ms_per_saved_character"])),
+        ("characters saved", lambda one: share(one["saved_share"])),
+        ("  if taken by word too", lambda one: share(one["saved_by_word_share"])),
+        ("engine seconds", lambda one: number(one["engine_ms"] / 1000 or None)),
+        ("  ms per saved character", lambda one: interval(one["engine_ms_per_saved_character"])),
     ]
     return [(name, *(cell(figures[scope]) for scope in HEADINGS)) for name, cell in lines]
 
@@ -47,7 +48,7 @@ def table(figures: Mapping[str, Figures]) -> list[tuple[str, ...]]:
 def suppressed(figures: Mapping[str, Figures]) -> list[tuple[str, ...]]:
     """Return rows: a reason for which nothing was shown, and how often in each scope."""
     return [
-        (reason, *(_number(figures[scope]["suppressed"].get(reason, 0)) for scope in HEADINGS))
+        (reason, *(number(figures[scope]["suppressed"].get(reason, 0)) for scope in HEADINGS))
         for reason in figures[ALL]["suppressed"]
     ]
 
@@ -64,38 +65,12 @@ def comparison(scopes: Mapping[str, Figures]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
-
-
-def _share(figure: Figures) -> str:
-    return _bracketed(figure, _percent)
-
-
-def _interval(figure: Figures) -> str:
-    return _bracketed(figure, _short)
-
-
-def _bracketed(figure: Figures, show: Callable[[float | None], str]) -> str:
-    if figure["low"] is None:
-        return show(figure["value"])
-    return f"{show(figure['value'])} [{show(figure['low'])}, {show(figure['high'])}]"
-
-
 def _latency(of: str) -> Callable[[Figures], str]:
     def cell(one: Figures) -> str:
         found = one["latency_ms"][of]
         if not found["n"]:
             return "-"
-        return " / ".join(_short(found[name]["value"]) for name in ("p50", "p90", "p95", "p99"))
+        return " / ".join(short(found[name]["value"]) for name in ("p50", "p90", "p95", "p99"))
 
     return cell
 
@@ -103,29 +78,29 @@ def _latency(of: str) -> Callable[[Figures], str]:
 def _prompt_means(one: Figures) -> str:
     found = one["prompts"]
     names = ("tokens_per_prompt", "computed_per_prompt")
-    return ", ".join(_short(found[name]["value"]) for name in names)
+    return ", ".join(short(found[name]["value"]) for name in names)
 
 
 def _times_more(one: Figures) -> str:
     modelled = one["prompts"]["modelled"]
     if modelled["prefix_first_to_as_sent"]["value"] is None:
         return "-"
-    more = _interval(modelled["prefix_first_to_as_sent"])
-    return f"{_short(modelled['computed_per_prompt_prefix_first']['value'])}, {more} times"
+    more = interval(modelled["prefix_first_to_as_sent"])
+    return f"{short(modelled['computed_per_prompt_prefix_first']['value'])}, {more} times"
 
 
 def _right_wrong(one: Figures) -> str:
-    return f"{_number(one['right_characters'])}, {_number(one['wrong_characters'])}"
+    return f"{number(one['right_characters'])}, {number(one['wrong_characters'])}"
 
 
 def _change(one: Figures) -> str:
-    before, after = (_short(one[side]["value"]) for side in ("before", "after"))
-    return f"{before} -> {after}, {_share(one['relative'])}"
+    before, after = (short(one[side]["value"]) for side in ("before", "after"))
+    return f"{before} -> {after}, {share(one['relative'])}"
 
 
 def _latency_change(one: Figures) -> str:
     before, after = (
-        " / ".join(_short(one[side][name]["value"]) for name in ("p50", "p95"))
+        " / ".join(short(one[side][name]["value"]) for name in ("p50", "p95"))
         for side in ("before", "after")
     )
     return f"{before} -> {after} ms"

@@ -7,6 +7,7 @@
     session     the handlers: one method for each message an editor sends
     documents   the open documents; positions -> offsets
     host        the engine: loaded behind the editor's back, replaced, fetched
+    drain       replaced engines, closed after their last request
     items       completions -> what LSP calls them
 
 Positions are converted here and nowhere else. Nothing but the protocol is written to standard

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
-from urllib.parse import SplitResult, unquote, urlsplit
+from pathlib import Path
 
 from fimls.text import MAX_DOCUMENT_BYTES, Encoding, TextChange, apply_changes, utf8, well_formed
 from fimls.types import Document, DocumentError
+from fimls.uris import bare_name, local_path, path_inside
 
 _MOST_BYTES_PER_CODE_POINT = 4
 
@@ -58,7 +58,7 @@ class Documents:
             size = len(utf8(document.text))
         if size > MAX_DOCUMENT_BYTES:
             self._open.pop(document.uri, None)
-            name = _location(document.uri).name
+            name = bare_name(document.uri)
             raise DocumentError(
                 f"{name} is ignored: {size:,} bytes, at most {MAX_DOCUMENT_BYTES:,}",
                 hint="generated and data files are rarely worth completing",
@@ -71,31 +71,10 @@ def workspace_path(uri: str, folders: Iterable[str]) -> str:
 
     Outside of all of them, and for an untitled document: its bare name.
     """
-    path, origin = _location(uri), _split(uri)[:2]
-    inside = [
-        path.relative_to(_location(folder))
-        for folder in folders
-        if _split(folder)[:2] == origin and path.is_relative_to(_location(folder))
-    ]
-    return min((str(one) for one in inside), key=len, default=path.name)
-
-
-def local_path(uri: str) -> Path | None:
-    """Return where a document lies on this machine's disk; None if it doesn't."""
-    return Path(_location(uri)) if _split(uri).scheme == "file" else None
+    inside = [path for folder in folders if (path := path_inside(uri, folder)) is not None]
+    return min(inside, key=len, default=bare_name(uri))
 
 
 def local_folders(uris: Iterable[str]) -> list[Path]:
     """Return the workspace folders on this machine's disk."""
     return [path for path in map(local_path, uris) if path is not None]
-
-
-def _location(uri: str) -> PurePosixPath:
-    return PurePosixPath(unquote(_split(uri).path))
-
-
-def _split(uri: str) -> SplitResult:
-    try:
-        return urlsplit(uri)
-    except ValueError:  # an unclosed IPv6 bracket; a URI is any string that a client sends
-        return SplitResult("", "", uri, "", "")

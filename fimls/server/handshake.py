@@ -23,7 +23,10 @@ from fimls.server.framing import (
 from fimls.text import Encoding
 
 ACCEPTED_COMMAND = "fimls.accepted"
+EXPLAIN_COMMAND = "fimls.explain"
+MODELS_COMMAND = "fimls.models"
 PULL_COMMAND = "fimls.pull"
+RELOAD_COMMAND = "fimls.reload"
 STATUS_COMMAND = "fimls.status"
 WHY_COMMAND = "fimls.why"
 
@@ -81,7 +84,15 @@ def capabilities(client: Client) -> dict[str, Any]:
         "positionEncoding": client.encoding,
         "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": True},
         "executeCommandProvider": {
-            "commands": [ACCEPTED_COMMAND, PULL_COMMAND, STATUS_COMMAND, WHY_COMMAND]
+            "commands": [
+                ACCEPTED_COMMAND,
+                EXPLAIN_COMMAND,
+                MODELS_COMMAND,
+                PULL_COMMAND,
+                RELOAD_COMMAND,
+                STATUS_COMMAND,
+                WHY_COMMAND,
+            ]
         },
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
     }

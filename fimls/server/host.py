@@ -6,17 +6,24 @@ Nothing here knows LSP. Nothing is fetched unless :meth:`EngineHost.pull` is cal
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fimls.completer import Completer, ContextSource
-from fimls.config import Settings, needs_reload
-from fimls.engines.loading import load_engine, model_source
+from fimls.config import NO_ADAPTER, Settings, needs_reload
+from fimls.engines.loading import adapter_folder, load_engine, model_source
+from fimls.server.drain import Drain
 from fimls.store import ModelSpec, Progress, Store
+from fimls.store.adapters import AdapterRegistry
 from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownModelError
+
+PROMOTIONS_LOOKED_AT_S = 1.0
+"""How often a running server looks whether another adapter was promoted; a look is one ``stat``."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +39,9 @@ class State(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a person is told. message: one line; what is wrong, and what to do."""
+    """What a person is told. message: one line; what is wrong, and what to do. adapter: its name
+    in the registry or its folder, "" for the model alone.
+    """
 
     state: State
     message: str
@@ -66,7 +75,9 @@ class EngineHost:
         self._open_bar = open_bar
         self._loading: asyncio.Task[None] | None = None
         self._pulling: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._drain = Drain()
+        self._adapter: Path | None = None  # of the engine that was loaded last, or should have been
         self._loads = 0  # how many engines there were
         self._loaded = False  # the engine is what the settings name
         self._dead = False  # it said so at its last request
@@ -87,9 +98,14 @@ class EngineHost:
             self.load()
 
     def load(self) -> None:
-        """Start loading what the settings name; a load under way is given up."""
+        """Start loading what the settings name; a load under way is given up.
+
+        The engine before it serves until the new one can; its requests are waited for.
+        """
         if self._loading is not None:
             self._loading.cancel()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch_promotions())
         self._loading = asyncio.create_task(self._load(self.settings))
 
     async def pull(self) -> None:
@@ -118,23 +134,33 @@ class EngineHost:
             self._dead = False
             self._tell(State.READY)
 
+    @contextlib.contextmanager
+    def using(self, completer: Completer) -> Iterator[None]:
+        """Keep an engine that is being replaced alive while a request of its own runs."""
+        with self._drain.using(completer):
+            yield
+
     async def aclose(self) -> None:
         """Give up what is under way and close the engine."""
-        tasks = [task for task in (self._loading, self._pulling) if task is not None]
+        under_way = (self._loading, self._pulling, self._watching)
+        tasks = [task for task in under_way if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self.completer is not None:
-            self._retire(self.completer)
+            self._drain.close_when_unused(self.completer)
             self.completer = None
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._drain.aclose()
 
     async def _load(self, settings: Settings) -> None:
         self._loaded = self._dead = False
         self._tell(State.LOADING, f"loading {_name(settings)}")
         try:
             async with self._open_bar(f"Loading {_name(settings)}") as progress:
-                engine = await load_engine(settings, Store(), progress=progress)
+                self._adapter = await asyncio.to_thread(adapter_folder, settings, Store())
+                engine = await load_engine(
+                    _with_adapter(settings, self._adapter), Store(), progress=progress
+                )
             try:
                 # Each engine's completions count from 1; an editor needs ids that stay unique.
                 name = f"{self._loads + 1}.c"
@@ -154,7 +180,7 @@ class EngineHost:
             self._loads += 1
             self._loaded = True
             if old is not None:
-                self._retire(old)
+                self._drain.close_when_unused(old)
             self._tell(State.READY)
 
     async def _pull(self) -> None:
@@ -180,10 +206,23 @@ class EngineHost:
             return None
         return source if isinstance(source, ModelSpec) else None
 
-    def _retire(self, completer: Completer) -> None:
-        closing = asyncio.create_task(completer.aclose())
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+    async def _watch_promotions(self) -> None:
+        """Follow ``fimls adapters promote`` and ``rollback`` while no adapter is set."""
+        registry = AdapterRegistry(Store().root)
+        seen = registry.stamp()
+        while True:
+            await asyncio.sleep(PROMOTIONS_LOOKED_AT_S)
+            stamp = registry.stamp()
+            if stamp == seen:
+                continue
+            seen = stamp
+            try:
+                wanted = await asyncio.to_thread(adapter_folder, self.settings, Store())
+            except FimlsError as error:  # loading would end so too; what serves goes on
+                _log.warning("%s", explain(error))
+                continue
+            if wanted != self._adapter or not self._loaded:
+                self.load()
 
     def _tell(self, state: State, message: str = "") -> None:
         self.status = self._status(state, message)
@@ -191,14 +230,20 @@ class EngineHost:
         self._on_status(self.status)
 
     def _status(self, state: State, message: str) -> Status:
-        settings = self.settings
-        return Status(state, message, settings.model, settings.engine, settings.adapter)
+        settings, adapter = self.settings, self._adapter
+        label = "" if adapter is None else AdapterRegistry().label(adapter)
+        return Status(state, message, settings.model, settings.engine, label)
 
 
 def explain(error: FimlsError) -> str:
     """Return an error and what to do about it in one line."""
     text = f"{error}; {error.hint}" if error.hint else str(error)
     return " ".join(text.split())
+
+
+def _with_adapter(settings: Settings, adapter: Path | None) -> Settings:
+    """The settings with what they mean by their adapter, should that change meanwhile."""
+    return replace(settings, adapter=NO_ADAPTER if adapter is None else str(adapter))
 
 
 def _name(settings: Settings) -> str:

@@ -7,7 +7,7 @@ import re
 from lsprotocol import types as lsp
 
 from fimls.server.handshake import ACCEPTED_COMMAND
-from fimls.text import Encoding, LineIndex, is_word_character
+from fimls.text import Encoding, is_word_character, line_index
 from fimls.types import Completion, Document
 
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -20,7 +20,7 @@ class ItemMaker:
 
     def __init__(self, document: Document, encoding: Encoding) -> None:
         self._text = document.text
-        self._lines = LineIndex(document.text)
+        self._lines = line_index(document.text)
         self._encoding = encoding
 
     def inline(self, completion: Completion) -> lsp.InlineCompletionItem:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import gc
 import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -16,13 +18,17 @@ from pygls.lsp.server import LanguageServer
 
 from fimls import __version__
 from fimls.completer import Completer
-from fimls.server.acceptance import Acceptance
+from fimls.server import whypage
 from fimls.server.configuration import SECTION, Configuration
-from fimls.server.documents import Documents, local_folders, local_path, workspace_path
+from fimls.server.documents import Documents, local_folders, workspace_path
+from fimls.server.feedback import Feedback
 from fimls.server.framing import BadMessage, encode, error_response, read_message
 from fimls.server.handshake import (
     ACCEPTED_COMMAND,
+    EXPLAIN_COMMAND,
+    MODELS_COMMAND,
     PULL_COMMAND,
+    RELOAD_COMMAND,
     STATUS_COMMAND,
     WHY_COMMAND,
     Client,
@@ -39,10 +45,11 @@ from fimls.server.protocol import (
     Protocol,
 )
 from fimls.server.streams import Writer
-from fimls.store import ModelSpec, Progress
+from fimls.store import ModelSpec, Progress, Store, known_models
 from fimls.syntax import LANGUAGES
-from fimls.text import LineIndex, Position, TextChange
+from fimls.text import Position, TextChange, line_index
 from fimls.types import Completion, Document, DocumentError, FimlsError
+from fimls.uris import local_path
 
 STATUS_NOTIFICATION = "fimls/status"
 
@@ -63,7 +70,7 @@ class Session(LanguageServer):
         self._client = client
         self._folders = client.folders
         self._documents = Documents(client.encoding)
-        self._acceptance = Acceptance()
+        self._feedback = Feedback(self._documents)
         self._requests: dict[str, asyncio.Task[list[Completion]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_failure = ""
@@ -75,6 +82,7 @@ class Session(LanguageServer):
         )
         self._broken_sources = self._configuration.drop_broken_sources()
         settings = self._configuration.merged()
+        self._feedback.configure(settings)
         self._host = EngineHost(settings, self._on_status, self._open_bar, self._neighbours)
         self._register_handlers()
 
@@ -98,7 +106,9 @@ class Session(LanguageServer):
         for task in (*self._tasks, *self._requests.values()):
             task.cancel()
         self._last_words.flush()
-        await asyncio.gather(self._neighbours.aclose(), self._host.aclose())
+        await asyncio.gather(
+            self._neighbours.aclose(), self._host.aclose(), self._feedback.aclose()
+        )
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log what went wrong in a handler, but not its text, which may quote a document."""
@@ -118,12 +128,15 @@ class Session(LanguageServer):
             lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES: self._on_did_change_files,
             lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._on_did_change_folders,
             DID_COPY: self._on_did_copy,
-            DID_SHOW_COMPLETION: self._acceptance.shown,
-            DID_PARTIALLY_ACCEPT_COMPLETION: self._acceptance.partially_accepted,
+            DID_SHOW_COMPLETION: self._feedback.shown,
+            DID_PARTIALLY_ACCEPT_COMPLETION: self._feedback.partially_accepted,
         }
         commands: dict[str, Callable[..., Any]] = {
             ACCEPTED_COMMAND: self._run_accepted,
+            EXPLAIN_COMMAND: self._run_explain,
+            MODELS_COMMAND: self._run_models,
             PULL_COMMAND: self._run_pull,
+            RELOAD_COMMAND: self._run_reload,
             STATUS_COMMAND: self._run_status,
             WHY_COMMAND: self._run_why,
         }
@@ -214,11 +227,12 @@ class Session(LanguageServer):
         if completer is None:
             return []
         place = Position(position.line, position.character)
-        offset = LineIndex(document.text).offset(place, self._client.encoding)
+        offset = line_index(document.text).offset(place, self._client.encoding)
         request = asyncio.create_task(self._generate(completer, document, offset, invoked=invoked))
         self._requests[document.uri] = request
         try:
-            await asyncio.wait({request})
+            with self._host.using(completer):
+                await asyncio.wait({request})
         finally:
             request.cancel()
             if self._requests.get(document.uri) is request:
@@ -230,6 +244,7 @@ class Session(LanguageServer):
     async def _generate(
         self, completer: Completer, document: Document, offset: int, *, invoked: bool
     ) -> list[Completion]:
+        began = time.monotonic()
         try:
             result = await completer.complete(
                 document,
@@ -245,6 +260,13 @@ class Session(LanguageServer):
         finally:
             if completer.explanations:
                 self._last_words.note(completer.explanations[-1])
+        self._feedback.answered(
+            document,
+            result.completions,
+            latency_ms=(time.monotonic() - began) * 1000,
+            model=self._host.settings.model,
+            adapter=self._host.settings.adapter,
+        )
         self._host.report_success(completer)
         self._last_failure = ""
         _log.debug("%d completions, %s", len(result.completions), result.suppressed)
@@ -261,19 +283,41 @@ class Session(LanguageServer):
 
     def _run_accepted(self, *completion_ids: str) -> None:
         for completion_id in completion_ids:
-            self._acceptance.accepted(completion_id)
+            self._feedback.accepted(completion_id)
 
     async def _run_pull(self) -> dict[str, object]:
         if self._host.status.state is not State.READY:
             await self._pull()
         return self._run_status()
 
+    def _run_reload(self) -> None:
+        """Load again what the settings name: an adapter's folder was written anew, say."""
+        self._host.load()
+
     def _run_status(self) -> dict[str, object]:
         return {
             **_as_json(self._host.status),
-            "counts": self._acceptance.counts(),
+            "counts": self._feedback.counts(),
             "context": self._neighbours.status(),
         }
+
+    def _run_explain(self) -> str:
+        """The last request's explanation as Markdown; "" if there was none."""
+        completer = self._host.completer
+        kept = completer.explanations if completer is not None else ()
+        return whypage.render(kept[-1].as_json()) if kept else ""
+
+    def _run_models(self) -> list[dict[str, object]]:
+        """The known models, and whether each is here."""
+        store = Store()
+        return [
+            {
+                "name": spec.name,
+                "note": f"{spec.bytes / 1_000_000:,.0f} MB"
+                + (", on this machine" if store.blob_path(spec).exists() else ""),
+            }
+            for spec in known_models()
+        ]
 
     def _run_why(self, *arguments: object) -> list[dict[str, object]]:
         """Explain the last request; with ``{"since": ID, "ids": bool}`` each one after that id."""
@@ -308,6 +352,7 @@ class Session(LanguageServer):
         except FimlsError as error:
             self._show_error(error)
         else:
+            self._feedback.configure(self._host.settings)
             self._look_around()
 
     def _look_around(self) -> None:
@@ -350,6 +395,8 @@ class Session(LanguageServer):
         self.protocol.notify(STATUS_NOTIFICATION, _as_json(status))
         if status.state is State.ERROR:
             self._show(lsp.MessageType.Error, status.message)
+        if status.state is State.READY:
+            _settle_memory()
         spec = self._host.missing_model()
         if spec is not None and spec.name not in self._offered:
             self._offered.add(spec.name)
@@ -404,6 +451,15 @@ def _text_change(change: lsp.TextDocumentContentChangeEvent) -> TextChange:
     start, end = change.range.start, change.range.end
     span = (Position(start.line, start.character), Position(end.line, end.character))
     return TextChange(change.text, span)
+
+
+def _settle_memory() -> None:
+    """Look for garbage once now, and never again in what is loaded.
+
+    That is most of what there is; a full collection of it takes 70 ms, in which a key waits.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def watcher_of_sources() -> lsp.FileSystemWatcher:

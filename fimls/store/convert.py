@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -31,7 +31,7 @@ from fimls.store.gguf_file import (
 )
 from fimls.store.gguf_reader import Gguf, Tensor, open_gguf
 from fimls.store.gguf_tokenizer import write_tokenizer
-from fimls.store.progress import Progress
+from fimls.store.progress import Progress, silent
 from fimls.types import FimlsError, StoreError
 
 _Kind = GGMLQuantizationType
@@ -53,6 +53,7 @@ _ROUNDING = {
 _BLOCK = 32
 
 _FILE_TYPES = {
+    _Kind.F16: LlamaFileType.MOSTLY_F16,
     _Kind.Q8_0: LlamaFileType.MOSTLY_Q8_0,
     _Kind.Q4_0: LlamaFileType.MOSTLY_Q4_0,
 }
@@ -86,16 +87,8 @@ def convert(
     original = open_gguf(source)
     write_tokenizer(original, folder / "tokenizer.json")
     kind = _Kind.Q4_0 if quantization == "q4_0" else _Kind.Q8_0
-    plans = _plan(original, kind)
     rewritten = work / "rewritten.gguf"
-    write_gguf(
-        rewritten,
-        original,
-        [step.plan for step in plans],
-        metadata={"general.file_type": int(_FILE_TYPES[kind])},  # GenAI believes it
-        stage="rewriting",
-        progress=progress,
-    )
+    plans = rewrite_gguf(original, rewritten, kind, progress=progress)
     _save_openvino(rewritten, progress)
     if quantization == "int8":
         _requantize(work, rewritten, plans, progress)
@@ -109,6 +102,34 @@ def convert(
 class _Step:
     plan: TensorPlan
     original: Tensor
+
+
+def rewrite_gguf(
+    original: Gguf,
+    path: Path,
+    kind: GGMLQuantizationType,
+    *,
+    metadata: Mapping[str, object] | None = None,
+    progress: Progress = silent,
+) -> Sequence[_Step]:
+    """Write the model with its matrices in one quantization: F16, Q8_0 or Q4_0.
+
+    An embedding and a head that are one matrix are stored once; with Q4_0 both stay Q8_0.
+    metadata: replaces contents of keys that the file has.
+    """
+    steps = _plan(original, kind)
+    write_gguf(
+        path,
+        original,
+        [step.plan for step in steps],
+        metadata={
+            **(metadata or {}),
+            "general.file_type": int(_FILE_TYPES[kind]),  # GenAI believes it
+        },
+        stage="rewriting",
+        progress=progress,
+    )
+    return steps
 
 
 def _plan(model: Gguf, kind: GGMLQuantizationType) -> list[_Step]:
@@ -128,7 +149,7 @@ def _plan(model: Gguf, kind: GGMLQuantizationType) -> list[_Step]:
 def _rewrite(name: str, tensor: Tensor, kind: GGMLQuantizationType) -> TensorPlan:
     if len(tensor.shape) == 1 or tensor.shape[-1] % _BLOCK:
         return keep(tensor, name)  # norms and biases
-    if name in (TOKEN_EMBEDDING, OUTPUT_HEAD):
+    if name in (TOKEN_EMBEDDING, OUTPUT_HEAD) and kind == _Kind.Q4_0:
         kind = _Kind.Q8_0  # four bits cost the most quality here and save the least time
     return keep(tensor, name) if tensor.kind == kind else quantized(tensor, kind, name)
 

@@ -63,11 +63,12 @@ def block_starts_here(prefix: str, suffix: str, language_id: str) -> bool:
         return False
     prefix, suffix = _around_cursor(prefix, suffix)
     opens_block = _opens_block(_last_line(prefix.rstrip()), language)
-    tree = parse(prefix + language.filler + suffix, language_id)
+    text = prefix + language.filler + suffix
+    tree = parse(text, language_id)
     if tree is None:
         return opens_block
     byte_ = len(utf8(prefix))
-    if _in_text_node(tree, byte_):
+    if _in_text_node(tree, utf8(text), byte_):
         return False
     if tree.root_node.has_error:
         return opens_block
@@ -101,7 +102,7 @@ def in_string_or_comment(prefix: str, suffix: str, language_id: str) -> bool:
         return False
     tree = parse(prefix + suffix, language_id)
     if tree is not None:
-        if _in_text_node(tree, len(utf8(prefix))):
+        if _in_text_node(tree, utf8(prefix + suffix), len(utf8(prefix))):
             return True
         if not tree.root_node.has_error:
             return False
@@ -109,7 +110,8 @@ def in_string_or_comment(prefix: str, suffix: str, language_id: str) -> bool:
     return place is not _Place.CODE
 
 
-def _in_text_node(tree: tree_sitter.Tree, byte_: int) -> bool:
+def _in_text_node(tree: tree_sitter.Tree, source: bytes, byte_: int) -> bool:
+    """Whether a byte stands in a string or comment. source: what the tree was parsed from."""
     node = tree.root_node.descendant_for_byte_range(max(byte_ - 1, 0), byte_)
     while node is not None and node.type not in _CODE_IN_STRINGS:
         inside = node.start_byte < byte_ < node.end_byte
@@ -117,9 +119,9 @@ def _in_text_node(tree: tree_sitter.Tree, byte_: int) -> bool:
             return True
         if node.type in _COMMENTS and byte_ > node.start_byte:
             # A line comment goes on at its end, until its line ends (some grammars include that).
-            source = node.text or b""
-            on_its_line = b"\n" not in source[: byte_ - node.start_byte]
-            return inside if source.startswith(b"/*") else on_its_line
+            on_its_line = b"\n" not in source[node.start_byte : byte_]
+            of_several = source.startswith(b"/*", node.start_byte)
+            return inside if of_several else on_its_line
         node = node.parent
     return False
 

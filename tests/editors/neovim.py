@@ -1,4 +1,4 @@
-"""A real Neovim, embedded, with the plugin and a server: what is on its screen, what is in its file."""
+"""A real Neovim, embedded, with the plugin and a server: its screen and its buffers."""
 
 from __future__ import annotations
 

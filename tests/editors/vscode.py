@@ -1,4 +1,4 @@
-"""A real VS Code (code-server in headless Chromium) with the extension: its screen and its files."""
+"""A real VS Code (code-server, headless Chromium) with the extension: its screen and its files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 _GHOST = ".monaco-editor [class*=ghost-text]"
 _START_TIMEOUT_S = 40
+_FLAGS = ("--auth", "none", "--disable-telemetry", "--disable-update-check")
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
@@ -63,8 +63,7 @@ class CodeServer:
         self.port = _free_port()
         self._log = (home / "code-server.log").open("wb")
         self._process = subprocess.Popen(
-            [*self._base, "--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
-            + ["--disable-workspace-trust", "--disable-telemetry", "--disable-update-check"],
+            [*self._base, *_FLAGS, "--bind-addr", f"127.0.0.1:{self.port}"],
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=self._environment,
@@ -150,12 +149,6 @@ class Window:
         return time.monotonic() - began
 
 
-def browser(chromium: Path) -> Any:
-    """A context manager of Playwright's; ``launch`` gives the browser."""
-    del chromium
-    return sync_playwright()
-
-
 def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -166,7 +159,7 @@ def _wait_for(address: str) -> None:
     until = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
-            with urllib.request.urlopen(address, timeout=2):
+            with urllib.request.urlopen(address, timeout=2):  # noqa: S310 - our own, on loopback
                 return
         except (urllib.error.URLError, OSError):
             if time.monotonic() > until:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,22 @@ def test_parse_stops_in_time() -> None:
     begin = time.monotonic()
     assert parse(text, "python", budget_ms=50) is None
     assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize("length", [1, 200, 10_000])
+def test_parse_keeps_no_text(length: int) -> None:
+    """A server parses at every keystroke: what a parse has read is given up with its tree."""
+    text = "value = 1\n" * length
+    parse(text, "python")
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(5):
+            assert parse(text, "python", budget_ms=5000) is not None
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 5 * 100
 
 
 def test_parse_takes_lone_surrogates() -> None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from fimls.context.describe import Wanted, describe, returned_names
-from fimls.context.files import Files, SourceFile
+from fimls.context.files import SourceFile
 from fimls.context.modules import Target, targets
 from fimls.context.query import Candidate
+from fimls.context.sources.lookup import Reader
 from fimls.context.surroundings import Surroundings
 from fimls.syntax.outline import Definition
 
@@ -28,7 +29,7 @@ Found = tuple[SourceFile, Definition]
 """A definition and the file it stands in."""
 
 
-def imported(around: Surroundings, files: Files) -> Iterator[Candidate]:
+def imported(around: Surroundings, files: Reader) -> Iterator[Candidate]:
     """Describe the definitions behind the file's imports, those near the cursor best."""
     query = around.query
     for found in around.outline.imports:
@@ -44,7 +45,7 @@ def imported(around: Surroundings, files: Files) -> Iterator[Candidate]:
                 yield from _module_members(target, around, files)
 
 
-def find(name: str, path: str, files: Files, hops: int = _REEXPORTS_MAX) -> Found | None:
+def find(name: str, path: str, files: Reader, hops: int = _REEXPORTS_MAX) -> Found | None:
     """Find where a file defines a top-level name, or where the file has it from."""
     file = files.read(path)
     if file is None:
@@ -56,7 +57,7 @@ def find(name: str, path: str, files: Files, hops: int = _REEXPORTS_MAX) -> Foun
     return _reexported(name, file, files, hops - 1) if hops else None
 
 
-def _reexported(name: str, file: SourceFile, files: Files, hops: int) -> Found | None:
+def _reexported(name: str, file: SourceFile, files: Reader, hops: int) -> Found | None:
     """Find what a file's own imports bind to a name."""
     for found in file.outline.imports:
         if not any(alias in {name, "*"} for _, alias in found.names):
@@ -71,7 +72,7 @@ def _reexported(name: str, file: SourceFile, files: Files, hops: int) -> Found |
     return None
 
 
-def _names(target: Target, around: Surroundings, files: Files) -> Iterator[tuple[str, str]]:
+def _names(target: Target, around: Surroundings, files: Reader) -> Iterator[tuple[str, str]]:
     """What is wanted of a target: (name there, name here)."""
     for name, alias in target.names:
         if name != "*":
@@ -84,7 +85,7 @@ def _names(target: Target, around: Surroundings, files: Files) -> Iterator[tuple
                     yield definition.name, definition.name
 
 
-def _module_members(target: Target, around: Surroundings, files: Files) -> Iterator[Candidate]:
+def _module_members(target: Target, around: Surroundings, files: Reader) -> Iterator[Candidate]:
     """What a module that is named as a whole offers: those of its names that suggest themselves."""
     near = _score(target.namespace.rpartition(".")[2], around)
     used = rf"\b{re.escape(target.namespace)}\s*(?:\.|::|->)\s*(\w+)"
@@ -117,7 +118,7 @@ def _described(
     score: float,
     alias: str,
     around: Surroundings,
-    files: Files,
+    files: Reader,
 ) -> Iterator[Candidate]:
     yield describe(file, definition, score, around, SOURCE)
     used = alias in around.receivers

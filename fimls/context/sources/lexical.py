@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fimls.context.files import Files
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Lookup
+from fimls.context.sources.lookup import Lookup, Reader
 from fimls.context.surroundings import Surroundings
 from fimls.context.windows import densest, overlap, window, words_beside
 
@@ -20,7 +19,7 @@ _SIMILAR_MIN, _SIMILAR_FULL = 0.25, 0.6
 _SCORE_MIN, _SCORE_MAX = 0.4, 0.7
 
 
-def lexical(around: Surroundings, files: Files, index: Lookup) -> Iterator[Candidate]:
+def lexical(around: Surroundings, files: Reader, index: Lookup) -> Iterator[Candidate]:
     """Cut the most similar lines out of the windows that the index finds."""
     query = around.query
     words = words_beside(around)

@@ -1,11 +1,20 @@
-"""What the sources ask of the workspace's index."""
+"""What the sources ask of a workspace: its files and its index."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from fimls.context.files import SourceFile
 from fimls.context.index import Window
+from fimls.context.modules import Lister
+
+
+class Reader(Lister, Protocol):
+    """Reads files: those of a folder (:class:`fimls.context.files.Files`), or training's own."""
+
+    def read(self, path: str) -> SourceFile | None:
+        """A file, None where there is none that may be read."""
 
 
 class Lookup(Protocol):

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from posixpath import dirname
 
 from fimls.context.describe import describe, describe_method
-from fimls.context.files import Files
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Lookup
+from fimls.context.sources.lookup import Lookup, Reader
 from fimls.context.surroundings import Surroundings
 from fimls.syntax import known_words, language_of
 
@@ -27,7 +26,7 @@ _AMBIGUITY = {1: 0.75, 2: 0.5}
 _PACKAGED = frozenset({"c", "cpp", "go", "java"})
 
 
-def named(around: Surroundings, files: Files, index: Lookup) -> Iterator[Candidate]:
+def named(around: Surroundings, files: Reader, index: Lookup) -> Iterator[Candidate]:
     """Describe what the index knows under the names near the cursor."""
     query = around.query
     known = set(known_words(query.language_id))
@@ -49,7 +48,7 @@ def named(around: Surroundings, files: Files, index: Lookup) -> Iterator[Candida
 
 
 def _described(
-    name: str, paths: list[str], around: Surroundings, files: Files
+    name: str, paths: list[str], around: Surroundings, files: Reader
 ) -> Iterator[Candidate]:
     query = around.query
     package = [path for path in paths if dirname(path) == dirname(query.path)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fimls.context.files import Files, SourceFile
+from fimls.context.files import SourceFile
 from fimls.context.query import Candidate, Region, Session
+from fimls.context.sources.lookup import Reader
 from fimls.context.surroundings import Surroundings
 from fimls.context.windows import densest, overlap, window, words_beside
 
@@ -18,12 +19,12 @@ _LATEST = 0.8  # what each older region counts for, against the one touched afte
 _CLIPBOARD = "clipboard"
 
 
-def recent(around: Surroundings, files: Files, session: Session) -> Iterator[Candidate]:
+def recent(around: Surroundings, files: Reader, session: Session) -> Iterator[Candidate]:
     """Windows of regions that were edited or opened in other documents."""
     yield from _scored(session.recent, around, files, "recent", 0.75)
 
 
-def changed(around: Surroundings, files: Files, session: Session) -> Iterator[Candidate]:
+def changed(around: Surroundings, files: Reader, session: Session) -> Iterator[Candidate]:
     """Windows of uncommitted changes in other files."""
     yield from _scored(session.changed, around, files, "git", 0.65)
 
@@ -39,7 +40,7 @@ def clipboard(around: Surroundings, session: Session) -> Iterator[Candidate]:
 
 
 def _scored(
-    regions: Sequence[Region], around: Surroundings, files: Files, source: str, best: float
+    regions: Sequence[Region], around: Surroundings, files: Reader, source: str, best: float
 ) -> Iterator[Candidate]:
     words = words_beside(around)
     for age, region in enumerate(regions[:_REGIONS_MAX]):

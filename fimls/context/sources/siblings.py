@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from posixpath import basename, dirname, join, normpath, splitext
 
 from fimls.context.describe import describe, describe_method
-from fimls.context.files import Files, SourceFile
+from fimls.context.files import SourceFile
 from fimls.context.query import Candidate
+from fimls.context.sources.lookup import Reader
 from fimls.context.surroundings import Surroundings, subwords
 from fimls.context.windows import cut
 from fimls.syntax.outline import Definition
@@ -27,7 +28,7 @@ _TEST = 0.45
 _LIKENESS_MIN = 0.6
 
 
-def siblings(around: Surroundings, files: Files) -> Iterator[Candidate]:
+def siblings(around: Surroundings, files: Reader) -> Iterator[Candidate]:
     """Describe what the file's counterpart says about the code at the cursor."""
     path = around.query.path
     stem, suffix = splitext(basename(path))
@@ -48,7 +49,7 @@ def siblings(around: Surroundings, files: Files) -> Iterator[Candidate]:
                 return
 
 
-def _beside(path: str, name: str, files: Files) -> str:
+def _beside(path: str, name: str, files: Reader) -> str:
     """Where a C file's counterpart lies: beside it, or in include/ against src/."""
     folder = dirname(path)
     places = [folder, folder.replace("src", "include", 1), folder.replace("include", "src", 1)]

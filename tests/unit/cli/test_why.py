@@ -53,11 +53,13 @@ def test_what_the_server_left(
     explained = scripted("why", f"{source}:2:12", "--json").report
     explained["shown"] = [len(one) for one in explained["shown"]]
     explained["generation"]["text"] = 5
+    explained["context_note"] = "index limited to 3 files of 9"
     last_words.parent.mkdir()
     last_words.write_text(json.dumps(explained), encoding="utf-8")
     outcome = fimls("why")
     assert 0 == outcome.code
     assert "5 characters" in outcome.out
+    assert "; index limited to 3 files of 9" in outcome.out
 
 
 @pytest.mark.parametrize("content", [None, "{", "\udcff"])

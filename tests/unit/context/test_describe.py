@@ -181,6 +181,27 @@ def test_a_table_is_not_described() -> None:
     assert described(table, "TABLE").score == 0
 
 
+def test_a_constant_without_a_value_is_not_described() -> None:
+    """``Lock = None`` behind a failed import says nothing about a lock."""
+    assert described("Lock = None\n", "Lock").score == 0
+
+
+def test_what_the_parser_mistakes_for_fields() -> None:
+    """Where a method has a hole, rests of bodies and of broken headers are no fields."""
+    text = """\
+class Chart:
+    size: int = 3
+    def draw(self, rows: list[str],\x20
+             title: str = "") -> None:
+        return None
+    matrix[mask] = 1
+    # a comment
+    plot(matrix)
+"""
+    fields = [part.text for part in described(text, "Chart").parts if "draw" not in part.text]
+    assert ["class Chart:", "    size: int = 3"] == fields
+
+
 def test_a_method_stands_under_the_head_of_its_class() -> None:
     """Alone, one would not know whose it is."""
     file = SourceFile("a.py", STORE)

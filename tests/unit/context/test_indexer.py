@@ -286,26 +286,72 @@ async def test_the_database_is_spoilt_meanwhile(
     assert {"fresh", "Circle"} == index.known(["fresh", "Circle"])
 
 
+async def killed(indexer: Indexer) -> None:
+    """Kill the indexer's process, and wait until it is known to have ended."""
+    pid = indexer.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while indexer.pid == pid and indexer.state in {"indexing", "ready"}:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+
+
 async def test_killed_while_it_writes(
-    new_indexer: NewIndexer, index: Index, folder: Path, database: Path
+    new_indexer: NewIndexer,
+    index: Index,
+    folder: Path,
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The state says so, the database is intact, and the next process completes it."""
+    """The database is intact, and another process completes it, with what is said meanwhile."""
+    monkeypatch.setattr("fimls.context.indexer.RESTART_PAUSES_S", (0.2,))
     write(folder, {f"{number}.py": f"name_{number} = 1\n" * 500 for number in range(800)})
     indexer = new_indexer()
     await indexer.start()
-    await asyncio.sleep(1)
-    assert indexer.pid is not None
-    os.kill(indexer.pid, signal.SIGKILL)
-    await indexer.idle()
-    assert "failed: the process ended with code -9" == indexer.state
-    indexer.update([folder / "1.py"])  # nobody is there to hear it
+    while not index.files():  # noqa: ASYNC110 - the first transaction is done
+        await asyncio.sleep(0.01)
+    before = indexer.pid
+    waiting = asyncio.create_task(indexer.idle())
+    await killed(indexer)
     connection = sqlite3.connect(database)
     assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
     connection.close()
-    again = new_indexer()
-    await again.start()
-    await again.idle()
-    assert 802 == index.files()
+    assert ("indexing", None) == (indexer.state, indexer.pid)
+    indexer.update([folder / "1.py"])
+    await waiting
+    assert ("ready", 802) == (indexer.state, index.files())
+    assert before != indexer.pid
+
+
+async def test_killed_again_and_again(
+    new_indexer: NewIndexer, index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its last restart it stays down: the state says so, and nobody waits for it."""
+    monkeypatch.setattr("fimls.context.indexer.RESTART_PAUSES_S", (0.0,))
+    indexer = new_indexer()
+    await indexer.start()
+    await killed(indexer)
+    await indexer.idle()
+    assert "ready" == indexer.state
+    await killed(indexer)
+    assert "failed: the process ended with code -9" == indexer.state
+    indexer.update([folder / "store.py"])  # nobody is there to hear it
+    await indexer.idle()
+    assert 2 == index.files()
+
+
+async def test_closing_between_two_processes(
+    new_indexer: NewIndexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed while it waits to start another, it starts none, and nobody waits."""
+    monkeypatch.setattr("fimls.context.indexer.RESTART_PAUSES_S", (60.0,))
+    indexer = new_indexer()
+    await indexer.start()
+    await killed(indexer)
+    waiting = asyncio.create_task(indexer.idle())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(indexer.aclose(), 1)
+    await waiting
+    assert ("closed", None) == (indexer.state, indexer.pid)
 
 
 async def test_closing(new_indexer: NewIndexer, folder: Path) -> None:

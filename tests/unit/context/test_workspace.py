@@ -23,6 +23,7 @@ class FakeIndexer:
     """An indexer that only takes note."""
 
     state = "ready"
+    note = ""
 
     def __init__(self, *_arguments: object) -> None:
         self.updated: list[Path] = []
@@ -325,9 +326,35 @@ async def test_status(context: WorkspaceContext, folder: Path) -> None:
     assert 1 == status["documents"]
     folders = status["folders"]
     assert isinstance(folders, list)
-    assert {"path": str(folder), "index": "ready", "files": 0} == {
-        key: folders[0][key] for key in ("path", "index", "files")
+    assert {"path": str(folder), "index": "ready", "note": "", "files": 0} == {
+        key: folders[0][key] for key in ("path", "index", "note", "files")
     }
+
+
+@pytest.mark.parametrize(
+    ("state", "note", "expected"),
+    [
+        ("ready", "index limited to 3 files of 9", "index limited to 3 files of 9"),
+        ("failed: disk full", "", "index failed: disk full"),
+        ("indexing", "", ""),
+    ],
+)
+async def test_what_the_index_leaves_out(
+    context: WorkspaceContext,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    note: str,
+    expected: str,
+) -> None:
+    """Every selection says it, a frozen one too."""
+    monkeypatch.setattr(FakeIndexer, "state", state)
+    monkeypatch.setattr(FakeIndexer, "note", note)
+    first = await ask(context, folder / "main.py", MAIN)
+    again = await ask(context, folder / "main.py", MAIN)
+    assert [("new", expected), ("frozen", expected)] == [
+        (selection.state, selection.note) for selection in (first, again)
+    ]
 
 
 async def test_with_a_real_index(tmp_path: Path) -> None:

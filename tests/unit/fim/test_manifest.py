@@ -39,6 +39,7 @@ RECORDED: dict[str, Any] = {
     "budget": {},
     "context": {},
     "corpus_sha256": "",
+    "tie_word_embeddings": True,
     "code_version": "2.0",
 }
 

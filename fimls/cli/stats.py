@@ -1,0 +1,114 @@
+"""``fimls stats``: what was shown, taken and kept on this machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from fimls.feedback import FeedbackStore, Line, Suggestion, summarize
+from fimls.feedback.summary import GROUPS
+from fimls.replay import html, svg
+from fimls.types import StoreError
+
+_DAY_S = 86_400
+_HEADINGS = (
+    "shown", "taken", "whole", "in part", "characters", "kept", "after 30 s", "2 min", "10 min",
+    "p50 ms", "p95 ms",
+)  # fmt: skip
+
+
+def run(*, days: int, by: str, output: Path | None, as_json: bool, clear: bool) -> None:
+    """Print the statistics, or write a page, or delete them."""
+    store = FeedbackStore()
+    if clear:
+        store.clear()
+        print("deleted")
+        return
+    suggestions = store.read(time.time() - days * _DAY_S)
+    if as_json:
+        print(json.dumps(_as_json(suggestions, days)))
+        return
+    if not suggestions:
+        print(f"nothing was suggested in the last {days} days")
+        return
+    console = Console(highlight=False)
+    for group in (by,) if by else ("", *GROUPS):
+        console.print(_table(group, summarize(suggestions, group)))
+    if output is not None:
+        try:
+            output.write_text(_page(suggestions, days), encoding="utf-8")
+        except OSError as error:
+            raise StoreError(
+                f"{output} can't be written: {error.strerror}", hint="name another file"
+            ) from error
+        console.print(f"written: {output}")
+
+
+def _as_json(suggestions: list[Suggestion], days: int) -> dict[str, object]:
+    groups = {name: summarize(suggestions, name) for name in GROUPS}
+    return {
+        "days": days,
+        "all": [asdict(line) for line in summarize(suggestions)],
+        **{name: [asdict(line) for line in lines] for name, lines in groups.items()},
+    }
+
+
+def _table(group: str, lines: list[Line]) -> Table:
+    table = Table(group, *_HEADINGS, box=None, padding=(0, 2))
+    for line in lines:
+        table.add_row(*_cells(line))
+    return table
+
+
+def _page(suggestions: list[Suggestion], days: int) -> str:
+    """One HTML page with tables and plots, which needs nothing from anywhere."""
+    by_day = summarize(suggestions, "day")
+    sections = [
+        html.section(
+            f"By {name}" if name else "All",
+            html.table([name, *_HEADINGS], [_cells(line) for line in summarize(suggestions, name)]),
+        )
+        for name in ("", *GROUPS)
+    ]
+    taken = {
+        line.name: (line.acceptance, None, None) for line in by_day if line.acceptance is not None
+    }
+    latency = {
+        line.name: [one.latency_ms for one in suggestions if one.language == line.name]
+        for line in summarize(suggestions, "language")[: len(svg.COLOURS)]
+    }
+    sections += [
+        html.section("Taken, by day", svg.bars(taken)),
+        html.section("Request to answer, by language", svg.distribution(latency, "ms")),
+    ]
+    lead = f"<p>The last {days} days on this machine; nothing of it was sent anywhere.</p>"
+    return html.document("fimls: stats", "What was suggested", lead + "".join(sections))
+
+
+def _cells(line: Line) -> list[str]:
+    """One line of a table, as text."""
+    return [
+        line.name,
+        str(line.shown),
+        _percent(line.acceptance),
+        str(line.accepted),
+        str(line.partly),
+        f"{line.accepted_characters:,}",
+        f"{line.kept_characters:,}",
+        *map(_percent, line.kept),
+        _whole(line.latency_p50_ms),
+        _whole(line.latency_p95_ms),
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
+
+
+def _whole(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"

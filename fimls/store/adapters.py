@@ -1,0 +1,285 @@
+"""The registry of adapters: each kept by name, one of them serving its base.
+
+::
+
+    <root>/adapters/<name>/    a registered adapter: a copy, never changed
+           promoted.json       which of them serve (:mod:`fimls.store.promotions`)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import errno
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fimls.store.adapter import MANIFEST, Adapter
+from fimls.store.promotions import History, Promotion, Promotions
+from fimls.store.store import store_root
+from fimls.types import AdapterMismatchError, StoreError, UnknownModelError
+
+_NAME = re.compile(r"(?!none$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""``none`` is the setting's word for no adapter."""
+_LOCK_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredAdapter:
+    """An adapter. base, base_sha256: what it was trained on. promoted: it serves its base."""
+
+    name: str
+    folder: Path
+    base: str
+    base_sha256: str
+    promoted: bool
+
+
+class AdapterRegistry:
+    """The registry of one store. Safe to use from several processes at once.
+
+    root: the store's folder; by default the person's own.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = (root or store_root()).absolute()
+        self.folder = self._root / "adapters"
+        self._promotions = Promotions(self._root / "promoted.json")
+
+    def add(self, folder: Path, name: str | None = None) -> RegisteredAdapter:
+        """Copy an adapter's files (not its subfolders, where checkpoints are) into the registry.
+
+        name: by default the folder's. Adding what is there already changes nothing.
+
+        Raises:
+            AdapterMismatchError: it isn't an adapter, or has no manifest that names its base.
+            StoreError: another adapter has that name, or it can't be copied.
+        """
+        adapter = Adapter.open(folder)
+        _trained_on(adapter)
+        name = name or folder.resolve().name
+        if not _NAME.fullmatch(name):
+            raise StoreError(
+                f"{name!r} can't be an adapter's name",
+                hint="use letters, digits, dots, dashes and underscores: --name NAME",
+            )
+        target = self.folder / name
+        with self._locked():
+            if not target.exists():
+                self._copy(folder, target)
+            elif Adapter.open(target).sha256() != adapter.sha256():
+                raise StoreError(
+                    f"another adapter is called {name!r} already",
+                    hint="choose another name with --name, or `fimls adapters remove` that one",
+                )
+        return self.get(name)
+
+    def list(self) -> tuple[RegisteredAdapter, ...]:
+        """Every adapter, by name; a folder that isn't a usable one is left out."""
+        adapters = []
+        for folder in sorted(self.folder.glob("*")):
+            with contextlib.suppress(AdapterMismatchError, UnknownModelError):
+                adapters.append(self.get(folder.name))
+        return tuple(adapters)
+
+    def get(self, name: str) -> RegisteredAdapter:
+        """One adapter.
+
+        Raises:
+            UnknownModelError: there is none of that name; the hint names the nearest.
+            AdapterMismatchError: its files are damaged.
+        """
+        folder = self._registered(name)
+        base, base_sha256 = _trained_on(Adapter.open(folder))
+        history = self._promotions.read().get(base_sha256)
+        promoted = history is not None and history.current == name
+        return RegisteredAdapter(name, folder, base, base_sha256, promoted)
+
+    def find(self, adapter: str) -> Path:
+        """The folder of a registered name, or of an adapter anywhere by its path.
+
+        A name wins over a folder of the same name here, which may well be the repository that the
+        adapter was trained on; ``./NAME`` means the folder.
+
+        Raises:
+            UnknownModelError: it is neither.
+        """
+        path = Path(adapter).expanduser()
+        with contextlib.suppress(UnknownModelError):
+            return self._registered(adapter)
+        if path.is_dir():
+            return path.absolute()
+        raise self._unknown(adapter)
+
+    def label(self, folder: Path) -> str:
+        """What a person calls an adapter's folder: its name in the registry, else its path."""
+        return folder.name if folder.parent == self.folder else str(folder)
+
+    def remove(self, name: str) -> None:
+        """Delete an adapter, also from what can be rolled back to.
+
+        Raises:
+            UnknownModelError: there is none. StoreError: it serves.
+        """
+        with self._locked():
+            folder = self._registered(name)
+            histories = self._promotions.read()
+            if any(history.current == name for history in histories.values()):
+                raise StoreError(
+                    f"{name!r} is promoted",
+                    hint="promote another, or `fimls adapters rollback`, before removing it",
+                )
+            if any(name in history.promoted for history in histories.values()):
+                self._promotions.write(
+                    {key: _without(history, name) for key, history in histories.items()}
+                )
+            shutil.rmtree(folder)
+
+    def promote(self, name: str) -> Promotion:
+        """Let an adapter serve its base from now on, atomically.
+
+        Raises:
+            UnknownModelError: there is none of that name. AdapterMismatchError: it is damaged.
+        """
+        with self._locked():
+            adapter = self.get(name)
+            histories = self._promotions.read()
+            history = histories.get(adapter.base_sha256, History(adapter.base))
+            if history.current != name:
+                longer = replace(history, promoted=(*history.promoted, name))
+                self._promotions.write({**histories, adapter.base_sha256: longer})
+        return Promotion(adapter.base, adapter.base_sha256, name, before=history.current)
+
+    def rollback(self, base: str | None = None) -> Promotion:
+        """Let what served before serve again; at last, the base alone.
+
+        base: its name or SHA-256; needed only where several bases have a promoted adapter.
+
+        Raises:
+            StoreError: nothing is promoted, or for several bases and none was named.
+        """
+        with self._locked():
+            histories = self._promotions.read()
+            served = {
+                base_sha256: history
+                for base_sha256, history in histories.items()
+                if history.promoted and base in {None, history.base, base_sha256}
+            }
+            if not served:
+                raise StoreError(
+                    f"no adapter is promoted{f' for {base}' if base else ''}",
+                    hint="`fimls adapters list` shows what serves",
+                )
+            if len(served) > 1:
+                raise StoreError(
+                    "adapters are promoted for several bases",
+                    hint="name one: " + ", ".join(history.base for history in served.values()),
+                )
+            ((base_sha256, history),) = served.items()
+            shorter = replace(history, promoted=history.promoted[:-1])
+            self._promotions.write({**histories, base_sha256: shorter})
+        return Promotion(history.base, base_sha256, shorter.current, before=history.current)
+
+    def promoted(self, base_sha256: str) -> Path | None:
+        """The folder of the adapter that serves a base, None for the base alone.
+
+        Raises:
+            StoreError: one is promoted, but its folder is gone.
+        """
+        history = self._promotions.read().get(base_sha256)
+        if history is None or not history.current:
+            return None
+        folder = self.folder / history.current
+        if not folder.is_dir():
+            raise StoreError(
+                f"the adapter {history.current!r} is promoted, but {folder} is gone",
+                hint="`fimls adapters rollback`, or add it again",
+            )
+        return folder
+
+    def stamp(self) -> tuple[int, int] | None:
+        """Another value after each promotion and rollback, None before the first."""
+        return self._promotions.stamp()
+
+    def _registered(self, name: str) -> Path:
+        folder = self.folder / name
+        if not _NAME.fullmatch(name) or not folder.is_dir():
+            raise self._unknown(name)
+        return folder
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy beside the target, then rename: what has the name is whole."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".new-") as parent:
+            new = Path(parent, target.name)
+            new.mkdir()
+            for file in sorted(source.iterdir()):
+                if file.is_file():
+                    shutil.copy2(file, new)
+            new.rename(target)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process changes the registry at a time; failures say what to do."""
+        try:
+            locks = self._root / "locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            with FileLock(locks / "adapters.lock", timeout=_LOCK_TIMEOUT_S):
+                yield
+        except Timeout as error:
+            raise StoreError(
+                f"another process has been changing {self.folder} for {_LOCK_TIMEOUT_S:.0f} s",
+                hint="try again",
+            ) from error
+        except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            raise StoreError(
+                f"can't change the adapters in {self._root}: {error.strerror}",
+                hint="free some space" if full else "check the folder's permissions",
+            ) from error
+
+    def _unknown(self, name: str) -> UnknownModelError:
+        names = [path.name for path in self.folder.glob("*") if _NAME.fullmatch(path.name)]
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else "`fimls adapters list` shows them"
+        return UnknownModelError(
+            f"no adapter {name!r}: no registered name and no folder", hint=hint
+        )
+
+
+def promote(adapter: str | Path, *, name: str | None = None, root: Path | None = None) -> Promotion:
+    """Let an adapter serve its base: a registered one, or a folder's, which is added first.
+
+    Raises:
+        as :meth:`AdapterRegistry.find`, ``add`` and ``promote``.
+    """
+    registry = AdapterRegistry(root)
+    folder = registry.find(str(adapter))
+    if folder.parent != registry.folder:
+        return registry.promote(registry.add(folder, name).name)
+    return registry.promote(folder.name)
+
+
+def _trained_on(adapter: Adapter) -> tuple[str, str]:
+    """The base's name and SHA-256, from the manifest.
+
+    Raises:
+        AdapterMismatchError: there is no manifest, or it doesn't say.
+    """
+    base, base_sha256 = adapter.manifest.get("base"), adapter.manifest.get("base_sha256")
+    if not isinstance(base, str) or not isinstance(base_sha256, str) or not base_sha256:
+        raise AdapterMismatchError(
+            f"{adapter.folder / MANIFEST} does not say which base the adapter was trained on",
+            hint="an adapter is served only with the manifest that its training wrote",
+        )
+    return base, base_sha256
+
+
+def _without(history: History, name: str) -> History:
+    return replace(history, promoted=tuple(one for one in history.promoted if one != name))

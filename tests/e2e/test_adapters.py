@@ -1,0 +1,45 @@
+"""Switching adapters in a running server: no restart, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.e2e.session import editor, scripted
+
+RETURN = {"after": "return ", "insert": "a + b"}
+SLOW = {"after": "slow = ", "insert": "x" * 20, "delay_ms": 50}
+
+
+async def test_another_adapter_by_settings(tmp_path: Path) -> None:
+    """The new engine takes over when it is ready; a request under way ends on the old one."""
+    (tmp_path / "mine").mkdir()
+    async with editor(*scripted(tmp_path, [RETURN, SLOW]), "--set", "answer_ms=0") as session:
+        assert "" == (await session.until("ready"))["adapter"]
+        session.open("slow = ")
+        slow = asyncio.create_task(session.ghost_texts(0, 7, invoked=True))
+        await asyncio.sleep(0.2)
+        session.configure({"adapter": str(tmp_path / "mine")})
+        assert str(tmp_path / "mine") == (await session.until("ready", count=2))["adapter"]
+        assert not slow.done()
+        assert ["x" * 20] == await slow
+        session.replace("return ")
+        assert ["a + b"] == await session.ghost_texts(0, 7)
+
+
+async def test_an_adapter_that_is_not_there(tmp_path: Path) -> None:
+    """It is an error that is shown; the engine before it goes on completing."""
+    async with editor(*scripted(tmp_path, [RETURN])) as session:
+        await session.until("ready")
+        session.configure({"adapter": "nobody"})
+        assert "no adapter 'nobody'" in (await session.until("error"))["message"]
+        session.open("return ")
+        assert ["a + b"] == await session.ghost_texts(0, 7)
+
+
+async def test_reload(tmp_path: Path) -> None:
+    """``fimls.reload`` loads what the settings name once more: a folder written anew, say."""
+    async with editor(*scripted(tmp_path, [RETURN])) as session:
+        await session.until("ready")
+        await session.run("fimls.reload")
+        await session.until("ready", count=2)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.training.evaluation.rows import make_row
+from training.evaluation.figures import ALL, BY_NAME, calibration, figures, latencies
+from training.evaluation.paired import binomial_p, change, compare
+from training.types import EvaluationError
+
+
+def test_rates_and_their_intervals() -> None:
+    """A rate is over items, its interval over clusters: one cluster tells nothing of others."""
+    rows = [make_row(f"r{n}", cluster=f"c{n % 4}", exact=n % 4 != 0) for n in range(40)]
+    found = figures(rows, 0)[ALL][ALL]
+    assert (40, 4, 0.75) == (found["items"], found["clusters"], found["exact"]["value"])
+    assert found["exact"]["low"] < 0.5
+    assert 1.0 == found["exact"]["high"]
+    alone = figures([make_row(f"r{n}", cluster="c") for n in range(9)], 0)[ALL][ALL]
+    assert {"value": 1.0, "low": None, "high": None} == alone["exact"]
+
+
+def test_a_measure_without_values_is_left_out() -> None:
+    """Without tests there is no pass@1, and without --raw nobody knows who stops by itself."""
+    found = figures([make_row("a"), make_row("b")], 0)[ALL][ALL]
+    assert {"passed", "passed_any", "stopped"}.isdisjoint(found)
+
+
+def test_divisions() -> None:
+    """By kind, language and context; a division into one group is left out."""
+    rows = [make_row("a", kind="block"), make_row("b", snippets=2)]
+    assert {
+        "all": {"all"},
+        "kind": {"block", "whole line"},
+        "context": {"with snippets", "without snippets"},
+    } == {division: set(groups) for division, groups in figures(rows, 0).items()}
+
+
+def test_saved_characters_are_a_ratio_of_sums() -> None:
+    """Long middles count for more than short ones."""
+    rows = [
+        make_row("a", saved_characters=0, reference_characters=90),
+        make_row("b", saved_characters=10, reference_characters=10),
+    ]
+    assert 0.1 == figures(rows, 0)[ALL][ALL]["saved"]["value"]
+
+
+def test_pass_at_k_is_of_several_candidates() -> None:
+    """pass@1 is of the first, pass@k of any."""
+    rows = [make_row("a", passed=[False, True]), make_row("b", passed=[False, False])]
+    found = figures(rows, 0)[ALL][ALL]
+    assert (0.0, 0.5) == (found["passed"]["value"], found["passed_any"]["value"])
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    """Nothing depends on anything but rows and seed."""
+    rows = [make_row(f"r{n}", exact=n % 3 == 0) for n in range(30)]
+    assert figures(rows, 1) == figures(rows, 1)
+    assert figures(rows, 1) != figures(rows, 2)
+
+
+def test_latencies() -> None:
+    """Percentiles of all items; without a first token there is no time to it."""
+    times = {"ttft_ms": None, "total_ms": 7.0, "scored_ms": 0.0}
+    rows = [make_row("a", times=times), make_row("b", times={**times, "total_ms": 9.0})]
+    found = latencies(rows, 0)
+    assert (8.0, None) == (found["total_ms"]["p50"]["value"], found["ttft_ms"]["p50"]["value"])
+
+
+def test_calibration() -> None:
+    """A model that is as sure as it is right has no expected error."""
+    rows = [make_row(f"r{n:02}", confidence=0.5, exact=n % 2 == 0) for n in range(40)]
+    assert 0.0 == calibration(rows)["expected_error"]
+    sure = [make_row(f"r{n:02}", confidence=1.0, exact=n % 2 == 0) for n in range(40)]
+    assert 0.5 == calibration(sure)["expected_error"]
+    assert {"bins": [], "expected_error": None} == calibration([make_row("a", confidence=None)])
+
+
+def test_change_is_paired() -> None:
+    """Each item is compared with itself: gains and losses are counted, not rates alone."""
+    pairs = [
+        (make_row(f"r{n}", exact=before), make_row(f"r{n}", exact=after))
+        for n, (before, after) in enumerate(
+            [(False, True)] * 9 + [(True, False)] * 1 + [(True, True)] * 10
+        )
+    ]
+    found = change(pairs, BY_NAME["exact"], 0)
+    assert found is not None
+    assert (0.55, 0.95, 9, 1) == (found.before.value, found.after.value, found.better, found.worse)
+    assert found.difference.low is not None
+    assert found.difference.low > 0
+    assert found.mcnemar_p == found.sign_p == binomial_p(9, 1) == pytest.approx(0.0215)
+
+
+def test_clusters_that_move_together_count_once() -> None:
+    """Ten items of one file that all become right are one piece of evidence to the sign test."""
+    pairs = [
+        (make_row(f"r{n}", cluster="c", exact=False), make_row(f"r{n}", cluster="c"))
+        for n in range(10)
+    ]
+    found = change(pairs, BY_NAME["exact"], 0)
+    assert found is not None
+    assert (1.0, None) == (found.sign_p, found.difference.low)
+    assert found.mcnemar_p is not None
+    assert found.mcnemar_p < 0.01
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "p"),
+    [(0, 0, None), (1, 0, 1.0), (5, 5, 1.0), (10, 0, 0.00195), (2000, 0, 0.0), (3000, 3000, 1.0)],
+)
+def test_binomial_p(one: int, other: int, p: float | None) -> None:
+    """The exact two-sided test, for large counts too."""
+    assert p == binomial_p(one, other)
+
+
+def test_compare_takes_common_items() -> None:
+    """Only what both runs have is compared; nothing in common is an error."""
+    before, after = [make_row("a"), make_row("b")], [make_row("b"), make_row("c")]
+    assert 1 == compare(before, after, 0)[ALL][ALL]["items"]
+    with pytest.raises(EvaluationError, match="no item in common"):
+        compare(before[:1], after, 0)

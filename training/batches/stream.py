@@ -1,0 +1,134 @@
+"""An endless stream of optimizer steps, the same each time, that can begin anywhere in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from fimls.fim import TokenizedExample
+from training.batches.packing import PackedRow, label_tokens, pack
+from training.types import DatasetError, Split
+
+Item = TypeVar("Item")
+Item_co = TypeVar("Item_co", covariant=True)
+
+
+class ExampleSource(Protocol[Item_co]):
+    """What a dataset offers to training: ``FimExample``s, or whatever the encoder takes."""
+
+    def count(self, split: Split) -> int:
+        """How many examples a split has."""
+        ...
+
+    def examples(
+        self, split: Split, *, shuffle_seed: int | None = None, start: int = 0
+    ) -> Iterator[Item_co]:
+        """A split's examples from number ``start`` on, in the order that the seed makes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a stream stands. index: examples of the epoch that were used, all processes' together.
+
+    tokens, dropped: seen and left out since the beginning, by this process.
+    """
+
+    epoch: int = 0
+    index: int = 0
+    tokens: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStep:
+    """What one optimizer step learns from. after: where the stream stands once it is done."""
+
+    rows: tuple[PackedRow, ...]
+    after: Position
+
+    @property
+    def tokens(self) -> int:
+        """In all rows."""
+        return sum(row.tokens for row in self.rows)
+
+    @property
+    def label_tokens(self) -> int:
+        """The number that the step's loss is divided by."""
+        return sum(row.label_tokens for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class StepStream(Generic[Item]):
+    """Steps of about ``step_tokens``, over and over the training split, shuffled in each epoch.
+
+    encode: example, its epoch and its index in the epoch, to ids and labels.
+    max_tokens: a longer example is dropped, and counted. process, processes: this one takes every
+    ``processes``-th example and that part of a step's tokens. An epoch's last step may be smaller.
+    """
+
+    source: ExampleSource[Item]
+    encode: Callable[[Item, int, int], TokenizedExample]
+    step_tokens: int
+    row_tokens: int
+    max_tokens: int
+    seed: int = 0
+    process: int = 0
+    processes: int = 1
+    split: Split = field(default=Split.TRAIN)
+
+    def steps(self, position: Position = Position()) -> Iterator[TokenStep]:
+        """The steps from a position on, without end.
+
+        Raises:
+            DatasetError: an epoch has no example that can be learnt from.
+        """
+        while True:
+            before = position.tokens
+            for step in self._epoch(position):
+                position = step.after
+                yield step
+            if position.tokens == before and position.index == 0:
+                raise DatasetError(
+                    f"no example of the {self.split.value} split has at most {self.max_tokens} "
+                    "tokens",
+                    hint="raise row_tokens, or prepare the dataset from more code",
+                )
+            position = Position(position.epoch + 1, 0, position.tokens, position.dropped)
+
+    def _epoch(self, position: Position) -> Iterator[TokenStep]:
+        target = max(1, self.step_tokens // self.processes)
+        tokens, dropped, index = position.tokens, position.dropped, position.index
+        taken: list[TokenizedExample] = []
+        taken_tokens = 0
+        examples = self.source.examples(
+            self.split, shuffle_seed=epoch_seed(self.seed, position.epoch), start=index
+        )
+        for example in examples:
+            index += 1
+            if (index - 1) % self.processes != self.process:
+                continue
+            encoded = self.encode(example, position.epoch, index - 1)
+            if len(encoded.input_ids) > self.max_tokens or not label_tokens(encoded):
+                dropped += 1
+                continue
+            taken.append(encoded)
+            taken_tokens += len(encoded.input_ids)
+            if taken_tokens >= target:
+                tokens += taken_tokens
+                yield self._step(taken, Position(position.epoch, index, tokens, dropped))
+                taken, taken_tokens = [], 0
+        if taken:
+            tokens += taken_tokens
+            yield self._step(taken, Position(position.epoch, index, tokens, dropped))
+
+    def _step(self, examples: list[TokenizedExample], after: Position) -> TokenStep:
+        return TokenStep(tuple(pack(examples, self.row_tokens)), after)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The shuffle's seed in an epoch, in [0, 2**63)."""
+    digest = hashlib.sha256(f"epoch {seed} {epoch}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

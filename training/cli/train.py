@@ -1,0 +1,117 @@
+"""``fimls train``: a repository or a dataset in, an adapter out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fimls.cli.options import Invocation
+from fimls.store import Store
+from training.dataset import Dataset
+from training.dataset.info import INFO_NAME, STARTED_NAME
+from training.tuning.base import find_base
+from training.tuning.output import Corpus
+from training.tuning.recipe import DEFAULT_CPU, DEFAULT_CUDA, Recipe, load_recipe
+from training.types import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The command's options, as they were given; see its ``--help``.
+
+    recipe: a name or a file; None: the device's default. changes: of the recipe, by its keys.
+    format: the prompt format's row, where the model's name doesn't tell.
+    """
+
+    recipe: str | None = None
+    changes: Mapping[str, object] = field(default_factory=dict)
+    format: str | None = None
+    device: str = "auto"
+    fresh: bool = False
+    tensorboard: bool = False
+
+
+def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> None:
+    """Train, or go on, and say on standard output how to use the adapter.
+
+    source: a dataset's folder, or a repository, which is prepared into ``output``/dataset first.
+
+    Raises:
+        FimlsError: what can't be done, and why. KeyboardInterrupt: the run was saved.
+    """
+    chosen = load_recipe(choice.recipe or _default_recipe(choice.device))
+    recipe = chosen.with_changes(choice.changes, source="the command line")
+    model = invocation.settings(None).model
+    base = find_base(model, Store(), format_name=choice.format)
+    dataset = Dataset.open(_dataset_folder(source, output, model, recipe))
+    corpus = Corpus(
+        sha256=dataset.sha256,
+        settings=dataset.info.settings,
+        repositories=tuple(asdict(one) for one in dataset.info.repositories),
+    )
+
+    from training.tuning.run import Job, train
+
+    job = Job(
+        dataset, corpus, base, recipe, output, choice.device, choice.fresh, choice.tensorboard
+    )
+    try:
+        state = train(job)
+    except KeyboardInterrupt:
+        print("saved; the same command goes on from here", file=sys.stderr)
+        raise
+    speed = state.tokens / max(state.seconds, 1e-9)
+    print(f"{state.step} steps, {state.tokens:,} tokens, {speed:,.0f} tokens/s", file=sys.stderr)
+    if state.best_loss is not None:
+        print(
+            f"held-out loss {state.first['heldout_loss']:.3f} -> {state.best_loss:.3f}, "
+            f"at step {state.best_step}, which is kept",
+            file=sys.stderr,
+        )
+    print(f"fimls serve --adapter {output}")
+
+
+def _default_recipe(device: str) -> str:
+    if device == "cpu":
+        return DEFAULT_CPU
+    import torch
+
+    return DEFAULT_CUDA if torch.cuda.is_available() else DEFAULT_CPU
+
+
+def _dataset_folder(source: Path, output: Path, model: str, recipe: Recipe) -> Path:
+    """The dataset, prepared first where ``source`` is a repository."""
+    if (source / INFO_NAME).exists():
+        return source
+    folder = output / "dataset"
+    if (folder / INFO_NAME).exists():
+        return folder
+    if not source.exists():
+        raise TrainingError(
+            f"there is no {source}", hint="name a repository, or a folder that `prepare` wrote"
+        )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise TrainingError(
+            f"{source} is not a dataset, and several processes can't prepare one together",
+            hint=f"first: fimls prepare {source} -o DATASET",
+        )
+    from training.cli.prepare import Choice as Preparation
+    from training.cli.prepare import run as prepare
+
+    windows = ("prefix_tokens", "suffix_tokens", "snippet_tokens")
+    settings = Invocation({"model": model, **{name: getattr(recipe, name) for name in windows}})
+    started = (folder / STARTED_NAME).exists()
+    with contextlib.redirect_stdout(sys.stderr):
+        prepare(
+            settings,
+            [str(source)],
+            folder,
+            Preparation(seed=recipe.seed),
+            jobs=None,
+            resume=started,
+        )
+    return folder

@@ -1,0 +1,222 @@
+"""From a repository's folder to the files that may be learnt from, and the reasons for the rest."""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
+from fimls.syntax import get_language, language_of
+from training.corpus.content import is_data, is_too_small
+from training.corpus.licences import file_licence, is_allowed, licence_of_texts, licence_texts
+from training.types import CorpusFile, Repository
+
+
+class Reason(str, enum.Enum):
+    """Why a file was dropped. The whole vocabulary of the report."""
+
+    LANGUAGE = "no grammar"
+    EXCLUDED = "ignored"
+    SECRET_FILE = "secret file"  # noqa: S105
+    GENERATED = "generated"
+    MINIFIED = "minified"
+    VENDORED = "vendored or built"
+    REPOSITORY = "another repository"
+    LINK = "link or no regular file"
+    BINARY = "binary"
+    ENCODING = "not UTF-8"
+    TOO_LARGE = "too large"
+    TOO_SMALL = "too small"
+    DATA = "data"
+    TEST = "test"
+    NO_LICENCE = "no licence"
+    LICENCE = "licence not allowed"
+    UNREADABLE = "unreadable"
+    SYNTAX = "syntax errors"
+    DUPLICATE = "duplicate"
+    NEAR_DUPLICATE = "near duplicate"
+    EVALUATION = "in an evaluation suite"
+
+
+# What fimls.context.exclusions says, in the words of the report. Whatever else it says: ignored.
+_EXCLUSIONS = {
+    "secret file": Reason.SECRET_FILE,
+    "outside the workspace": Reason.LINK,
+    "not a regular file": Reason.LINK,
+    "too large": Reason.TOO_LARGE,
+    "binary": Reason.BINARY,
+    "not UTF-8": Reason.ENCODING,
+    "minified": Reason.MINIFIED,
+    "generated": Reason.GENERATED,
+    "vendored or build folder": Reason.VENDORED,
+    "lock or data file": Reason.DATA,
+}
+_TEST = re.compile(
+    r"(?:^|/)(?:tests?|testing|__tests__|spec)/|(?:^|/)(?:test_[^/]*|conftest|[^/]*_test)\.\w+$"
+    r"|[^/]+\.(?:test|spec)\.[cm]?[jt]sx?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A file, or a whole folder (its path ends in ``/``), that is not learnt from.
+
+    bytes: the file's size; 0 for a folder, which is not looked into.
+    """
+
+    path: str
+    reason: Reason
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file that is worth reading. licence: of the nearest folder that has a licence file."""
+
+    path: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which files are worth learning from.
+
+    max_bytes: at most ``MAX_FILE_BYTES``. min_chars: characters that are no white space.
+    tests: whether tests are kept; their authors are completed too.
+    exclude: patterns in .gitignore's syntax.
+    """
+
+    max_bytes: int = MAX_FILE_BYTES
+    min_chars: int = 100
+    tests: bool = True
+    exclude: tuple[str, ...] = ()
+
+
+def read_files(
+    repository: Repository, *, public: bool, limits: Limits | None = None
+) -> Iterator[CorpusFile | Dropped]:
+    """Yield a repository's files, in the order of their paths, and what was dropped.
+
+    Secrets are still in the texts: :class:`training.corpus.FileTaker` replaces them.
+
+    Raises:
+        ConfigError: a pattern of ``limits.exclude`` is none.
+    """
+    limits = limits or Limits()
+    exclusions = Exclusions(repository.root, limits.exclude)
+    for listed in list_files(repository, limits=limits):
+        if isinstance(listed, Dropped):
+            yield listed
+        else:
+            yield read_file(repository, listed, exclusions, public=public, limits=limits)
+
+
+def list_files(
+    repository: Repository, *, limits: Limits | None = None
+) -> Iterator[Listed | Dropped]:
+    """Yield what is worth reading by its name, place and size; opens licences and ignore files.
+
+    Symbolic links are not followed, so there are no loops. A folder with a ``.git`` of its own is
+    another repository, with another licence and other commits.
+    """
+    limits = limits or Limits()
+    exclusions = Exclusions(repository.root, limits.exclude)
+    yield from _list_folder(repository.root, "", repository.licence, exclusions, limits)
+
+
+def _list_folder(
+    root: Path, base: str, licence: str, exclusions: Exclusions, limits: Limits
+) -> Iterator[Listed | Dropped]:
+    try:
+        with os.scandir(root / base) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError:
+        yield Dropped(base, Reason.UNREADABLE)
+        return
+    if base:
+        licence = _own_licence(entries) or licence
+    for entry in entries:
+        path = f"{base}{entry.name}"
+        if not entry.is_symlink() and entry.is_dir(follow_symlinks=False):
+            reason = _folder_reason(root / path, exclusions)
+            if reason is None:
+                yield from _list_folder(root, f"{path}/", licence, exclusions, limits)
+            elif entry.name != ".git":
+                yield Dropped(f"{path}/", reason)
+        else:
+            yield _listed(root / path, path, licence, exclusions, limits)
+
+
+def _listed(
+    absolute: Path, path: str, licence: str, exclusions: Exclusions, limits: Limits
+) -> Listed | Dropped:
+    try:
+        status = absolute.lstat()
+    except OSError:
+        return Dropped(path, Reason.UNREADABLE)
+    if stat.S_ISLNK(status.st_mode):  # what it points to is found in its place, or is not ours
+        return Dropped(path, Reason.LINK)
+    language = get_language(language_of(path))
+    if language is None or not language.grammar:
+        return Dropped(path, Reason.LANGUAGE, status.st_size)
+    excluded = exclusions.path_reason(absolute)
+    reason = _EXCLUSIONS.get(excluded, Reason.EXCLUDED) if excluded else None
+    if reason is None and status.st_size > limits.max_bytes:
+        reason = Reason.TOO_LARGE
+    if reason is None and not limits.tests and _TEST.search(path):
+        reason = Reason.TEST
+    return Dropped(path, reason, status.st_size) if reason else Listed(path, licence)
+
+
+def read_file(
+    repository: Repository,
+    listed: Listed,
+    exclusions: Exclusions,
+    *,
+    public: bool,
+    limits: Limits,
+) -> CorpusFile | Dropped:
+    r"""Read one file. Line ends become ``\n``, and a byte order mark is left out.
+
+    public: whether the licence decides; one's own code needs none.
+    """
+    path = listed.path
+    try:
+        with (repository.root / path).open("rb") as stream:
+            data = stream.read(limits.max_bytes + 1)  # it may have grown since it was listed
+    except OSError:
+        return Dropped(path, Reason.UNREADABLE)
+    if reason := _content_reason(data, exclusions, limits):
+        return Dropped(path, reason, len(data))
+    licence = file_licence(data) or listed.licence
+    if public and not is_allowed(licence):
+        return Dropped(path, Reason.LICENCE if licence else Reason.NO_LICENCE, len(data))
+    text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    return CorpusFile(repository.name, repository.commit, path, language_of(path), licence, text)
+
+
+def _content_reason(data: bytes, exclusions: Exclusions, limits: Limits) -> Reason | None:
+    if len(data) > limits.max_bytes:
+        return Reason.TOO_LARGE
+    if excluded := exclusions.content_reason(data):
+        return _EXCLUSIONS.get(excluded, Reason.EXCLUDED)
+    if is_too_small(data, limits.min_chars):
+        return Reason.TOO_SMALL
+    return Reason.DATA if is_data(data) else None
+
+
+def _folder_reason(folder: Path, exclusions: Exclusions) -> Reason | None:
+    if os.path.lexists(folder / ".git"):
+        return Reason.REPOSITORY
+    # The exclusions judge files; for one that doesn't exist only its folders speak.
+    reason = exclusions.path_reason(folder / "_")
+    return _EXCLUSIONS.get(reason, Reason.EXCLUDED) if reason else None
+
+
+def _own_licence(entries: Sequence[os.DirEntry[str]]) -> str:
+    return licence_of_texts(licence_texts(Path(entry.path) for entry in entries))

@@ -1,0 +1,100 @@
+"""Dialogues from JSONL: ``{"messages": [{"role": "user", "content": "..."}, ...]}`` a line."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.types import DatasetError
+
+_HINT = 'a line is {"messages": [{"role": "user", "content": "..."}, ...]}'
+
+
+class Role(str, enum.Enum):
+    """Who speaks."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A turn of a dialogue."""
+
+    role: Role
+    content: str
+
+
+def read_dialogues(path: Path) -> Iterator[tuple[Message, ...]]:
+    """Read a JSONL file line by line; memory stays flat. Empty lines are skipped.
+
+    Raises:
+        DatasetError: the file can't be read, holds no dialogue, or a line is wrong: the message
+            names file, line and what is wrong, and quotes nothing of the dialogue.
+    """
+    empty = True
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    empty = False
+                    try:
+                        yield _dialogue(json.loads(line.decode("utf-8-sig").rstrip()))
+                    except (ValueError, TypeError) as error:  # bad JSON and bad UTF-8 are, too
+                        reason = f"{path}:{number}: {_reason(error)}"
+                        raise DatasetError(reason, hint=_HINT) from error
+    except OSError as error:
+        raise DatasetError(
+            f"can't read {path}: {error.strerror}", hint="name a JSONL file of dialogues"
+        ) from error
+    if empty:
+        raise DatasetError(f"{path} holds no dialogue", hint=_HINT)
+
+
+def _dialogue(value: object) -> tuple[Message, ...]:
+    messages = _keys(value, ("messages",), "the line")["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise ValueError("'messages' is not a list of messages")
+    dialogue = tuple(_message(one, number) for number, one in enumerate(messages, start=1))
+    if all(message.role is not Role.ASSISTANT for message in dialogue):
+        raise ValueError("no message is the assistant's: there is nothing to learn")
+    return dialogue
+
+
+def _message(value: object, number: int) -> Message:
+    given = _keys(value, ("role", "content"), f"message {number}")
+    role, content = given["role"], given["content"]
+    roles = [one.value for one in Role]
+    if role not in roles:
+        raise ValueError(f"message {number}: 'role' is none of {', '.join(roles)}")
+    if not isinstance(content, str):
+        raise TypeError(f"message {number}: 'content' is not a string")
+    if any("\ud800" <= character <= "\udfff" for character in content):
+        raise ValueError(f"message {number}: 'content' holds half a surrogate pair")
+    if role == Role.SYSTEM and number > 1:
+        raise ValueError(f"message {number}: only the first may be the system's")
+    return Message(Role(role), content)
+
+
+def _keys(value: object, keys: tuple[str, ...], what: str) -> dict[str, object]:
+    """``value`` as an object with exactly these keys: an ignored one would be an ignored wish."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{what} is not an object")
+    if missing := [key for key in keys if key not in value]:
+        raise ValueError(f"{what} has no '{missing[0]}'")
+    if unknown := [key for key in value if key not in keys]:
+        raise ValueError(f"{what} has an unknown key '{unknown[0]}'")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} at column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: {error.reason} at byte {error.start + 1}"
+    return str(error)

@@ -1,0 +1,274 @@
+"""The whole evaluation: every suite asked of every contender, compared and decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from fimls.config import Settings
+from fimls.engines.loading import adapter_folder, load_prompt_builder
+from fimls.store import Progress, Store, silent
+from fimls.store.adapter import WEIGHTS
+from fimls.store.hashes import file_sha256
+from fimls.types import ConfigError
+from training.evaluation.answers import (
+    Asker,
+    CompleterAsker,
+    FixedAsker,
+    RawAsker,
+    completer_of,
+)
+from training.evaluation.gate import Decision, decide
+from training.evaluation.journal import Journal
+from training.evaluation.leaks import LeakCheck
+from training.evaluation.memorised import Audit, audit
+from training.evaluation.plan import Choice, Plan, make_plan
+from training.evaluation.report import Done, Evaluation, comparisons, run_folder
+from training.evaluation.run import CONCURRENCY, JOBS, run
+from training.evaluation.suites import NAMED, SuiteOptions, open_suite
+from training.evaluation.traces import Traces
+
+GENERAL = "humaneval-single"
+GENERAL_ITEMS = 400
+"""Of the general suite beside a gate: enough that its interval is about 3 points on either side."""
+
+_ALL_ITEMS = Choice()
+
+Answers = Literal["model", "reference", "empty"]
+OnDone = Callable[[str, str, int, int], object]
+"""Called with suite, contender, items done and items in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be evaluated.
+
+    suites: as a person writes them. adapter: of the settings, as ``Settings.adapter``. baseline:
+    what it is compared with, in the same way; None for nothing or, with a gate, for what is
+    served now. gate: the margin, None without.
+    general: a suite that shows what is forgotten; a gate has one by default. python, tests: see
+    ``SuiteOptions``. audit: ask for secrets too. concurrency: items asked at once. jobs: processes
+    that score.
+    """
+
+    suites: tuple[str, ...]
+    output: Path
+    adapter: str = ""
+    baseline: str | None = None
+    raw: bool = False
+    answers: Answers = "model"
+    candidates: int = 1
+    choice: Choice = _ALL_ITEMS
+    per_kind: int = 50
+    python: Path | None = None
+    tests: tuple[str, ...] = ()
+    gate: float | None = None
+    general: str = ""
+    general_items: int = GENERAL_ITEMS
+    audit: bool = False
+    concurrency: int = CONCURRENCY
+    jobs: int = JOBS
+    fresh: bool = False
+
+
+_Planned = tuple[Plan, bool]  # and whether it is there to show what is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model that is asked. adapter: as the setting. folder: of its adapter, None for none."""
+
+    label: str
+    adapter: str
+    folder: Path | None
+
+
+async def evaluate(
+    request: Request, settings: Settings, *, progress: Progress = silent, on_done: OnDone
+) -> Evaluation:
+    """Ask everything that the output folder doesn't have yet.
+
+    Raises:
+        FimlsError: a suite, an adapter or the engine can't be used; what was done is kept.
+    """
+    contenders = await asyncio.to_thread(_contenders, request, settings)
+    plans = await _plans(request, settings, contenders, progress)
+    done: dict[tuple[str, str], Done] = {}
+    audits: dict[str, Audit] = {}
+    for contender in contenders:
+        async with _asked(request, settings, contender, progress) as (asker, raw):
+            runs = [
+                await _run(request, settings, planned, contender, asker, on_done)
+                for planned in plans
+            ]
+            if request.audit and raw is not None:
+                audits[contender.label] = await _audit(raw, runs, contender)
+        done |= {(one.plan.suite.name, contender.label): one for one in runs}
+    ordered = [done[plan.suite.name, one.label] for plan, _ in plans for one in contenders]
+    return Evaluation(
+        runs=ordered,
+        about=_about(request, settings) | {"concurrency": request.concurrency},
+        seed=request.choice.seed,
+        memory={label: found.as_json() for label, found in audits.items()},
+        decision=None if request.gate is None else _decide(ordered, request),
+    )
+
+
+@asynccontextmanager
+async def _asked(
+    request: Request, settings: Settings, contender: Contender, progress: Progress
+) -> AsyncIterator[tuple[Asker, RawAsker | None]]:
+    """Yield what is asked, and the model alone; without a model None."""
+    if request.answers != "model":
+        yield FixedAsker(reference=request.answers == "reference"), None
+        return
+    async with completer_of(settings, adapter=contender.adapter, progress=progress) as completer:
+        raw = RawAsker(completer, request.candidates)
+        shown = CompleterAsker(completer, request.candidates)
+        yield raw if request.raw else shown, RawAsker(completer)
+
+
+def _contenders(request: Request, settings: Settings) -> list[Contender]:
+    """Return the baseline, if there is one, and what is evaluated."""
+    if request.answers != "model":
+        return [Contender(request.answers, "", None)]
+    store = Store()
+    baseline = request.baseline
+    if baseline is None and request.gate is not None:
+        baseline = ""  # what is served now
+    names = [request.adapter] if baseline is None else [baseline, request.adapter]
+    found: list[Contender] = []
+    for name in names:
+        folder = adapter_folder(replace(settings, adapter=name), store)
+        label = "base" if folder is None else folder.resolve().name
+        if found and folder == found[0].folder:
+            raise ConfigError(
+                f"the adapter and the baseline are the same: {label}",
+                hint="--baseline none is the model without an adapter",
+            )
+        if found and label == found[0].label:
+            label += "-2"
+        found.append(Contender(label, name, folder))
+    return found
+
+
+async def _plans(
+    request: Request, settings: Settings, contenders: Sequence[Contender], progress: Progress
+) -> list[_Planned]:
+    forgetting = request.general or (GENERAL if request.gate is not None else "")
+    specs = list(dict.fromkeys([*request.suites, *filter(None, [forgetting])]))
+    builder = None
+    if settings.context and request.answers == "model" and any(one not in NAMED for one in specs):
+        chosen = replace(settings, adapter=contenders[-1].adapter)
+        builder = await load_prompt_builder(chosen, Store(), progress=progress)
+    options = SuiteOptions(
+        seed=request.choice.seed,
+        per_kind=request.per_kind,
+        functions=request.choice.limit,
+        builder=builder,
+        python=request.python,
+        tests=request.tests,
+    )
+
+    def make() -> list[_Planned]:
+        leak = _leak_check(contenders)
+        sample = Choice(request.general_items, seed=request.choice.seed)
+        planned = []
+        for spec in specs:
+            general = spec == forgetting
+            choice = sample if general else request.choice
+            planned.append((make_plan(open_suite(spec, options), choice, leak=leak), general))
+        return planned
+
+    return await asyncio.to_thread(make)
+
+
+def _leak_check(contenders: Sequence[Contender]) -> LeakCheck | None:
+    """What any contender was trained on is left out for all: they answer the same items."""
+    traces = [
+        found
+        for one in contenders
+        if one.folder is not None and (found := Traces.read(one.folder)) is not None
+    ]
+    return LeakCheck(Traces.joined(traces)) if traces else None
+
+
+async def _run(
+    request: Request,
+    settings: Settings,
+    planned: _Planned,
+    contender: Contender,
+    asker: Asker,
+    on_done: OnDone,
+) -> Done:
+    plan, general = planned
+    suite = plan.suite.name
+    about = _about(request, replace(settings, adapter=contender.label)) | {
+        "suite": suite,
+        "version": plan.suite.version,
+        "items": plan.fingerprint,
+    }
+    about["weights"] = await asyncio.to_thread(_weights_sha256, contender.folder)
+    folder = run_folder(request.output, suite, contender.label)
+    journal = Journal(folder, about, fresh=request.fresh)
+    elapsed = await run(
+        plan,
+        asker,
+        journal,
+        concurrency=request.concurrency,
+        jobs=request.jobs,
+        on_done=lambda count: on_done(suite, contender.label, count, len(plan.items)),
+    )
+    rows = journal.finish([item.id for item in plan.items])
+    return Done(plan, contender.label, rows, elapsed, general=general)
+
+
+def _weights_sha256(folder: Path | None) -> str:
+    """Return the hash of an adapter's weights: one that was trained again isn't the same."""
+    path = None if folder is None else folder / WEIGHTS
+    return file_sha256(path) if path is not None and path.is_file() else ""
+
+
+async def _audit(asker: Asker, runs: Sequence[Done], contender: Contender) -> Audit:
+    sources = [one.plan.suite.sources for one in runs]
+    return await audit(
+        asker,
+        [row for one in runs for row in one.rows],
+        adapter=contender.folder,
+        traces=Traces.read(contender.folder) if contender.folder else None,
+        sources=[folder for folder in dict.fromkeys(sources) if folder is not None],
+    )
+
+
+def _decide(runs: Sequence[Done], request: Request) -> Decision:
+    assert request.gate is not None
+    general = {one.plan.suite.name for one in runs if one.general}
+    found = {one["suite"]: one["changes"] for one in comparisons(runs, request.choice.seed)}
+    return decide(
+        {name: changes for name, changes in found.items() if name not in general},
+        {name: changes for name, changes in found.items() if name in general},
+        margin=request.gate,
+    )
+
+
+def _about(request: Request, settings: Settings) -> dict[str, Any]:
+    """What decides the answers; rows that were made otherwise aren't mixed with these."""
+    return {
+        "raw": request.raw,
+        "answers": request.answers,
+        "candidates": request.candidates,
+        "choice": _plain(asdict(request.choice)),
+        "per_kind": request.per_kind,
+        "settings": _plain(asdict(settings)),
+    }
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back, so that it can be compared with what was stored."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+    }

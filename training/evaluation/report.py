@@ -1,0 +1,206 @@
+"""The report of an evaluation as plain JSON: all its runs, and what an adapter changed.
+
+All that depends on the clock stands under ``times`` and ``machine``: the rest is the same whenever
+the same command is run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fimls import __version__
+from fimls.replay.machine import machine_facts
+from training.evaluation.figures import calibration, figures, is_right, latencies
+from training.evaluation.gate import Decision
+from training.evaluation.journal import FORMAT_VERSION, Row
+from training.evaluation.paired import compare
+from training.evaluation.plan import Plan
+from training.evaluation.run import Elapsed
+from training.types import EvaluationError
+
+NAME = "report.json"
+
+_EXAMPLES = 24
+_CONTEXT_LINES = 6
+_CONTEXT_CHARACTERS = 600
+_SKIPPED_NAMED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One run: a suite's items, asked of one model. label: "base", or the adapter's name.
+
+    general: whether the suite is there to show what is forgotten.
+    """
+
+    plan: Plan
+    label: str
+    rows: Sequence[Row]
+    elapsed: Elapsed
+    general: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All of it. runs: for each suite first the baseline's, if there is one. about: how it was run.
+
+    memory: the memorisation audit, {} without one.
+    """
+
+    runs: Sequence[Done]
+    about: Mapping[str, Any]
+    seed: int
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    decision: Decision | None = None
+
+
+def make_report(done: Evaluation) -> dict[str, Any]:
+    """Return the report."""
+    return {
+        "name": "evaluation",
+        "format_version": FORMAT_VERSION,
+        "fimls": __version__,
+        "seed": done.seed,
+        "about": dict(done.about),
+        "runs": [_run(one, done.seed) for one in done.runs],
+        "comparisons": comparisons(done.runs, done.seed),
+        "memory": dict(done.memory),
+        "gate": None if done.decision is None else asdict(done.decision),
+        "machine": machine_facts(),
+    }
+
+
+def comparisons(runs: Iterable[Done], seed: int) -> list[dict[str, Any]]:
+    """Return for each suite what its last run changed against its first."""
+    by_suite: dict[str, list[Done]] = {}
+    for one in runs:
+        by_suite.setdefault(one.plan.suite.name, []).append(one)
+    return [
+        {
+            "suite": name,
+            "before": group[0].label,
+            "after": group[-1].label,
+            "changes": compare(group[0].rows, group[-1].rows, seed),
+        }
+        for name, group in by_suite.items()
+        if len(group) > 1
+    ]
+
+
+def write_report(report: Mapping[str, Any], folder: Path, *, page: str, markdown: str) -> None:
+    """Write report.json, report.html and report.md. They quote the code that was completed.
+
+    Raises:
+        EvaluationError: the folder can't be written.
+    """
+    texts = {
+        NAME: json.dumps(report, ensure_ascii=False, indent=1) + "\n",
+        "report.html": page,
+        "report.md": markdown,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            temporary = folder / f".{name}.tmp"
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+            temporary.replace(folder / name)
+    except OSError as error:
+        raise EvaluationError(f"can't write the report to {folder}: {error.strerror}") from error
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """Read a report's JSON.
+
+    Raises:
+        EvaluationError: there is none, or one of another version.
+    """
+    path = folder / NAME if folder.is_dir() else folder
+    hint = "give a folder that `fimls eval -o` wrote"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"can't read the report {path}: {error}", hint=hint) from error
+    if not isinstance(report, dict) or report.get("name") != "evaluation":
+        raise EvaluationError(f"{path} is no report of an evaluation", hint=hint)
+    if report.get("format_version") != FORMAT_VERSION:
+        raise EvaluationError(
+            f"{path} has format version {report.get('format_version')}; this fimls reads "
+            f"{FORMAT_VERSION}",
+            hint="evaluate again with this version",
+        )
+    return report
+
+
+def run_folder(output: Path, suite: str, label: str) -> Path:
+    """Return where a run's rows lie in a report's folder."""
+    return output / "runs" / f"{suite}--{label}"
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """Return the report without its details: one line of JSON."""
+    runs = [
+        {name: run[name] for name in ("suite", "label", "items")}
+        | {"figures": run["figures"]["all"]["all"]}
+        for run in report["runs"]
+    ]
+    return json.dumps({"name": report["name"], "runs": runs, "gate": report["gate"]})
+
+
+def _run(done: Done, seed: int) -> dict[str, Any]:
+    plan, rows, elapsed = done.plan, done.rows, done.elapsed
+    return {
+        "suite": plan.suite.name,
+        "version": plan.suite.version,
+        "fingerprint": plan.fingerprint,
+        "label": done.label,
+        "general": done.general,
+        "items": len(rows),
+        "skipped": plan.reasons,
+        "skipped_records": [asdict(one) for one in plan.skipped[:_SKIPPED_NAMED]],
+        "figures": figures(rows, seed),
+        "calibration": calibration(rows),
+        "examples": _examples(plan, rows),
+        "times": {
+            "latency_ms": latencies(rows, seed),
+            "all_ms": sorted(row["times"]["total_ms"] for row in rows),
+            "items": elapsed.items,
+            "generating_s": round(elapsed.generating_s, 1),
+            "rest_s": round(elapsed.rest_s, 1),
+            "scoring_s": round(elapsed.scoring_s, 1),
+            "items_per_minute": round(60 * elapsed.items / elapsed.generating_s, 1)
+            if elapsed.items
+            else None,
+        },
+    }
+
+
+def _examples(plan: Plan, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the worst answers first: wrong, with the least in common with the reference."""
+    items = {item.id: item for item in plan.items}
+    wrong = [row for row in rows if not is_right(row)]
+    wrong.sort(key=lambda row: (row["similarity"], row["id"]))
+    return [
+        {
+            "id": row["id"],
+            "kind": row["kind"],
+            "similarity": row["similarity"],
+            "detail": row["detail"] or row["suppressed"] or "",
+            "before": _last_lines(items[row["id"]].prefix),
+            "shown": row["texts"][0] if row["texts"] else "",
+            "wanted": items[row["id"]].reference,
+            "after": _first_lines(items[row["id"]].suffix),
+        }
+        for row in wrong[:_EXAMPLES]
+    ]
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.split("\n")[-_CONTEXT_LINES:])[-_CONTEXT_CHARACTERS:]
+
+
+def _first_lines(text: str) -> str:
+    return "\n".join(text.split("\n")[:_CONTEXT_LINES])[:_CONTEXT_CHARACTERS]

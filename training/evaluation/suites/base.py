@@ -1,0 +1,100 @@
+"""What a suite is: items to complete, and how an answer is judged. One file for each suite.
+
+Adding one: write a class with ``name``, ``version`` and ``items()``, and a row in
+``suites.FACTORIES``. Nothing else changes: asking, scoring, intervals and reports are the same for
+all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fimls.types import Mode, Snippet
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What running an answer came to. detail: why it failed, in a few words; "" where it passed."""
+
+    passed: bool
+    detail: str = ""
+
+
+class Judge(Protocol):
+    """Runs an answer. It is pickled and called in a worker process, one answer at a time."""
+
+    def __call__(self, completion: str) -> Verdict:
+        """Whether ``completion``, put between the item's prefix and suffix, does what it must."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file with a hole.
+
+    id: unique in the suite, the same wherever its files lie. cluster: items that share it aren't
+    independent (a problem, a file): intervals resample clusters. kind: of the hole, for the tables.
+    mode: how much to ask for; None lets the syntax decide, as for a person who types.
+    snippets: of other files, as serving retrieves them. judge: None where only the reference tells
+    what is right.
+    """
+
+    id: str
+    cluster: str
+    kind: str
+    path: str
+    language_id: str
+    prefix: str
+    suffix: str
+    reference: str
+    mode: Mode | None = None
+    snippets: tuple[Snippet, ...] = ()
+    judge: Judge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record that is no item: broken, leaked, or not fit to be judged. It is named and counted.
+
+    name: of the record, such as file and line. reason: one of few, so that they can be counted.
+    detail: what exactly.
+    """
+
+    name: str
+    reason: str
+    detail: str = ""
+
+
+class Suite(Protocol):
+    """Items in a fixed order.
+
+    version: changes whenever the items do: reports on two versions aren't compared.
+    sources: the folder whose code it holds out, None for a suite of files of its own. A model that
+    is asked for secrets by prefix is asked for those.
+    """
+
+    @property
+    def name(self) -> str:
+        """Unique among the suites of one run; also names the suite's folder in the report."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """A short hash."""
+        ...
+
+    @property
+    def sources(self) -> Path | None:
+        """Where its code lies."""
+        ...
+
+    def items(self) -> Iterator[Item | Skipped]:
+        """Yield every record, the same ones in the same order each time.
+
+        Raises:
+            EvaluationError: the suite as a whole can't be used.
+        """
+        ...

@@ -1,0 +1,250 @@
+"""Held-out functions of a repository, judged by the repository's own tests.
+
+A function is an item if tests that pass cover it, and if those tests tell the body that is there
+from none: they pass with the one and fail with the other, in the sandbox that will judge answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from fimls.replay.repository import Repository, read_repository
+from fimls.syntax import language_of
+from fimls.types import Mode
+from training.evaluation.execution import Limits, Sandbox, shared
+from training.evaluation.execution.bodies import Body, find_bodies, innermost
+from training.evaluation.execution.runners import Runner, Survey
+from training.evaluation.suites.base import Item, Skipped, Verdict
+from training.evaluation.suites.holes import BODY
+from training.evaluation.suites.spans import Contexts
+from training.types import CorpusFile, Span, SpanKind
+
+NOT_COVERED = "no passing test calls it"
+TRIVIAL = "trivial body"
+LONG = "body of over 25 lines"
+FAILS = "its tests fail when run by themselves"
+UNNOTICED = "its tests pass without it"
+NOT_CHOSEN = "beyond the limit"
+
+# Code of tests and around them is no code to be judged by tests.
+_TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*$|conftest\.py$|[^/]*[._-]test\.\w+$)")
+_LINES_MAX = 25
+_TESTS_MAX = 40  # a function that everything calls is not judged by everything
+_AT_ONCE = 2
+_EMPTY: Mapping[str, str] = {"python": "pass", "javascript": "", "go": 'panic("no body")'}
+
+SURVEY_LIMITS = Limits(
+    cpu_s=1_800, wall_s=1_800.0, memory_bytes=4 << 30, processes=256, output_bytes=64 << 20
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TestsJudge:
+    """Puts an answer into a file of a repository's copy, and runs the tests that call it."""
+
+    __test__ = False  # no test, whatever pytest makes of its name
+
+    source: Path
+    runner: Runner
+    path: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+    limits: Limits
+
+    def __call__(self, completion: str) -> Verdict:
+        """See :class:`training.evaluation.suites.base.Judge`."""
+        sandbox = shared(self.source, self.runner.readable)
+        replaced = {self.path: f"{self.before}{completion}{self.after}"}
+        judged = self.runner.judge(sandbox, self.tests, replaced, self.limits)
+        return Verdict(judged.passed, judged.detail)
+
+
+@dataclass(slots=True)
+class Numbers:
+    """What a repository had to offer. Reasons are counted."""
+
+    functions: int = 0
+    items: int = 0
+    tests_passing: int = 0
+    tests_left_out: Counter[str] = field(default_factory=Counter)
+    functions_left_out: Counter[str] = field(default_factory=Counter)
+
+
+class RepositoryFunctions:
+    """Functions of a repository with tests.
+
+    limit: at most so many items, a seeded choice. contexts: None for no snippets of other files.
+    numbers: filled as :meth:`items` goes along.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        runner: Runner,
+        *,
+        seed: int = 0,
+        limit: int | None = None,
+        contexts: Callable[[Repository], Contexts] | None = None,
+    ) -> None:
+        """Read the folder.
+
+        Raises:
+            DocumentError: there is no such folder.
+        """
+        self._repository = read_repository(folder, seed=seed)
+        self._runner = runner
+        self._seed = seed
+        self._limit = limit
+        self._contexts = contexts
+        self.name = f"functions-{self._repository.name}"
+        self.sources = self._repository.folder
+        self.numbers = Numbers()
+
+    @cached_property
+    def version(self) -> str:
+        """Of the files, and of how functions are chosen."""
+        digest = hashlib.sha256(f"{self._seed} {self._limit} {_LINES_MAX} {_TESTS_MAX}\n".encode())
+        for path, text in sorted(self._repository.sources.items()):
+            digest.update(f"{path}\0{text}\0".encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[:12]
+
+    def items(self) -> Iterator[Item | Skipped]:
+        """Yield the functions by file, in order, and all tests and functions that are left out.
+
+        Raises:
+            EvaluationError: its tests don't run.
+        """
+        chosen, skipped = self._chosen
+        yield from skipped
+        contexts = self._contexts(self._repository) if self._contexts else None
+        for candidate in sorted(chosen, key=lambda each: (each.path, each.body.start)):
+            yield self._item(candidate, contexts)
+
+    @cached_property
+    def _chosen(self) -> tuple[list[_Candidate], list[Skipped]]:
+        self.numbers = Numbers()
+        with Sandbox(self.sources, readable=self._runner.readable) as sandbox:
+            survey = self._runner.survey(sandbox, SURVEY_LIMITS)
+        self.numbers.tests_passing = len(survey.passing)
+        skipped = []
+        for test, reason in survey.left_out.items():
+            self.numbers.tests_left_out[reason] += 1
+            skipped.append(Skipped(test, f"test: {reason}"))
+        candidates: list[_Candidate] = []
+        for path in sorted(self._repository.sources):
+            for name, found in self._functions(path, survey):
+                self.numbers.functions += 1
+                if isinstance(found, str):
+                    skipped.append(self._left_out(name, found))
+                else:
+                    candidates.append(found)
+        chance = random.Random(f"{self._seed}:{self._repository.name}")  # noqa: S311 - a choice
+        chance.shuffle(candidates)
+        chosen: list[_Candidate] = []
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for first in range(0, len(candidates), _AT_ONCE):
+                some = candidates[first : first + _AT_ONCE]
+                full = self._limit is not None and len(chosen) >= self._limit
+                reasons = [NOT_CHOSEN] * len(some) if full else pool.map(self._unfit, some)
+                for candidate, reason in zip(some, reasons, strict=True):
+                    if reason:
+                        skipped.append(self._left_out(candidate.name, reason))
+                    else:
+                        chosen.append(candidate)
+        surplus = [] if self._limit is None else chosen[self._limit :]
+        skipped += [self._left_out(candidate.name, NOT_CHOSEN) for candidate in surplus]
+        chosen = chosen[: self._limit]
+        self.numbers.items = len(chosen)
+        return chosen, skipped
+
+    def _functions(self, path: str, survey: Survey) -> Iterator[tuple[str, _Candidate | str]]:
+        """Yield a file's functions, each with the reason for leaving it out or what judges it."""
+        language_id, text = language_of(path), self._repository.sources[path]
+        if language_id not in self._runner.language_ids:
+            return
+        bodies = list(find_bodies(text, language_id))
+        tests: dict[Body, set[str]] = {}
+        if _TESTS.search(path):
+            return
+        for (called, line), callers in survey.called.items():
+            if called == path and (body := innermost(bodies, line)) is not None:
+                tests.setdefault(body, set()).update(callers)
+        for body in bodies:
+            name = f"{path}::{body.name}:{body.first_line}"
+            if body.trivial:
+                yield name, TRIVIAL
+            elif body.lines(text) > _LINES_MAX:
+                yield name, LONG
+            elif body not in tests:
+                yield name, NOT_COVERED
+            else:
+                calling = [test for test in survey.passing if test in tests[body]]
+                yield name, self._candidate(path, body, name, calling, survey)
+
+    def _candidate(
+        self, path: str, body: Body, name: str, tests: Sequence[str], survey: Survey
+    ) -> _Candidate:
+        step = -(-len(tests) // _TESTS_MAX)
+        some = tuple(tests[::step])
+        text = self._repository.sources[path]
+        wall_s = 30.0 + 5 * sum(survey.passing[test] for test in some)
+        judge = TestsJudge(
+            source=self.sources,
+            runner=self._runner,
+            path=path,
+            before=text[: body.start],
+            after=text[body.end :],
+            tests=some,
+            limits=Limits(cpu_s=int(wall_s), wall_s=wall_s, processes=128),
+        )
+        return _Candidate(name, path, body, judge)
+
+    def _unfit(self, candidate: _Candidate) -> str:
+        """Return why a function's tests can't judge it, "" if they can."""
+        text = self._repository.sources[candidate.path]
+        if not candidate.judge(text[candidate.body.start : candidate.body.end]).passed:
+            return FAILS
+        nothing = _EMPTY[language_of(candidate.path)]
+        return UNNOTICED if candidate.judge(nothing).passed else ""
+
+    def _left_out(self, name: str, reason: str) -> Skipped:
+        self.numbers.functions_left_out[reason] += 1
+        return Skipped(name, reason)
+
+    def _item(self, candidate: _Candidate, contexts: Contexts | None) -> Item:
+        path, body = candidate.path, candidate.body
+        text, language_id = self._repository.sources[path], language_of(path)
+        file = CorpusFile(self._repository.name, "", path, language_id, "", text)
+        span = Span(body.start, body.end, SpanKind.BODY)
+        return Item(
+            id=f"{self._repository.name}/{path}:{body.start}-{body.end}",
+            cluster=f"{self._repository.name}/{path}",
+            kind=BODY,
+            path=path,
+            language_id=language_id,
+            prefix=candidate.judge.before,
+            suffix=candidate.judge.after,
+            reference=text[body.start : body.end],
+            mode=Mode.MULTI,
+            snippets=contexts(file, [span])[0] if contexts else (),
+            judge=candidate.judge,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A function that tests call."""
+
+    name: str
+    path: str
+    body: Body
+    judge: TestsJudge

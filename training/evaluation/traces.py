@@ -1,0 +1,144 @@
+"""What stays beside an adapter of the code it was trained on: hashes, never the code.
+
+::
+
+    training_windows.bin     of each six lines in a row, as decontamination has them
+    training_functions.bin   of each function, signatures that near duplicates share (MinHash)
+
+Whoever holds them can ask whether a given text was trained on, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from training.corpus.decontamination.windows import (
+    LINES,
+    read_windows,
+    window_hashes,
+    write_windows,
+)
+from training.corpus.fingerprints import (
+    FUNCTION_SLOTS,
+    Fingerprint,
+    band_hashes,
+    fingerprint,
+    similarities,
+)
+from training.corpus.splits import SAME_FUNCTION
+from training.corpus.words import VERSION, Hashes, words_of
+from training.types import CorpusError, CorpusFile, EvaluationError
+
+WINDOWS, FUNCTIONS = "training_windows.bin", "training_functions.bin"
+
+_MAGIC = b"fimls functions %d\n" % VERSION
+_BANDS = 16
+
+Signatures = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Traces:
+    """windows: sorted hashes. functions: (rows, 64) signatures."""
+
+    windows: Hashes
+    functions: Signatures
+
+    @classmethod
+    def of(cls, files: Iterable[CorpusFile]) -> Traces:
+        """Compute them from the files that were trained on."""
+        windows: list[Hashes] = [np.zeros(0, np.uint64)]
+        functions: list[bytes] = []
+        for file in files:
+            words = words_of(file.text)
+            windows.append(window_hashes(words))
+            functions += [one.signature for one in fingerprint(file, words).functions]
+        return cls(np.unique(np.concatenate(windows)), _rows(b"".join(functions)))
+
+    @classmethod
+    def joined(cls, traces: Sequence[Traces]) -> Traces:
+        """Join those of several adapters; at least one."""
+        windows = np.unique(np.concatenate([one.windows for one in traces]))
+        return cls(windows, np.concatenate([one.functions for one in traces]))
+
+    @classmethod
+    def read(cls, folder: Path) -> Traces | None:
+        """Read an adapter's; None where its training left none.
+
+        Raises:
+            EvaluationError: they are damaged, or of another version.
+        """
+        try:
+            data = (folder / FUNCTIONS).read_bytes()
+            windows = read_windows(folder / WINDOWS)
+        except FileNotFoundError:
+            return None
+        except (OSError, CorpusError) as error:
+            raise EvaluationError(f"can't read the traces in {folder}: {error}") from error
+        if not data.startswith(_MAGIC) or (len(data) - len(_MAGIC)) % (4 * FUNCTION_SLOTS):
+            raise EvaluationError(
+                f"{folder / FUNCTIONS} holds no signatures of this version",
+                hint="train the adapter again with this version",
+            )
+        return cls(windows, _rows(data[len(_MAGIC) :]))
+
+    def write(self, folder: Path) -> None:
+        """Write them beside an adapter."""
+        write_windows(folder / WINDOWS, self.windows)
+        (folder / FUNCTIONS).write_bytes(_MAGIC + self.functions.astype("<u4").tobytes())
+
+    def knows(self, text: str) -> npt.NDArray[np.bool_]:
+        """Whether each window of six lines of a text, in order, was trained on.
+
+        Windows with too little in them to be somebody's are left out.
+        """
+        return np.isin(window_hashes(words_of(text)), self.windows)
+
+    def longest_run(self, text: str) -> int:
+        """Return how many lines in a row of a text were trained on, 0 if fewer than six."""
+        longest = run = 0
+        for known in self.knows(text).tolist():
+            run = run + 1 if known else 0
+            longest = max(longest, run)
+        return longest + LINES - 1 if longest else 0
+
+    def similar_function(self, signature: bytes) -> float:
+        """Return the largest similarity of a function to one that was trained on, 0 to 1; what is
+        less than :data:`SAME_FUNCTION` may be missed.
+        """
+        row = _rows(signature)
+        bands = band_hashes(row, _BANDS)[0].tolist()
+        keys = [(place, band) for place, band in enumerate(bands)]
+        candidates = sorted({number for key in keys for number in self._bands.get(key, ())})
+        if not candidates:
+            return 0.0
+        return float(similarities(self.functions[candidates], row).max())
+
+    @cached_property
+    def _bands(self) -> dict[tuple[int, int], list[int]]:
+        found: dict[tuple[int, int], list[int]] = {}
+        if len(self.functions):
+            for number, row in enumerate(band_hashes(self.functions, _BANDS).tolist()):
+                for key in enumerate(row):
+                    found.setdefault(key, []).append(number)
+        return found
+
+
+def is_same_function(similarity: float) -> bool:
+    """Whether two functions count as the same, as when splits are made."""
+    return similarity >= SAME_FUNCTION
+
+
+def functions_around(print_: Fingerprint, start: int, end: int) -> list[bytes]:
+    """Return the signatures of the functions that ``text[start:end]`` touches."""
+    return [one.signature for one in print_.functions if one.start <= end and start <= one.end]
+
+
+def _rows(data: bytes) -> Signatures:
+    return np.frombuffer(data, np.uint32).reshape(-1, FUNCTION_SLOTS)

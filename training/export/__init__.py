@@ -1,0 +1,20 @@
+"""Export: an adapter merged into its base, for other programs, and whether they agree with it.
+
+``source`` finds adapter and base, ``export`` writes the folder (``huggingface`` one of its three
+forms), ``agreement`` compares the engines' greedy outputs.
+"""
+
+from training.export.agreement import Agreement, EngineAgreement, check_agreement
+from training.export.export import EXPORT_QUANTIZATIONS, Exported, Target, export_adapter
+from training.export.source import ExportSource
+
+__all__ = [
+    "EXPORT_QUANTIZATIONS",
+    "Agreement",
+    "EngineAgreement",
+    "ExportSource",
+    "Exported",
+    "Target",
+    "check_agreement",
+    "export_adapter",
+]

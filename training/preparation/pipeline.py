@@ -1,0 +1,251 @@
+"""The pipeline: reading, planning, indexing, drawing, and the report."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+import fimls
+from fimls.context.query import CountTokens
+from fimls.types import FimlsError
+from training.corpus import Decontaminator, Dropped, Listed, list_files, open_sources
+from training.dataset import Dataset
+from training.dataset.info import DatasetInfo, RepositoryInfo, ShardInfo
+from training.dataset.writer import DatasetWriter, explained, write_json
+from training.preparation.drawing import Drawer, counter, index_repository
+from training.preparation.planning import Plan, PlannedRepository, Task, plan
+from training.preparation.reading import Chunk, ReadChunk, chunks, read_chunk
+from training.preparation.report import write_report
+from training.preparation.settings import Settings
+from training.preparation.workers import Workers
+from training.types import DatasetError, Repository
+
+_WORK_NAME = "work"
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage and bytes of code: how many of how many are done, 0 as long as nobody knows.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are. sources: what is fetched or unpacked, kept for the next time.
+
+    tokenizer: counts the snippets' tokens; None where none are wanted.
+    """
+
+    folder: Path
+    sources: Path
+    tokenizer: Path | None = None
+
+    @property
+    def work(self) -> Path:
+        """What is needed until the dataset is finished."""
+        return self.folder / _WORK_NAME
+
+
+def prepare(
+    settings: Settings,
+    places: Places,
+    *,
+    jobs: int,
+    progress: Progress,
+    resume: bool = False,
+) -> DatasetInfo:
+    """Make a dataset.
+
+    Raises:
+        CorpusError: a source can't be had, or nothing in them can be learnt from.
+        DatasetError: the folder can't be used or the disk is full; what is there can be resumed.
+    """
+    with explained(places.folder):
+        places.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(places.folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise DatasetError(
+            f"{places.folder}: another process is preparing it", hint="wait for it, or end it"
+        ) from error
+    try:
+        return _prepare(settings, places, jobs=jobs, progress=progress, resume=resume)
+    finally:
+        lock.release()
+
+
+def _prepare(
+    settings: Settings, places: Places, *, jobs: int, progress: Progress, resume: bool
+) -> DatasetInfo:
+    writer = DatasetWriter(places.folder, settings.to_json(), resume=resume)
+    try:
+        planned, read = _read_and_plan(settings, places, jobs, progress)
+        _check_unchanged(planned, places.work)
+    except FimlsError:
+        if not resume:
+            shutil.rmtree(places.work, ignore_errors=True)
+            writer.discard()
+        raise
+    shards = _draw(planned, settings, places, writer, jobs, progress)
+    repositories = [
+        RepositoryInfo(
+            one.repository.name, one.repository.commit, one.repository.licence, len(one.files)
+        )
+        for one in planned.repositories
+    ]
+    info = writer.describe(shards, repositories, seed=settings.seed, code_version=fimls.__version__)
+    with explained(places.folder):
+        write_report(Dataset(places.folder, info), planned, read)
+    writer.finish(info)
+    shutil.rmtree(places.work, ignore_errors=True)  # it is only in the way now
+    return info
+
+
+# ---------------------------------------------------------------------------- reading and planning
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """What a reading process keeps."""
+
+    settings: Settings
+    work: Path
+    suites: Decontaminator
+
+
+def _read_and_plan(
+    settings: Settings, places: Places, jobs: int, progress: Progress
+) -> tuple[Plan, list[ReadChunk]]:
+    repositories: list[Repository] = []
+    listed_out: dict[int, list[Dropped]] = {}
+
+    def found() -> Iterator[Chunk]:
+        sources = open_sources(settings.sources, work_dir=places.sources, history=settings.newest)
+        for number, repository in enumerate(sources):
+            repositories.append(repository)
+            listed = list(list_files(repository, limits=settings.limits))
+            listed_out[number] = [one for one in listed if isinstance(one, Dropped)]
+            wanted = [one for one in listed if isinstance(one, Listed)]
+            yield from chunks(number, repository, wanted)
+
+    read: list[ReadChunk] = []
+    done = 0
+    with Workers(jobs, functools.partial(_reader, settings, places.work)) as workers:
+        for chunk in workers.map(_read, found()):
+            read.append(chunk)
+            done += sum(file.bytes for file in chunk.files)
+            done += sum(one.bytes for one in chunk.dropped)
+            progress("reading", done, 0)
+    return plan(repositories, listed_out, read, settings), read
+
+
+def _reader(settings: Settings, work: Path) -> _Reader:
+    return _Reader(settings, work, Decontaminator())
+
+
+def _read(reader: _Reader, chunk: Chunk) -> ReadChunk:
+    settings = reader.settings
+    return read_chunk(
+        chunk,
+        reader.work,
+        public=settings.public,
+        limits=settings.limits,
+        suites=reader.suites,
+    )
+
+
+def _check_unchanged(planned: Plan, work: Path) -> None:
+    """Keep what the shards are made of; a resumed run must find it as it was.
+
+    Raises:
+        DatasetError: it doesn't, so that what was written doesn't fit the rest.
+    """
+    path = work / "plan.json"
+    now = {"sha256": planned.sha256}
+    if path.exists() and json.loads(path.read_text("utf-8")) != now:
+        raise DatasetError(
+            f"{work.parent}: the sources have changed since it was begun",
+            hint="delete the folder and prepare it again",
+        )
+    with explained(work):
+        write_json(path, now)
+
+
+# ---------------------------------------------------------------------------- indexing and drawing
+
+
+class _Artist:
+    """What a drawing process keeps: the repository that it drew from last."""
+
+    def __init__(self, planned: Plan, settings: Settings, places: Places) -> None:
+        self._planned = planned
+        self._settings = settings
+        self._places = places
+        self._suites = Decontaminator()
+        self._count_tokens: CountTokens | None = None
+        self._drawer: tuple[int, Drawer] | None = None
+        self._writer = DatasetWriter(places.folder, settings.to_json(), resume=True)
+
+    def index(self, number: int) -> int:
+        """Make a repository's index; return how many bytes of code it covers."""
+        planned = self._planned.repositories[number]
+        index_repository(planned, self._places.work)
+        return sum(file.read.bytes for file in planned.files)
+
+    def draw(self, task: Task) -> ShardInfo:
+        """Draw a shard."""
+        if self._drawer is None or self._drawer[0] != task.number:
+            self._drawer = None  # before the next one takes its memory
+            self._drawer = task.number, self._new_drawer(self._planned.repositories[task.number])
+        return self._drawer[1].write(task, self._writer)
+
+    def _new_drawer(self, planned: PlannedRepository) -> Drawer:
+        if self._count_tokens is None:
+            self._count_tokens = counter(self._places.tokenizer)
+        return Drawer(planned, self._settings, self._places.work, self._count_tokens, self._suites)
+
+
+def _draw(
+    planned: Plan,
+    settings: Settings,
+    places: Places,
+    writer: DatasetWriter,
+    jobs: int,
+    progress: Progress,
+) -> list[ShardInfo]:
+    """Write the shards that aren't there yet; return all of them."""
+    done = {task.index: writer.done(task.index) for task in planned.tasks}
+    left = [task for task in planned.tasks if done[task.index] is None]
+    with Workers(jobs, functools.partial(_Artist, planned, settings, places)) as workers:
+        if settings.context:
+            _index(workers, planned, left, progress)
+        total = sum(map(_size, planned.tasks))
+        drawn = total - sum(map(_size, left))
+        for task, shard in zip(left, workers.map(_Artist.draw, left), strict=True):
+            done[task.index] = shard
+            drawn += _size(task)
+            progress("drawing", drawn, total)
+    return [shard for shard in done.values() if shard is not None]
+
+
+def _index(
+    workers: Workers[_Artist], planned: Plan, left: Sequence[Task], progress: Progress
+) -> None:
+    numbers = sorted({task.number for task in left})
+    total = sum(
+        file.read.bytes for number in numbers for file in planned.repositories[number].files
+    )
+    indexed = 0
+    for size in workers.map(_Artist.index, numbers):
+        indexed += size
+        progress("indexing", indexed, total)
+
+
+def _size(task: Task) -> int:
+    return sum(file.read.bytes for file in task.files)

@@ -1,0 +1,207 @@
+"""Where people really put new lines: added hunks of a repository's latest commits, from git."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from fimls.text import LineIndex
+from training.spans.draw import CHARS_MAX
+from training.spans.margins import adjust
+from training.types import Span, SpanKind
+
+COMMITS_MAX = 500
+"""How far back: older code says less about what is written next."""
+
+_LOG_BYTES_MAX = 64_000_000
+_TIMEOUT_S = 60.0
+_FILE_BYTES_MAX = 1_000_000
+_LINES_MAX = 20  # more is code that was moved or generated, not typed
+_FILE = re.compile(rb"^\+\+\+ b/(.+)$")
+_HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
+# A repository's own configuration may name programs; none may be started, nothing written.
+_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.quotepath=false")
+_LOG = (
+    *_GIT,
+    "log",
+    f"--max-count={COMMITS_MAX}",
+    "--no-merges",
+    "--format=commit %H",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-renames",
+    "--no-show-signature",
+    "--ignore-submodules",
+    "--relative",
+    "--diff-filter=M",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--unified=0",
+    "--patch",
+    "--",
+    ".",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A middle that somebody wrote. text: the whole file as that commit left it.
+
+    age: how many commits with edits are newer.
+    """
+
+    commit: str
+    age: int
+    path: str
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class _Hunk:
+    """Added lines. start_line: from 0; end_line: exclusive."""
+
+    commit: str
+    age: int
+    path: str
+    start_line: int
+    end_line: int
+
+
+def edits(
+    root: Path, *, count: int, rng: random.Random, wanted: Callable[[str], bool]
+) -> Iterator[Edit]:
+    """Draw at most ``count`` edits of the latest commits' changes to files that existed before.
+
+    wanted: whether a file, by its path relative to ``root``, may be learnt from. No edits where
+    there is no git, no repository, or a history that can't be read in bounded time.
+    """
+    if count <= 0:
+        return
+    hunks = [hunk for hunk in parse_log(_log(root)) if wanted(hunk.path)]
+    rng.shuffle(hunks)
+    found = 0
+    with _reading(root) as read:
+        for hunk in hunks:
+            text = read(f"{hunk.commit}:./{hunk.path}")
+            span = _span(text, hunk, rng) if text else None
+            if text and span:
+                yield Edit(hunk.commit, hunk.age, hunk.path, text, span)
+                found += 1
+            if found == count:
+                return
+
+
+def parse_log(lines: Sequence[bytes]) -> list[_Hunk]:
+    """Read the hunks of a few added lines from a log without context lines, the newest first."""
+    hunks: list[_Hunk] = []
+    commit, age, path = "", -1, ""
+    for line in lines:
+        if line.startswith(b"commit "):  # a diff's lines begin with a sign
+            commit, age, path = line[7:].decode("ascii", "replace"), age + 1, ""
+        elif line.startswith(b"diff --git"):
+            path = ""
+        elif not path and (match := _FILE.match(line)):  # an added line may look like it
+            path = match[1].decode("utf-8", "replace").rstrip("\t")
+        elif path and (match := _HUNK.match(line)):
+            start, lines_added = int(match[1]) - 1, int(match[2] or 1)
+            if 0 < lines_added <= _LINES_MAX:
+                hunks.append(_Hunk(commit, age, path, start, start + lines_added))
+    return hunks
+
+
+def _span(text: str, hunk: _Hunk, rng: random.Random) -> Span | None:
+    """The added lines, without white space at the ends, cut as a cursor could have stood."""
+    index = LineIndex(text)
+    if hunk.end_line > index.line_count:
+        return None
+    start = index.starts[hunk.start_line]
+    end = index.line_bounds(hunk.end_line - 1)[1]
+    added = text[start:end]
+    start += len(added) - len(added.lstrip())
+    end -= len(added) - len(added.rstrip())
+    if not 0 < end - start <= CHARS_MAX:
+        return None
+    span = adjust(text, Span(start, end, SpanKind.EDIT), rng)
+    return span if span.end - span.start <= CHARS_MAX else None
+
+
+def _log(root: Path) -> list[bytes]:
+    """The log's lines, [] without git; cut where it gets long or slow."""
+    try:
+        process = _start(_LOG, root)
+    except OSError:  # no git here, or the folder is gone
+        return []
+    timer = threading.Timer(_TIMEOUT_S, process.kill)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        return process.stdout.read(_LOG_BYTES_MAX).split(b"\n")
+    finally:
+        timer.cancel()
+        _end(process)
+
+
+@contextmanager
+def _reading(root: Path) -> Iterator[Callable[[str], str | None]]:
+    """A function that reads files of commits by one process of git."""
+    process: subprocess.Popen[bytes] | None = None
+
+    def read(name: str) -> str | None:
+        nonlocal process
+        if "\n" in name:
+            return None
+        if process is None:
+            process = _start((*_GIT, "cat-file", "--batch"), root)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+        process.stdin.flush()
+        return _blob(process.stdout)
+
+    try:
+        yield read
+    finally:
+        if process is not None:
+            _end(process)
+
+
+def _blob(output: IO[bytes]) -> str | None:
+    """Read one answer of ``git cat-file --batch``; None where it is no text of a fit size."""
+    _, _, rest = output.readline().partition(b" ")
+    kind, _, size = rest.strip().partition(b" ")
+    if not size.isdigit():  # "missing"
+        return None
+    data = output.read(int(size))
+    output.read(1)
+    if kind != b"blob" or len(data) > _FILE_BYTES_MAX or b"\0" in data:
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+
+
+def _start(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603  no shell
+        command,
+        cwd=root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()

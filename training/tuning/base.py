@@ -1,0 +1,149 @@
+"""The model that is tuned: its identity, tokenizer and prompt format, and then its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fimls.engines.loading import model_source
+from fimls.fim import FimFormat, Tokenizer, find_format
+from fimls.store import Store
+from training.types import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base model. path: a GGUF file or a Hugging Face folder. sha256: as the store gives it.
+
+    tokenizer: with the added tokens. tokenizer_file: without them. added: token and id of each
+    that the base has none of.
+    """
+
+    name: str
+    sha256: str
+    path: Path
+    format: FimFormat
+    tokenizer: Tokenizer
+    tokenizer_file: Path
+    added: tuple[tuple[str, int], ...] = ()
+
+    def tokenizer_json(self) -> str:
+        """A ``tokenizer.json`` with the added tokens, as transformers and tokenizers read it."""
+        description = json.loads(self.tokenizer_file.read_text("utf-8"))
+        description["added_tokens"] += [
+            {
+                "id": index,
+                "content": token,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": True,
+            }
+            for token, index in self.added
+        ]
+        return json.dumps(description, ensure_ascii=False)
+
+
+def find_base(model: str, store: Store, *, format_name: str | None = None) -> Base:
+    """A known model, a GGUF file or a model folder; reads no weights.
+
+    A base without fill-in-the-middle tokens gets those of its format's row.
+
+    Raises:
+        UnknownModelError, ModelMissingError, StoreError: it isn't there, or nobody knows its
+            format.
+    """
+    source = model_source(model)
+    if isinstance(source, Path) and source.is_dir():
+        file = source / "tokenizer.json"
+        row = find_format(format_name or source.name)
+        base = Base(
+            source.name, store.folder_sha256(source), source, row, Tokenizer.from_file(file), file
+        )
+    else:
+        found = store.base(source)
+        file = store.tokenizer(source)
+        row = find_format(format_name or found.format or found.name)
+        base = Base(found.name, found.sha256, found.path, row, Tokenizer.from_file(file), file)
+    return _with_added_tokens(base)
+
+
+def _with_added_tokens(base: Base) -> Base:
+    required = (*base.format.layout_tokens, base.format.end)
+    missing = [token for token in required if base.tokenizer.control_id(token) is None]
+    if not missing:
+        return base
+    if not base.format.adds_tokens:
+        raise TrainingError(
+            f"{base.name} has no {', '.join(missing)}, which the format {base.format.name} needs",
+            hint="name the format of the model's own family, or pre-post-mid, whose tokens are "
+            "added and trained",
+        )
+    tokenizer = base.tokenizer.with_added(missing)
+    added = tuple((token, tokenizer.control_tokens[token]) for token in missing)
+    return dataclasses.replace(base, tokenizer=tokenizer, added=added)
+
+
+def load_network(base: Base, *, device: str, four_bit: bool) -> Any:
+    """The base's weights: bf16 on CUDA, float32 on a CPU; ``four_bit``: nf4.
+
+    Raises:
+        TrainingError: 4 bits without CUDA. ModelError, StoreError: the weights can't be read.
+    """
+    import tempfile
+
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            "this machine, or this build of torch, has no CUDA device",
+            hint="leave --device out, or install a CUDA build of torch",
+        )
+    if four_bit and device != "cuda":
+        raise TrainingError(
+            "4-bit training (qlora) needs a CUDA device",
+            hint="train with method = lora, which this processor can do",
+        )
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    if base.path.is_dir():
+        return _from_folder(base.path, dtype, four_bit=four_bit)
+    from training.tuning.gguf_network import load_gguf_network
+
+    network = load_gguf_network(base.path, dtype)
+    if not four_bit:
+        return network
+    # bitsandbytes quantizes while transformers reads a folder, so it gets one for a moment.
+    with tempfile.TemporaryDirectory() as folder:
+        network.save_pretrained(folder)
+        del network
+        return _from_folder(Path(folder), dtype, four_bit=True)
+
+
+def _from_folder(folder: Path, dtype: Any, *, four_bit: bool) -> Any:
+    import torch
+    import transformers
+
+    from fimls.types import ModelError
+
+    options: dict[str, Any] = {}
+    if four_bit:
+        options["device_map"] = {"": torch.cuda.current_device()}
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    try:
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=dtype, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"transformers can't load {folder}: {error}",
+            hint="give a Hugging Face model folder with safetensors weights",
+        ) from error

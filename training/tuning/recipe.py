@@ -1,0 +1,185 @@
+"""A recipe: every choice that changes what is learnt, in one frozen object, read from TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from training.types import TrainingError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+DEFAULT_CPU, DEFAULT_CUDA = "cpu-small", "default-gpu"
+
+_METHODS = ("lora", "qlora")
+_LAYERS = ("all", "top-half")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to tune. Recipes in TOML and the command line's flags use these names.
+
+    The prompt:
+        prefix_tokens, suffix_tokens, snippet_tokens: the windows. healing: as served.
+        spm_share: of examples, suffix first. context_share: of examples keep their snippets.
+    The adapter:
+        method: lora, or qlora (the base in 4 bits; CUDA only). rank, alpha, dropout: of LoRA.
+        rslora, dora: its variants (a DoRA adapter can't be merged, so only torch serves it).
+        layers: all, top-half, or the number of layers from the top: the backward pass ends with
+        the lowest of them, so fewer layers train faster.
+    The length, one of:
+        epochs: over the training split; tokens: in all; minutes: of the clock, from which the
+        number of tokens is computed before the first step. 0: not this one.
+    The steps:
+        step_tokens: of one optimizer step; row_tokens: of one forward pass.
+        learning_rate: its peak, after warmup_share of the run; then a cosine down to
+        final_rate_share of it. weight_decay, clip_norm: AdamW's, and the gradient's largest norm.
+        checkpointing: compute activations twice rather than keep them.
+    Watching:
+        validations: in a run, the last at its end. validation_examples: of the validation split;
+        general_examples: of the standard library, where forgetting shows. patience: validations
+        without a better loss until the run ends; 0: never. checkpoint_steps: from save to save.
+    """
+
+    prefix_tokens: int = 512
+    suffix_tokens: int = 256
+    snippet_tokens: int = 256
+    healing: bool = True
+    spm_share: float = 0.75
+    context_share: float = 0.75
+    method: str = "lora"
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    rslora: bool = False
+    dora: bool = False
+    layers: str | int = "all"
+    epochs: int = 1
+    tokens: int = 0
+    minutes: float = 0.0
+    step_tokens: int = 8192
+    row_tokens: int = 2048
+    learning_rate: float = 4e-4
+    warmup_share: float = 0.05
+    final_rate_share: float = 0.05
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    checkpointing: bool = False
+    validations: int = 5
+    validation_examples: int = 128
+    general_examples: int = 64
+    patience: int = 3
+    checkpoint_steps: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _BOUNDS.items():
+            if not low <= (value := getattr(self, name)) <= high:
+                raise TrainingError(
+                    f"{name} = {value} is out of range", hint=f"from {low:g} to {high:g}"
+                )
+        if self.method not in _METHODS:
+            raise TrainingError(f"no method {self.method!r}", hint=f"one of {', '.join(_METHODS)}")
+        named = isinstance(self.layers, str)
+        if (self.layers not in _LAYERS) if named else (int(self.layers) < 1):
+            raise TrainingError(
+                f"layers = {self.layers!r} makes no sense",
+                hint=f"{', '.join(_LAYERS)}, or how many layers from the top",
+            )
+        lengths = [name for name in ("epochs", "tokens", "minutes") if getattr(self, name)]
+        if len(lengths) != 1:
+            raise TrainingError(
+                f"a run's length is one of epochs, tokens and minutes, not {' and '.join(lengths)}"
+                if lengths
+                else "a run needs a length",
+                hint="set one of them, the others to 0",
+            )
+
+    def with_changes(self, changes: Mapping[str, object], *, source: str) -> Recipe:
+        """A copy with other values; a new length takes the old one's place.
+
+        Raises:
+            TrainingError: a key is unknown or a value of the wrong type; names ``source``.
+        """
+        types = get_type_hints(Recipe)
+        for key, value in changes.items():
+            if key not in types:
+                nearest = difflib.get_close_matches(key, types, n=1)
+                raise TrainingError(
+                    f"unknown key {key!r} in {source}",
+                    hint=f"did you mean {nearest[0]!r}?" if nearest else ", ".join(types),
+                )
+            accepted = get_args(types[key]) or (types[key],)
+            if float in accepted:
+                accepted = (float, int)
+            if type(value) not in accepted:
+                raise TrainingError(
+                    f"{key} in {source} is {value!r}",
+                    hint="it takes " + " or ".join(kind.__name__ for kind in accepted),
+                )
+        given = {"epochs", "tokens", "minutes"} & {key for key, value in changes.items() if value}
+        cleared: dict[str, Any] = {"epochs": 0, "tokens": 0, "minutes": 0.0} if given else {}
+        return dataclasses.replace(self, **{**cleared, **changes})
+
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "prefix_tokens": (16, 1 << 17),
+    "suffix_tokens": (0, 1 << 17),
+    "snippet_tokens": (0, 1 << 17),
+    "spm_share": (0, 1),
+    "context_share": (0, 1),
+    "rank": (1, 4096),
+    "alpha": (1, 1 << 16),
+    "dropout": (0, 0.9),
+    "epochs": (0, 10_000),
+    "tokens": (0, 1e15),
+    "minutes": (0, 1e6),
+    "step_tokens": (1, 1 << 26),
+    "row_tokens": (32, 1 << 20),
+    "learning_rate": (1e-9, 1),
+    "warmup_share": (0, 1),
+    "final_rate_share": (0, 1),
+    "weight_decay": (0, 10),
+    "clip_norm": (1e-6, 1e6),
+    "validations": (1, 10_000),
+    "validation_examples": (0, 1 << 20),
+    "general_examples": (0, 1 << 20),
+    "patience": (0, 10_000),
+    "checkpoint_steps": (1, 1 << 30),
+    "seed": (0, 2**62),
+}
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A recipe of the package by its name, or any TOML file.
+
+    Raises:
+        TrainingError: there is none, it isn't TOML, or a key or value in it is wrong.
+    """
+    packaged = RECIPES / f"{name_or_path}.toml"
+    path = packaged if packaged.is_file() else Path(name_or_path).expanduser()
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        nearest = difflib.get_close_matches(name_or_path, recipe_names(), n=1)
+        raise TrainingError(
+            f"no recipe {name_or_path!r}: {error.strerror}",
+            hint=f"did you mean {nearest[0]!r}?" if nearest else ", ".join(recipe_names()),
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} is not TOML: {error}") from error
+    return Recipe().with_changes(values, source=str(path))

@@ -1,0 +1,176 @@
+"""A training run from end to end: base, batches, loop, adapter folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from fimls.fim import Budget, TokenizedExample
+from training.batches import EncodingOptions, ExampleEncoder, ExampleSource, Position, StepStream
+from training.tuning.adapter import attach
+from training.tuning.base import Base, load_network
+from training.tuning.checkpoint import RunState, best_folder, checkpoints, load_checkpoint
+from training.tuning.general import general_suite
+from training.tuning.interruption import Interruption
+from training.tuning.loop import Trainer
+from training.tuning.metrics import MetricsLog, Observer, TensorBoardLog
+from training.tuning.output import AdapterFolder, Corpus
+from training.tuning.progress import ProgressDisplay
+from training.tuning.recipe import Recipe
+from training.tuning.schedule import plan_run
+from training.tuning.validation import encode_all, held_out
+from training.types import DatasetError, FimExample, Split, TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train.
+
+    source, corpus: the examples, and what they are. output: the adapter's folder.
+    device: auto, cpu or cuda. fresh: throw an unfinished or finished run in ``output`` away.
+    """
+
+    source: ExampleSource[FimExample]
+    corpus: Corpus
+    base: Base
+    recipe: Recipe
+    output: Path
+    device: str = "auto"
+    fresh: bool = False
+    tensorboard: bool = False
+
+
+def train(job: Job, *, network: Any = None) -> RunState:
+    """Tune, or go on tuning, and leave an adapter in ``job.output``; returns where it ended.
+
+    network: the base's weights where they are loaded already.
+
+    Raises:
+        TrainingError, DatasetError, ModelError: see their messages. KeyboardInterrupt: asked to
+            stop; the same call goes on.
+    """
+    if not job.source.count(Split.TRAIN):
+        raise DatasetError(
+            "the dataset has no examples to train on", hint="prepare it from more code"
+        )
+    folder = AdapterFolder(job.output)
+    accelerator = Accelerator(cpu=job.device == "cpu")
+    device = "cuda" if accelerator.device.type == "cuda" else "cpu"
+    if job.device == "cuda" and device != "cuda":
+        raise TrainingError(
+            "this machine, or this build of torch, has no CUDA device",
+            hint="leave --device out, or install a CUDA build of torch",
+        )
+    if accelerator.is_main_process:
+        folder.begin(job.recipe, job.base, job.corpus, fresh=job.fresh)
+    accelerator.wait_for_everyone()
+    encoder = make_encoder(job.recipe, job.base)
+    if network is None:
+        network = load_network(job.base, device=device, four_bit=job.recipe.method == "qlora")
+    tied = bool(network.config.tie_word_embeddings)
+    adapted = attach(network, job.recipe, added=job.base.added, tokenizer=job.base.tokenizer)
+    with _observers(job, folder, accelerator) as observers, Interruption().watched() as asked:
+        trainer = Trainer(
+            network=adapted,
+            recipe=job.recipe,
+            stream=_stream(job, encoder, accelerator),
+            suites=_suites(job, encoder),
+            run=folder.run,
+            base=job.base.name,
+            accelerator=accelerator,
+            observers=observers,
+        )
+        state = load_checkpoint(folder.run, adapted, trainer.optimizer) or _begin(trainer, job)
+        if len(state.positions) != accelerator.num_processes:
+            raise TrainingError(
+                f"the run was begun by {len(state.positions)} processes, "
+                f"not {accelerator.num_processes}",
+                hint="start as many again, or begin again with --fresh",
+            )
+        state = trainer.train(state, asked)
+    if accelerator.is_main_process:
+        best = best_folder(folder.run, state)
+        folder.finish(
+            best if best.is_dir() else checkpoints(folder.run)[-1],
+            state=state,
+            recipe=job.recipe,
+            base=job.base,
+            corpus=job.corpus,
+            encoder=encoder,
+            tied=tied,
+        )
+    accelerator.wait_for_everyone()
+    return state
+
+
+def make_encoder(recipe: Recipe, base: Base) -> ExampleEncoder:
+    """The encoder that a recipe asks for."""
+    options = EncodingOptions(
+        budget=Budget(recipe.prefix_tokens, recipe.suffix_tokens, recipe.snippet_tokens),
+        spm_share=recipe.spm_share,
+        context_share=recipe.context_share,
+        healing=recipe.healing,
+        seed=recipe.seed,
+    )
+    return ExampleEncoder(base.format, base.tokenizer, options)
+
+
+def _stream(job: Job, encoder: ExampleEncoder, accelerator: Accelerator) -> StepStream[FimExample]:
+    return StepStream(
+        source=job.source,
+        encode=lambda example, epoch, index: encoder.encode(example, epoch=epoch, index=index),
+        step_tokens=job.recipe.step_tokens,
+        row_tokens=job.recipe.row_tokens,
+        max_tokens=job.recipe.row_tokens,
+        seed=job.recipe.seed,
+        process=accelerator.process_index,
+        processes=accelerator.num_processes,
+    )
+
+
+def _suites(job: Job, encoder: ExampleEncoder) -> dict[str, list[TokenizedExample]]:
+    recipe = job.recipe
+    general = general_suite(recipe.general_examples, seed=recipe.seed)
+    return {
+        "heldout": held_out(job.source, encoder, recipe.validation_examples, recipe.row_tokens),
+        "general": encode_all(general, encoder, recipe.row_tokens),
+    }
+
+
+def _begin(trainer: Trainer, job: Job) -> RunState:
+    """The state of a run that hasn't made a step."""
+    recipe = job.recipe
+    validated = sum(len(one.input_ids) for suite in trainer.suites.values() for one in suite)
+    plan = plan_run(
+        recipe,
+        examples=job.source.count(Split.TRAIN),
+        tokens_per_s=trainer.measure_tokens_per_s() if recipe.minutes else 0.0,
+        other_tokens=validated * (recipe.validations + 1),
+    )
+    positions = [Position() for _ in range(trainer.accelerator.num_processes)]
+    return RunState(plan=plan, positions=positions, row_tokens=recipe.row_tokens)
+
+
+@contextlib.contextmanager
+def _observers(
+    job: Job, folder: AdapterFolder, accelerator: Accelerator
+) -> Iterator[list[Observer]]:
+    """Only the first process writes and shows anything."""
+    if not accelerator.is_main_process:
+        yield []
+        return
+    found = checkpoints(folder.run)
+    after = int(found[-1].name.split("-")[1]) if found else -1
+    logs: list[Observer] = [MetricsLog(folder.metrics, after_step=after)]
+    if job.tensorboard:
+        logs.append(TensorBoardLog(job.output / "tensorboard", after_step=max(after, 0)))
+    display = ProgressDisplay()
+    with display.shown():
+        if found:
+            display.note(f"going on from step {after}")
+        yield [*logs, display]
