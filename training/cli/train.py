@@ -13,10 +13,11 @@ from fimls.cli.options import Invocation
 from fimls.store import Store
 from training.dataset import Dataset
 from training.dataset.info import INFO_NAME, STARTED_NAME
+from training.evaluation.traces import Traces
 from training.tuning.base import find_base
 from training.tuning.output import Corpus
 from training.tuning.recipe import DEFAULT_CPU, DEFAULT_CUDA, Recipe, load_recipe
-from training.types import TrainingError
+from training.types import Split, TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
     except KeyboardInterrupt:
         print("saved; the same command goes on from here", file=sys.stderr)
         raise
+    # What `fimls eval` looks for leaks and memorised code with.
+    Traces.of(dataset.files(Split.TRAIN)).write(output)
     speed = state.tokens / max(state.seconds, 1e-9)
     print(f"{state.step} steps, {state.tokens:,} tokens, {speed:,.0f} tokens/s", file=sys.stderr)
     if state.best_loss is not None:
