@@ -5,6 +5,7 @@
 #   FIMLS_HOME  where models are kept (environment)   default: the user's data directory
 #   TORCH       what tests install as torch; pip's own configuration says which build that is
 #   TRY_AT      FILE:LINE:COL that `make try` completes
+#   EDITORS     where real editors are installed      default: ~/.cache/fimls-editors
 #   ARGS        further arguments for pytest          make test-quick ARGS="-k healing -x"
 
 VENV ?= .venv
@@ -12,6 +13,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TRY_AT ?= examples/shapes.py:23:15
 ARGS ?=
+EDITORS ?= $(HOME)/.cache/fimls-editors
 
 BIN := $(VENV)/bin
 # pip at -qq: errors only. Its progress would drown in the notes of several hundred files.
@@ -20,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help try test test-quick check lint types contracts format clean
+.PHONY: help try test test-quick test-editors check lint types contracts format clean
 .PHONY: install-base install-dev install-test
 
 help: ## list the targets
@@ -42,6 +44,12 @@ test: install-test ## all tests, with torch and real models
 
 test-quick: install-dev ## tests that need neither torch nor a model, about 2 minutes
 	$(PYTEST) tests/unit tests/parity tests/e2e -m "not weights and not slow and not gpu" $(ARGS)
+
+test-editors: install-dev ## real VS Code and Neovim; installs them first (apt, npm)
+	@$(PIP) -e '.[dev,editors]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/editors/install/all.sh $(EDITORS)
+	cd editor-plugins/vscode && npm ci --no-audit --no-fund && npm run check && npm test && npm run package
+	FIMLS_EDITORS=$(EDITORS) FIMLS_REQUIRE_EDITORS=1 $(PYTEST) tests/editors $(ARGS)
 
 check: lint types contracts ## lint, types and contracts
 
@@ -86,8 +94,8 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.base
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.dev
-	@echo "installing $(TORCH) and its engine into $(VENV), about two minutes"
-	@$(PIP) -e '.[dev,torch]' '$(TORCH)'
+	@echo "installing $(TORCH) and what training needs into $(VENV), about two minutes"
+	@$(PIP) -e '.[dev,train]' '$(TORCH)'
 	@touch $@
 
 clean: ## remove the virtual environment and caches; models stay

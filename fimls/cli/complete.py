@@ -16,7 +16,7 @@ from fimls.cli.position import Place, read_place
 from fimls.cli.progress import progress_bar
 from fimls.completer import Completer
 from fimls.config import Settings
-from fimls.engines.loading import load_engine
+from fimls.engines.loading import adapter_label, load_engine
 from fimls.store import Store
 from fimls.text import LineIndex
 from fimls.types import CompletionResult, Mode
@@ -34,7 +34,8 @@ def run(
     began = time.perf_counter()
     result, loaded_ms, model = asyncio.run(_complete(place, settings, mode, candidates))
     if as_json:
-        print(json.dumps(_report(result, place, model, settings.adapter), ensure_ascii=False))
+        adapter = adapter_label(settings, Store())
+        print(json.dumps(_report(result, place, model, adapter), ensure_ascii=False))
         return
     _print_text(result, place)
     usage = result.usage

@@ -22,7 +22,7 @@ from fimls.cli.options import Invocation
 from fimls.cli.progress import progress_bar
 from fimls.config import Settings
 from fimls.engines.base import Engine
-from fimls.engines.loading import load_engine, prompt_builder
+from fimls.engines.loading import adapter_label, load_engine, prompt_builder
 from fimls.fim import PromptBuilder, build_prompt, find_format
 from fimls.store import Store, known_models
 from fimls.types import CancelToken, CompletionContext, FimlsError, SamplingParams, Usage
@@ -69,7 +69,7 @@ async def _report(
         "settings": {
             "engine": settings.engine,
             "model": settings.model,
-            "adapter": settings.adapter or "none",
+            "adapter": _adapter(settings, store),
             "quantization": settings.quantization,
             "order": settings.order,
         },
@@ -135,6 +135,13 @@ def _installed(package: str) -> str:
     except PackageNotFoundError:
         extra = ' (optional: pip install "fimls[torch]")' if package in _OPTIONAL else ""
         return f"missing{extra}"
+
+
+def _adapter(settings: Settings, store: Store) -> str:
+    try:
+        return adapter_label(settings, store) or "none"
+    except FimlsError as error:
+        return f"{settings.adapter}: {error}"
 
 
 def _store(store: Store) -> dict[str, object]:

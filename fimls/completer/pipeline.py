@@ -383,7 +383,7 @@ class Completer:
         context = self._context_now(request, flight, typed)
         drafts = [
             self._draft(one, flight, context, typed, invoked=request.invoked)
-            for one in flight.candidates[: request.candidates]
+            for one in flight.candidates  # all, also where an earlier key asked for them
         ]
         order = postprocess.rank(drafts, context) if len(drafts) > 1 else [0]
         why.typed, why.mode = typed, context.mode

@@ -1,8 +1,9 @@
-"""A real Neovim, embedded, with the plugin and a server: its screen and its buffers."""
+"""A real Neovim with the plugin and a server: its screen and its buffers."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,33 +13,52 @@ import pynvim
 
 PLUGIN = Path(__file__).parents[2] / "editor-plugins" / "neovim"
 _NAMESPACES = ("fimls.ghost", "nvim.lsp.inline_completion")
+_START_S = 10.0
 
 
 class Neovim:
     """One Neovim. binary: which. server: the command of the language server.
 
-    home: an empty folder for everything that Neovim writes.
+    home: an empty folder for everything that Neovim writes. options: of the plugin, as Lua.
     """
 
     def __init__(
         self, binary: Path, server: Sequence[str], home: Path, options: str = "{}"
     ) -> None:
-        environment = {
-            **os.environ,
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "XDG_DATA_HOME": str(home / "data"),
-            "XDG_STATE_HOME": str(home / "state"),
-            "XDG_CACHE_HOME": str(home / "cache"),
-        }
-        command = [str(binary), "--embed", "--headless", "-u", "NONE", "-i", "NONE", "-n"]
-        os.environ.update(environment)
-        self.vim = pynvim.attach("child", argv=command)
+        home.mkdir()
+        socket = home / "nvim.sock"
+        self._process = subprocess.Popen(
+            [binary, "--headless", "-u", "NONE", "-i", "NONE", "-n", "--listen", socket],
+            env={
+                **os.environ,
+                "XDG_CONFIG_HOME": str(home / "config"),
+                "XDG_DATA_HOME": str(home / "data"),
+                "XDG_STATE_HOME": str(home / "state"),
+                "XDG_CACHE_HOME": str(home / "cache"),
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until = time.monotonic() + _START_S
+        while not socket.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        self.vim = pynvim.attach("socket", path=str(socket))
         self.vim.ui_attach(100, 30, rgb=True)
+        # Room for messages: a prompt to press Enter would wait for one.
+        self.vim.command("set cmdheight=6 nomore")
         self.vim.command(f"set runtimepath^={PLUGIN}")
         self.vim.command("filetype on")
         self.vim.command("runtime! plugin/fimls.lua")
         cmd = "{" + ", ".join(f"'{part}'" for part in server) + "}"
         self.lua(f"require('fimls').setup(vim.tbl_extend('force', {{ cmd = {cmd} }}, {options}))")
+
+    def server_pid(self) -> int:
+        """The language server's process id; only Linux tells."""
+        mine = self._process.pid
+        children = Path(f"/proc/{mine}/task/{mine}/children").read_text().split()
+        commands = {int(one): Path(f"/proc/{one}/cmdline").read_bytes() for one in children}
+        return next(pid for pid, command in commands.items() if b"\0serve\0" in command)
 
     def lua(self, code: str, *arguments: object) -> Any:
         """Run Lua; return what it returns."""
@@ -87,7 +107,10 @@ class Neovim:
 
     def close(self) -> None:
         """Leave without saving."""
+        self.vim.command("qall!", async_=True)
+        self.vim.close()
         try:
-            self.vim.command("qall!", async_=True)
-        finally:
-            self.vim.close()
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -57,6 +57,8 @@ CHANGED: dict[str, object] = {  # every field, with a valid value that is not it
     "context_off": ["git"],
     "languages_off": ["markdown"],
     "exclude": ["*.min.js"],
+    "feedback": False,
+    "feedback_code": True,
 }
 RELOADING = {
     *("engine", "model", "adapter", "quantization", "device", "order"),

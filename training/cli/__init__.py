@@ -143,6 +143,9 @@ def train(  # noqa: PLR0913 - a function argument for each option
     seed: Annotated[int | None, typer.Option(help="Of every choice.")] = None,
     fresh: Annotated[bool, typer.Option(help="Begin anew instead of going on.")] = False,
     tensorboard: Annotated[bool, typer.Option(help="Write ADAPTER/tensorboard too.")] = False,
+    canaries: Annotated[
+        int, typer.Option(min=0, help="Plant made-up secrets, for `fimls eval --audit`.")
+    ] = 0,
 ) -> None:
     """Tune a LoRA adapter on a repository, watching held-out code and what is forgotten.
 
@@ -167,7 +170,7 @@ def train(  # noqa: PLR0913 - a function argument for each option
     }
     given = {name: value for name, value in named.items() if value is not None}
     changes = {**parse_assignments(assignments or ()), **given}
-    choice = Choice(recipe, changes, prompt_format, device, fresh, tensorboard)
+    choice = Choice(recipe, changes, prompt_format, device, fresh, tensorboard, canaries)
     run(context.obj, source, output, choice)
 
 

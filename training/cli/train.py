@@ -15,6 +15,7 @@ from training.dataset import Dataset
 from training.dataset.info import INFO_NAME, STARTED_NAME
 from training.evaluation.traces import Traces
 from training.tuning.base import find_base
+from training.tuning.canaries import WithCanaries, make_canaries, write_canaries
 from training.tuning.output import Corpus
 from training.tuning.recipe import DEFAULT_CPU, DEFAULT_CUDA, Recipe, load_recipe
 from training.types import Split, TrainingError
@@ -25,7 +26,8 @@ class Choice:
     """The command's options, as they were given; see its ``--help``.
 
     recipe: a name or a file; None: the device's default. changes: of the recipe, by its keys.
-    format: the prompt format's row, where the model's name doesn't tell.
+    format: the prompt format's row, where the model's name doesn't tell. canaries: how many
+    made-up secrets to plant.
     """
 
     recipe: str | None = None
@@ -34,6 +36,7 @@ class Choice:
     device: str = "auto"
     fresh: bool = False
     tensorboard: bool = False
+    canaries: int = 0
 
 
 def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> None:
@@ -57,8 +60,16 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
 
     from training.tuning.run import Job, train
 
+    planted = make_canaries(choice.canaries, recipe.seed)
     job = Job(
-        dataset, corpus, base, recipe, output, choice.device, choice.fresh, choice.tensorboard
+        WithCanaries(dataset, planted) if planted else dataset,
+        corpus,
+        base,
+        recipe,
+        output,
+        choice.device,
+        choice.fresh,
+        choice.tensorboard,
     )
     try:
         state = train(job)
@@ -67,6 +78,7 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
         raise
     # What `fimls eval` looks for leaks and memorised code with.
     Traces.of(dataset.files(Split.TRAIN)).write(output)
+    write_canaries(planted, output)
     speed = state.tokens / max(state.seconds, 1e-9)
     print(f"{state.step} steps, {state.tokens:,} tokens, {speed:,.0f} tokens/s", file=sys.stderr)
     if state.best_loss is not None:

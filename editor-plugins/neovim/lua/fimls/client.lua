@@ -77,8 +77,8 @@ local function add_root(root)
   M.notify('workspace/didChangeWorkspaceFolders', { event = { added = { folder }, removed = {} } })
 end
 
-local function died(code)
-  if stopping or code == 0 then
+local function died(code, signal)
+  if stopping or (code == 0 and signal == 0) then
     return
   end
   local now = vim.uv.now() / 1000
@@ -129,15 +129,15 @@ function M.attach(bufnr)
         status.of_server(result)
       end,
     },
-    on_init = function(client)
+    on_attach = function(_, attached)
       if options.native() then
-        vim.lsp.inline_completion.enable(true, { client_id = client.id })
+        vim.lsp.inline_completion.enable(true, { bufnr = attached })
       end
     end,
-    on_exit = function(code)
+    on_exit = function(code, signal)
       vim.schedule(function()
         roots = {}
-        died(code)
+        died(code, signal)
       end)
     end,
   }, {
@@ -164,7 +164,8 @@ function M.attach_open_buffers()
   end
 end
 
-function M.attach_everywhere()
+--- Attach to every buffer, now and later.
+function M.start()
   local group = vim.api.nvim_create_augroup('fimls.client', { clear = true })
   vim.api.nvim_create_autocmd({ 'FileType', 'BufEnter' }, {
     group = group,
@@ -179,9 +180,7 @@ function M.attach_everywhere()
     end,
   })
   require('fimls.suggest').start()
-  if vim.v.vim_did_enter == 1 then
-    M.attach_open_buffers()
-  end
+  M.attach_open_buffers()
 end
 
 --- Stop the server; with `again`, start a new one.

@@ -11,8 +11,15 @@ function M.setup(options)
     return
   end
   require('fimls.options').set(options or {})
-  require('fimls.keys').map()
-  require('fimls.client').attach_everywhere()
+  local function start()
+    require('fimls.keys').map()
+    require('fimls.client').start()
+  end
+  if vim.v.vim_did_enter == 1 then
+    start()
+  else -- not before Neovim has drawn its first screen
+    vim.api.nvim_create_autocmd('VimEnter', { once = true, callback = vim.schedule_wrap(start) })
+  end
 end
 
 --- A short text for a status line: "fimls", "fimls 42%", "fimls ...", "fimls off", "fimls !".

@@ -1,0 +1,24 @@
+"""Which editors are installed, and where."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+_HOME = Path(os.environ.get("FIMLS_EDITORS", "~/.cache/fimls-editors")).expanduser()
+REQUIRED = os.environ.get("FIMLS_REQUIRE_EDITORS") == "1"
+FIMLS = Path(sys.executable).with_name("fimls")
+
+
+def editor(name: str) -> Path:
+    """An installed editor's folder; skips the test where there is none, or fails if it must be."""
+    folder = _HOME / name
+    if not folder.exists():
+        message = f"{name} is not installed in {_HOME}: make test-editors"
+        if REQUIRED:
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder

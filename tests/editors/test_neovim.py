@@ -1,0 +1,253 @@
+"""Neovim 0.12 and 0.10 with the plugin, the scripted server, and once the real model."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.editors.installed import FIMLS, editor
+from tests.editors.neovim import Neovim
+
+pytestmark = [
+    pytest.mark.editors,
+    pytest.mark.timeout(60),
+    # pynvim leaves its child and pipes to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+DISPLAYS = [
+    pytest.param(("nvim-0.12", "native"), id="0.12-native"),
+    pytest.param(("nvim-0.12", "own"), id="0.12-own"),
+    pytest.param(("nvim-0.10", "own"), id="0.10"),
+]
+_GHOST_S = 5.0
+_KEYS_A_SECOND = 15
+_EDITS = 200
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture(params=DISPLAYS)
+def vim(request: pytest.FixtureRequest, server: list[str], tmp_path: Path) -> Iterator[Neovim]:
+    """A Neovim with the plugin, of each version and display."""
+    version, display = request.param
+    binary = editor(version) / "usr" / "bin" / "nvim"
+    found = Neovim(binary, server, tmp_path / "home", f"{{ display = '{display}' }}")
+    yield found
+    found.close()
+
+
+def _type(vim: Neovim, text: str, pause_s: float = 0.01) -> None:
+    for character in text:
+        vim.keys({" ": "<Space>", "<": "<lt>", "\n": "<CR>"}.get(character, character))
+        time.sleep(pause_s)
+
+
+def _appears(vim: Neovim, text: str) -> None:
+    vim.until(lambda: vim.ghost() == text, _GHOST_S, f"the ghost {text!r}")
+
+
+def _becomes(vim: Neovim, text: str) -> None:
+    vim.until(lambda: vim.text() == text, _GHOST_S, f"the text {text!r}, there is {vim.text()!r}")
+
+
+def test_a_suggestion_is_seen_and_taken_whole(vim: Neovim, write: Write) -> None:
+    """Grey text behind the cursor; Tab makes it the file's, as one undo step."""
+    file = write("a.py", "def area(self):\n    \n")
+    vim.edit(file)
+    vim.keys("jA")
+    _type(vim, "return ")
+    _appears(vim, "self.width * self.height")
+    vim.keys("<Tab>")
+    _becomes(vim, "def area(self):\n    return self.width * self.height")
+    assert "" == vim.ghost()
+    vim.keys("<Esc>:w<CR>")
+    vim.until(lambda: "height" in file.read_text(), _GHOST_S, "the file to be saved")
+    assert "def area(self):\n    return self.width * self.height\n" == file.read_text()
+    vim.keys("u")
+    _becomes(vim, "def area(self):\n    return ")
+
+
+def test_words_and_lines_are_taken_one_by_one(vim: Neovim, write: Write) -> None:
+    """Each taken part stays, and what is left of the suggestion is still there."""
+    vim.edit(write("a.py", "def total(items):\n    total = 0\n    \n    return total\n"))
+    vim.keys("jjA")
+    _type(vim, "for ")
+    _appears(vim, "item in items:")
+    vim.keys("<C-Right>")
+    vim.until(lambda: "    for item" in vim.text(), _GHOST_S, "the first word")
+    _appears(vim, " in items:")
+    vim.keys("<M-l>")
+    vim.until(lambda: "    for item in items:" in vim.text(), _GHOST_S, "the line")
+
+
+def test_candidates_take_turns(vim: Neovim, write: Write) -> None:
+    """Asked by hand there are several, and the keys go round."""
+    vim.edit(write("a.py", "def area(self):\n    \n"))
+    vim.keys("jA")
+    _type(vim, "return ")
+    _appears(vim, "self.width * self.height")
+    vim.lua("require('fimls').trigger()")
+    time.sleep(0.4)
+    vim.lua("require('fimls').cycle(1)")
+    vim.until(lambda: vim.ghost().startswith("42"), _GHOST_S, "the second candidate")
+
+
+def test_typing_along_keeps_it_and_typing_otherwise_clears_it(vim: Neovim, write: Write) -> None:
+    """What agrees with the ghost shortens it at once; what doesn't takes it away at once."""
+    vim.edit(write("a.py", "def area(self):\n    \n"))
+    vim.keys("jA")
+    _type(vim, "return ")
+    _appears(vim, "self.width * self.height")
+    vim.keys("self.w")
+    _appears(vim, "idth * self.height")
+    vim.keys("Z")
+    vim.until(lambda: vim.text().endswith("self.wZ"), _GHOST_S, "the key")
+    assert "idth * self.height" not in vim.ghost()
+
+
+def test_leaving_insert_mode_clears_it(vim: Neovim, write: Write) -> None:
+    """No ghost stands in normal mode."""
+    vim.edit(write("a.py", "def area(self):\n    \n"))
+    vim.keys("jA")
+    _type(vim, "return ")
+    _appears(vim, "self.width * self.height")
+    vim.keys("<Esc>")
+    vim.until(lambda: vim.ghost() == "", _GHOST_S, "the ghost to go")
+
+
+def test_letters_beyond_ascii_stay_in_place(vim: Neovim, write: Write) -> None:
+    """Positions are UTF-16 on the wire and bytes in Neovim."""
+    vim.edit(write("a.py", "# 🌳 größer\n\n"))
+    vim.keys("jA")
+    _type(vim, "größe = ")
+    _appears(vim, "breite * höhe")
+    vim.keys("<Tab>")
+    _becomes(vim, "# 🌳 größer\ngröße = breite * höhe")
+
+
+def test_crlf_files_keep_their_line_ends(vim: Neovim, write: Write) -> None:
+    """A file with DOS line ends has no others after a suggestion of two lines."""
+    file = write("a.py", "def total(items):\r\n    total = 0\r\n    \r\n")
+    vim.edit(file)
+    vim.keys("jjA")
+    _type(vim, "return ")
+    _appears(vim, "self.width * self.height")
+    vim.keys("<Tab>")
+    vim.until(lambda: "height" in vim.text(), _GHOST_S, "the text")
+    vim.keys("<Esc>:w<CR>")
+    vim.until(lambda: b"height" in file.read_bytes(), _GHOST_S, "the file to be saved")
+    assert file.read_bytes().count(b"\n") == file.read_bytes().count(b"\r\n")
+
+
+def test_off_is_off(vim: Neovim, write: Write) -> None:
+    """Switched off for a buffer there is no suggestion, switched on again there is."""
+    vim.edit(write("a.py", "def area(self):\n    \n"))
+    vim.vim.command("Fimls buffer")
+    vim.keys("jA")
+    _type(vim, "return ")
+    time.sleep(0.6)
+    assert "" == vim.ghost()
+    vim.keys("<Esc>:Fimls buffer<CR>A<BS>")
+    vim.until(lambda: vim.state() == "ready", _GHOST_S, "ready")
+    _type(vim, " ")
+    _appears(vim, "self.width * self.height")
+
+
+def test_a_killed_server_comes_back(vim: Neovim, write: Write) -> None:
+    """It is started again by itself, and completes again."""
+    vim.edit(write("a.py", "def area(self):\n    \n"))
+    os.kill(vim.server_pid(), signal.SIGKILL)
+    vim.until(lambda: vim.state() != "ready", _GHOST_S, "the death to be noticed")
+    vim.until(lambda: vim.state() == "ready", 20, "the server to be back")
+    vim.keys("jA")
+    _type(vim, "return ")
+    _appears(vim, "self.width * self.height")
+
+
+def test_two_files_have_one_server(vim: Neovim, write: Write) -> None:
+    """The second file is completed too, and the model is loaded once."""
+    vim.edit(write("a.py", "def area(self):\n    \n"))
+    vim.edit(write("b.py", "\n"))
+    vim.keys("A")
+    _type(vim, "second = ")
+    _appears(vim, "compute_second()")
+    assert 1 == vim.lua("return #vim.lsp.get_clients({ name = 'fimls' })")
+
+
+def test_fast_typing_loses_no_key_and_shows_no_stale_ghost(vim: Neovim, write: Write) -> None:
+    """200 edits at 15 keys a second: the file is what was typed and accepted."""
+    rng = random.Random(1)  # noqa: S311 - keys to type
+    file = write("a.py", "")
+    vim.edit(file)
+    vim.vim.command("set noautoindent")
+    vim.keys("i")
+    expected = ""
+    stale: list[tuple[str, str]] = []
+    for edit in range(_EDITS):
+        key = rng.choice("abcdefgh=() ") if edit % 20 else "\n"
+        expected += key
+        _type(vim, key, 1 / _KEYS_A_SECOND)
+        ghost = vim.ghost()
+        # The script only answers behind "return " and the like, which is never typed here.
+        if ghost:
+            stale.append((expected[-20:], ghost))
+    vim.keys("<Esc>:w<CR>")
+    vim.until(lambda: file.stat().st_size > _EDITS // 2, _GHOST_S, "the file to be saved")
+    assert expected == file.read_text().removesuffix("\n") + "\n" * expected.endswith("\n")
+    assert [] == stale
+
+
+@pytest.mark.parametrize("version", ["nvim-0.12", "nvim-0.10"])
+def test_the_plugin_costs_hardly_any_start_up(version: str, tmp_path: Path) -> None:
+    """At most 5 ms more, by Neovim's own clock; the median of several starts."""
+    binary = editor(version) / "usr" / "bin" / "nvim"
+    plugin = Path(__file__).parents[2] / "editor-plugins" / "neovim"
+
+    def start_ms(*commands: str) -> float:
+        log = tmp_path / "startup.log"
+        log.unlink(missing_ok=True)
+        options = [part for command in commands for part in ("--cmd", command)]
+        command = [str(binary), "--headless", "-i", "NONE", "-u", "NORC", *options]
+        subprocess.run(
+            [*command, "--startuptime", str(log), "+qa"],
+            check=True,
+            capture_output=True,
+            timeout=20,
+        )
+        return float(log.read_text().strip().splitlines()[-1].split()[0])
+
+    setup = f"lua vim.opt.rtp:prepend('{plugin}') require('fimls').setup()"
+    without = sorted(start_ms() for _ in range(7))[3]
+    with_plugin = sorted(start_ms(setup) for _ in range(7))[3]
+    assert with_plugin - without <= 5
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_the_real_model_completes_a_real_file(
+    default_model: object, tmp_path: Path, repository: Path
+) -> None:
+    """The default model's text appears as ghost text in Neovim 0.12."""
+    del default_model
+    source = Path(__file__).parents[2] / "examples" / "shapes.py"
+    file = repository / "shapes.py"
+    lines = source.read_text().splitlines()
+    file.write_text("\n".join(lines[:22]) + "\n        \n")
+    binary = editor("nvim-0.12") / "usr" / "bin" / "nvim"
+    vim = Neovim(binary, [str(FIMLS), "serve", "--stdio"], tmp_path / "home")
+    try:
+        vim.edit(file, timeout_s=40)
+        vim.keys("GA")
+        _type(vim, "return")
+        vim.until(lambda: vim.ghost() != "", 20, "a suggestion")
+    finally:
+        vim.close()

