@@ -23,7 +23,7 @@ from typing import Any
 from keystrokes import fetched
 from record import write_result
 
-HELD_OUT_ITEMS = 150
+HELD_OUT_ITEMS = 120
 
 
 def fimls(*arguments: str | Path, log: Path) -> float:
@@ -67,13 +67,13 @@ def main() -> None:
         seconds["train"] = fimls(
             "train", dataset, "-o", adapter, *length, "--device", "cpu", log=work / "train.log"
         )
-    both = ("--adapter", adapter, "--baseline", "none", "--model", given.model)
+    tuned = ("--adapter", adapter, "--model", given.model)
     shown, raw, general = (work / name for name in ("eval", "eval-raw", "eval-humaneval"))
     some = ("--limit", given.items)
     for folder, suite, options in (
-        (shown, dataset, (*both, *some)),
-        (raw, dataset, (*both, *some, "--raw")),
-        (general, "humaneval-single", (*both, "--one-per-problem", "--raw")),
+        (shown, dataset, (*tuned, "--baseline", "none", *some)),
+        (raw, dataset, (*tuned, *some, "--raw")),
+        (general, "humaneval-single", (*tuned, "--one-per-problem", "--raw")),
     ):
         if not (folder / "report.json").exists():
             seconds[folder.name] = fimls(

@@ -59,9 +59,16 @@ class Manifest:
             f"{name}: the adapter has {_differing(mine, theirs)}, "
             f"the model {_differing(theirs, mine)}"
             for name in _COMPARED
-            if name != "orders"
+            if name not in {"orders", "control_ids"}
             and (mine := getattr(self, name)) != (theirs := getattr(served, name))
         ]
+        # It may know more tokens than a prompt needs: a dialogue's, say.
+        used = {token: self.control_ids.get(token) for token in served.control_ids}
+        if used != dict(served.control_ids):
+            differences.append(
+                f"control_ids: the adapter has {_differing(used, served.control_ids)}, "
+                f"the model {_differing(served.control_ids, used)}"
+            )
         if not set(served.orders) <= set(self.orders):
             differences.append(
                 f"orders: the adapter was trained for {', '.join(self.orders)}, "

@@ -2,12 +2,14 @@
 
 from training.batches.encoding import EncodingOptions, ExampleEncoder
 from training.batches.packing import PackedRow, pack
-from training.batches.stream import ExampleSource, Position, StepStream, TokenStep
+from training.batches.stream import Encode, ExampleSource, Item, Position, StepStream, TokenStep
 
 __all__ = [
+    "Encode",
     "EncodingOptions",
     "ExampleEncoder",
     "ExampleSource",
+    "Item",
     "PackedRow",
     "Position",
     "StepStream",

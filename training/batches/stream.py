@@ -14,6 +14,9 @@ from training.types import DatasetError, Split
 Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
 
+Encode = Callable[[Item, int, int], TokenizedExample]
+"""From an example, its epoch and its index in the epoch to ids and labels."""
+
 
 class ExampleSource(Protocol[Item_co]):
     """What a dataset offers to training: ``FimExample``s, or whatever the encoder takes."""
@@ -70,7 +73,7 @@ class StepStream(Generic[Item]):
     """
 
     source: ExampleSource[Item]
-    encode: Callable[[Item, int, int], TokenizedExample]
+    encode: Encode[Item]
     step_tokens: int
     row_tokens: int
     max_tokens: int

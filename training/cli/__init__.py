@@ -107,7 +107,10 @@ def prepare(  # noqa: PLR0913 - a function argument for each option
 def train(  # noqa: PLR0913 - a function argument for each option
     context: typer.Context,
     source: Annotated[
-        Path, typer.Argument(metavar="REPO|DATASET", help="A repository is prepared first.")
+        Path,
+        typer.Argument(
+            metavar="REPO|DATASET|DIALOGUES.jsonl", help="A repository is prepared first."
+        ),
     ],
     *,
     output: Annotated[

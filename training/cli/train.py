@@ -8,9 +8,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fimls.cli.options import Invocation
 from fimls.store import Store
+from fimls.store.hashes import file_sha256
+from training.batches import ExampleSource
+from training.batches.dialogues import DIALOGUES_SUFFIX, DialogueSource
 from training.dataset import Dataset
 from training.dataset.info import INFO_NAME, STARTED_NAME
 from training.evaluation.traces import Traces
@@ -19,6 +23,9 @@ from training.tuning.canaries import WithCanaries, make_canaries, write_canaries
 from training.tuning.output import Corpus
 from training.tuning.recipe import DEFAULT_CPU, DEFAULT_CUDA, Recipe, load_recipe
 from training.types import Split, TrainingError
+
+if TYPE_CHECKING:  # it imports torch
+    from training.tuning.checkpoint import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,8 @@ class Choice:
 def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> None:
     """Train, or go on, and say on standard output how to use the adapter.
 
-    source: a dataset's folder, or a repository, which is prepared into ``output``/dataset first.
+    source: a dataset's folder; a repository, which is prepared into ``output``/dataset first; or a
+    JSONL file of dialogues.
 
     Raises:
         FimlsError: what can't be done, and why. KeyboardInterrupt: the run was saved.
@@ -50,35 +58,53 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
     chosen = load_recipe(choice.recipe or _default_recipe(choice.device))
     recipe = chosen.with_changes(choice.changes, source="the command line")
     model = invocation.settings(None).model
-    base = find_base(model, Store(), format_name=choice.format)
-    dataset = Dataset.open(_dataset_folder(source, output, model, recipe))
-    corpus = Corpus(
-        sha256=dataset.sha256,
-        settings=dataset.info.settings,
-        repositories=tuple(asdict(one) for one in dataset.info.repositories),
-    )
+    dialogues = source.suffix == DIALOGUES_SUFFIX
+    base = find_base(model, Store(), format_name=choice.format, dialogues=dialogues)
+    dataset = None if dialogues else Dataset.open(_dataset_folder(source, output, model, recipe))
+    planted = make_canaries(choice.canaries, recipe.seed)
+    examples: ExampleSource[Any] = DialogueSource(source) if dataset is None else dataset
+    if dataset is not None and planted:
+        examples = WithCanaries(dataset, planted)
 
     from training.tuning.run import Job, train
 
-    planted = make_canaries(choice.canaries, recipe.seed)
     job = Job(
-        WithCanaries(dataset, planted) if planted else dataset,
-        corpus,
+        examples,
+        _corpus_of(dataset, source),
         base,
         recipe,
         output,
         choice.device,
         choice.fresh,
         choice.tensorboard,
+        dialogues,
     )
     try:
         state = train(job)
     except KeyboardInterrupt:
         print("saved; the same command goes on from here", file=sys.stderr)
         raise
-    # What `fimls eval` looks for leaks and memorised code with.
-    Traces.of(dataset.files(Split.TRAIN)).write(output)
-    write_canaries(planted, output)
+    if dataset is not None:
+        # What `fimls eval` looks for leaks and memorised code with.
+        Traces.of(dataset.files(Split.TRAIN)).write(output)
+        write_canaries(planted, output)
+    _report(state)
+    print(f"fimls serve --adapter {output}")
+
+
+def _corpus_of(dataset: Dataset | None, source: Path) -> Corpus:
+    if dataset is None:
+        return Corpus(
+            sha256=file_sha256(source), settings={"dialogues": source.name}, repositories=()
+        )
+    return Corpus(
+        sha256=dataset.sha256,
+        settings=dataset.info.settings,
+        repositories=tuple(asdict(one) for one in dataset.info.repositories),
+    )
+
+
+def _report(state: RunState) -> None:
     speed = state.tokens / max(state.seconds, 1e-9)
     print(f"{state.step} steps, {state.tokens:,} tokens, {speed:,.0f} tokens/s", file=sys.stderr)
     if state.best_loss is not None:
@@ -87,7 +113,6 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
             f"at step {state.best_step}, which is kept",
             file=sys.stderr,
         )
-    print(f"fimls serve --adapter {output}")
 
 
 def _default_recipe(device: str) -> str:

@@ -8,7 +8,13 @@
 the ids, ``template`` writes the same as a chat template, for programs that know nothing of fimls.
 """
 
-from training.dialogue.messages import Message, Role, read_dialogues
+from training.dialogue.messages import (
+    Message,
+    Role,
+    parse_dialogue,
+    read_dialogues,
+    scan_dialogues,
+)
 from training.dialogue.render import render
 from training.dialogue.template import CHAT_TEMPLATE_FILE, chat_template, write_chat_template
 from training.dialogue.tokens import DIALOGUE_TOKENS, with_dialogue_tokens
@@ -19,8 +25,10 @@ __all__ = [
     "Message",
     "Role",
     "chat_template",
+    "parse_dialogue",
     "read_dialogues",
     "render",
+    "scan_dialogues",
     "with_dialogue_tokens",
     "write_chat_template",
 ]

@@ -34,26 +34,41 @@ def read_dialogues(path: Path) -> Iterator[tuple[Message, ...]]:
     """Read a JSONL file line by line; memory stays flat. Empty lines are skipped.
 
     Raises:
+        DatasetError: as :func:`scan_dialogues`.
+    """
+    return (dialogue for _, dialogue in scan_dialogues(path))
+
+
+def scan_dialogues(path: Path) -> Iterator[tuple[int, tuple[Message, ...]]]:
+    """Each dialogue, and the byte at which its line starts.
+
+    Raises:
         DatasetError: the file can't be read, holds no dialogue, or a line is wrong: the message
             names file, line and what is wrong, and quotes nothing of the dialogue.
     """
-    empty = True
+    empty, start = True, 0
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     empty = False
                     try:
-                        yield _dialogue(json.loads(line.decode("utf-8-sig").rstrip()))
+                        yield start, parse_dialogue(line)
                     except (ValueError, TypeError) as error:  # bad JSON and bad UTF-8 are, too
                         reason = f"{path}:{number}: {_reason(error)}"
                         raise DatasetError(reason, hint=_HINT) from error
+                start += len(line)
     except OSError as error:
         raise DatasetError(
             f"can't read {path}: {error.strerror}", hint="name a JSONL file of dialogues"
         ) from error
     if empty:
         raise DatasetError(f"{path} holds no dialogue", hint=_HINT)
+
+
+def parse_dialogue(line: bytes) -> tuple[Message, ...]:
+    """Read one line. Raises ValueError or TypeError where it is no dialogue."""
+    return _dialogue(json.loads(line.decode("utf-8-sig").rstrip()))
 
 
 def _dialogue(value: object) -> tuple[Message, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from fimls.engines.loading import model_source
 from fimls.fim import FimFormat, Tokenizer, find_format
 from fimls.store import Store
+from training.dialogue import DIALOGUE_TOKENS
 from training.types import TrainingError
 
 
@@ -48,10 +50,13 @@ class Base:
         return json.dumps(description, ensure_ascii=False)
 
 
-def find_base(model: str, store: Store, *, format_name: str | None = None) -> Base:
+def find_base(
+    model: str, store: Store, *, format_name: str | None = None, dialogues: bool = False
+) -> Base:
     """A known model, a GGUF file or a model folder; reads no weights.
 
-    A base without fill-in-the-middle tokens gets those of its format's row.
+    A base without fill-in-the-middle tokens gets those of its format's row; with ``dialogues`` it
+    gets a dialogue's too.
 
     Raises:
         UnknownModelError, ModelMissingError, StoreError: it isn't there, or nobody knows its
@@ -69,10 +74,11 @@ def find_base(model: str, store: Store, *, format_name: str | None = None) -> Ba
         file = store.tokenizer(source)
         row = find_format(format_name or found.format or found.name)
         base = Base(found.name, found.sha256, found.path, row, Tokenizer.from_file(file), file)
-    return _with_added_tokens(base)
+    base = _with_fim_tokens(base)
+    return _with_tokens(base, DIALOGUE_TOKENS) if dialogues else base
 
 
-def _with_added_tokens(base: Base) -> Base:
+def _with_fim_tokens(base: Base) -> Base:
     required = (*base.format.layout_tokens, base.format.end)
     missing = [token for token in required if base.tokenizer.control_id(token) is None]
     if not missing:
@@ -83,9 +89,14 @@ def _with_added_tokens(base: Base) -> Base:
             hint="name the format of the model's own family, or pre-post-mid, whose tokens are "
             "added and trained",
         )
-    tokenizer = base.tokenizer.with_added(missing)
-    added = tuple((token, tokenizer.control_tokens[token]) for token in missing)
-    return dataclasses.replace(base, tokenizer=tokenizer, added=added)
+    return _with_tokens(base, missing)
+
+
+def _with_tokens(base: Base, tokens: Sequence[str]) -> Base:
+    tokenizer = base.tokenizer.with_added(tokens)
+    new = [token for token in tokens if base.tokenizer.control_id(token) is None]
+    added = tuple((token, tokenizer.control_tokens[token]) for token in new)
+    return dataclasses.replace(base, tokenizer=tokenizer, added=(*base.added, *added))
 
 
 def load_network(base: Base, *, device: str, four_bit: bool) -> Any:

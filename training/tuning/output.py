@@ -6,6 +6,7 @@
               fimls_manifest.json       what serving must agree with; written last
               training.json             where it comes from: recipe, corpus, commits, scores
               tokenizer.json            only where tokens were added
+              chat_template.jinja       only of dialogues
               metrics.jsonl             the run's curves
               .training/                checkpoints, until the run is finished
 """
@@ -107,8 +108,10 @@ class AdapterFolder:
         """
         orders = tuple(order.value for order in encoder.builders)
         builder = encoder.builders.get(Order.SPM) or next(iter(encoder.builders.values()))
+        served = builder.manifest(base=base.name, base_sha256=base.sha256)
         manifest: Manifest = dataclasses.replace(
-            builder.manifest(base=base.name, base_sha256=base.sha256),
+            served,
+            control_ids={**served.control_ids, **dict(base.added)},
             orders=orders,
             context=dict(corpus.settings),
             corpus_sha256=corpus.sha256,

@@ -11,7 +11,16 @@ from typing import Any
 from accelerate import Accelerator
 
 from fimls.fim import Budget, TokenizedExample
-from training.batches import EncodingOptions, ExampleEncoder, ExampleSource, Position, StepStream
+from training.batches import (
+    Encode,
+    EncodingOptions,
+    ExampleEncoder,
+    ExampleSource,
+    Position,
+    StepStream,
+)
+from training.batches.dialogues import encode_dialogue
+from training.dialogue import write_chat_template
 from training.tuning.adapter import attach
 from training.tuning.base import Base, load_network
 from training.tuning.checkpoint import RunState, best_folder, checkpoints, load_checkpoint
@@ -31,11 +40,12 @@ from training.types import DatasetError, FimExample, Split, TrainingError
 class Job:
     """What to train.
 
-    source, corpus: the examples, and what they are. output: the adapter's folder.
+    source, corpus: the examples, and what they are: ``FimExample``s, or with ``dialogues`` those of
+    a :class:`DialogueSource`. output: the adapter's folder.
     device: auto, cpu or cuda. fresh: throw an unfinished or finished run in ``output`` away.
     """
 
-    source: ExampleSource[FimExample]
+    source: ExampleSource[Any]
     corpus: Corpus
     base: Base
     recipe: Recipe
@@ -43,6 +53,7 @@ class Job:
     device: str = "auto"
     fresh: bool = False
     tensorboard: bool = False
+    dialogues: bool = False
 
 
 def train(job: Job, *, network: Any = None) -> RunState:
@@ -94,6 +105,8 @@ def train(job: Job, *, network: Any = None) -> RunState:
             )
         state = trainer.train(state, asked)
     if accelerator.is_main_process:
+        if job.dialogues:
+            write_chat_template(job.output, job.base.tokenizer)
         best = best_folder(folder.run, state)
         folder.finish(
             best if best.is_dir() else checkpoints(folder.run)[-1],
@@ -120,10 +133,20 @@ def make_encoder(recipe: Recipe, base: Base) -> ExampleEncoder:
     return ExampleEncoder(base.format, base.tokenizer, options)
 
 
-def _stream(job: Job, encoder: ExampleEncoder, accelerator: Accelerator) -> StepStream[FimExample]:
+def _encode(encoder: ExampleEncoder) -> Encode[FimExample]:
+    return lambda example, epoch, index: encoder.encode(example, epoch=epoch, index=index)
+
+
+def _encode_source(job: Job, encoder: ExampleEncoder) -> Encode[Any]:
+    if job.dialogues:
+        return lambda dialogue, _epoch, _index: encode_dialogue(dialogue, job.base.tokenizer)
+    return _encode(encoder)
+
+
+def _stream(job: Job, encoder: ExampleEncoder, accelerator: Accelerator) -> StepStream[Any]:
     return StepStream(
         source=job.source,
-        encode=lambda example, epoch, index: encoder.encode(example, epoch=epoch, index=index),
+        encode=_encode_source(job, encoder),
         step_tokens=job.recipe.step_tokens,
         row_tokens=job.recipe.row_tokens,
         max_tokens=job.recipe.row_tokens,
@@ -136,9 +159,10 @@ def _stream(job: Job, encoder: ExampleEncoder, accelerator: Accelerator) -> Step
 def _suites(job: Job, encoder: ExampleEncoder) -> dict[str, list[TokenizedExample]]:
     recipe = job.recipe
     general = general_suite(recipe.general_examples, seed=recipe.seed)
+    encode = _encode_source(job, encoder)
     return {
-        "heldout": held_out(job.source, encoder, recipe.validation_examples, recipe.row_tokens),
-        "general": encode_all(general, encoder, recipe.row_tokens),
+        "heldout": held_out(job.source, encode, recipe.validation_examples, recipe.row_tokens),
+        "general": encode_all(general, _encode(encoder), recipe.row_tokens),
     }
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from fimls.fim import TokenizedExample
-from training.batches import ExampleEncoder, ExampleSource, PackedRow, pack
+from training.batches import Encode, ExampleSource, Item, PackedRow, pack
 from training.tuning.loss import RowTensors
-from training.types import FimExample, Split
+from training.types import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +36,18 @@ class Score:
 
 
 def held_out(
-    source: ExampleSource[FimExample], encoder: ExampleEncoder, count: int, max_tokens: int
+    source: ExampleSource[Item], encode: Encode[Item], count: int, max_tokens: int
 ) -> list[TokenizedExample]:
     """The validation split's first ``count`` examples in a fixed shuffle."""
     examples = source.examples(Split.VALIDATION, shuffle_seed=0)
-    return encode_all(itertools.islice(examples, count), encoder, max_tokens)
+    return encode_all(itertools.islice(examples, count), encode, max_tokens)
 
 
 def encode_all(
-    examples: Iterable[FimExample], encoder: ExampleEncoder, max_tokens: int
+    examples: Iterable[Item], encode: Encode[Item], max_tokens: int
 ) -> list[TokenizedExample]:
-    """Encode ``FimExample``s as in epoch 0; longer ones are left out."""
-    encoded = (
-        encoder.encode(example, epoch=0, index=index) for index, example in enumerate(examples)
-    )
+    """Encode as in epoch 0; longer ones are left out."""
+    encoded = (encode(example, 0, index) for index, example in enumerate(examples))
     return [one for one in encoded if len(one.input_ids) <= max_tokens]
 
 

@@ -15,6 +15,7 @@ import pytest
 import safetensors.numpy
 
 from fimls.fim import Manifest, Tokenizer
+from fimls.store import Store
 from fimls.store.adapter import Adapter
 from fimls.store.gguf_file import rows
 from fimls.store.gguf_reader import open_gguf
@@ -28,7 +29,10 @@ pytest.importorskip("peft")
 import torch
 
 from tests.training.tuning import tiny
+from training.batches.dialogues import DialogueSource
+from training.dialogue import DIALOGUE_TOKENS
 from training.tuning import adapter, checkpoint, loop
+from training.tuning.base import find_base
 from training.tuning.run import train
 from training.types import DatasetError, TrainingError
 
@@ -101,6 +105,27 @@ def test_added_tokens_are_trained_and_merge_to_what_peft_computes(tmp_path: Path
     )
     manifest = Manifest.read(job.output)
     assert [manifest.tokenizer_sha256] * 2 == [trained.sha256, served.sha256]
+
+
+def test_dialogues_are_learnt_by_the_same_loop(tmp_path: Path) -> None:
+    """The assistant's answers get likelier, and the renderer's template and tokens lie beside the
+    adapter, which the store can still merge.
+    """
+    file = tmp_path / "dialogues.jsonl"
+    turns = [("user", "ping"), ("assistant", "pong")]
+    messages = [{"role": role, "content": text} for role, text in turns]
+    file.write_text((json.dumps({"messages": messages}) + "\n") * 40)
+    path = tiny.base(tmp_path / "base", "llama", "pre-post-mid").path
+    store = Store(tmp_path / "base" / "home")
+    base = find_base(str(path), store, format_name="pre-post-mid", dialogues=True)
+    job = tiny.job(tmp_path, base=base, source=DialogueSource(file), dialogues=True)
+    state = train(job)
+    assert state.last["heldout_loss"] < state.first["heldout_loss"]
+    assert "assistant" in (job.output / "chat_template.jinja").read_text("utf-8")
+    saved = Tokenizer.from_file(job.output / "tokenizer.json")
+    assert all(saved.control_id(token) is not None for token in DIALOGUE_TOKENS)
+    assert {*DIALOGUE_TOKENS} <= {*Manifest.read(job.output).control_ids}
+    merge_adapter(base.path, job.output, tmp_path / "merged.gguf")
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(

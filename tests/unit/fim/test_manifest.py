@@ -148,10 +148,12 @@ def test_hash_ignores_a_recorded_field(name: str) -> None:
 
 
 def test_what_fits() -> None:
-    """Equal manifests; other recorded fields; fewer orders than were trained."""
+    """Equal manifests; other recorded fields; fewer orders and tokens than were trained."""
     MANIFEST.require_fit(MANIFEST)
     MANIFEST.require_fit(replace(MANIFEST, **RECORDED))
     MANIFEST.require_fit(replace(MANIFEST, orders=("psm",)))
+    # A dialogue's tokens, which no prompt of code has.
+    replace(MANIFEST, control_ids={**MANIFEST.control_ids, "[bot]": 9}).require_fit(MANIFEST)
 
 
 @pytest.mark.parametrize(
@@ -166,9 +168,9 @@ def test_what_fits() -> None:
             "the model {'<|fim_middle|>': 7}",
         ),
         (
-            {"control_ids": {"<|fim_prefix|>": 151659}},
-            "the adapter has {'<|fim_middle|>': 151660}",
-            "the model {}",
+            {"control_ids": {**MANIFEST.control_ids, "[new]": 7}},
+            "the adapter has {'[new]': None}",
+            "the model {'[new]': 7}",
         ),
     ],
 )
