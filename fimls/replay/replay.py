@@ -126,7 +126,8 @@ class Replay:
         self, folder: Path, environment: Mapping[str, str], log: IO[bytes], stop: asyncio.Event
     ) -> AsyncIterator[Client]:
         """Start a server that is ready to complete, and watch its memory while it runs."""
-        command = server_command(self._server_options)
+        # What a machine types is not what its owner does with suggestions.
+        command = server_command([*self._server_options, "--set", "feedback=false"])
         client = await Client.start(command, folder, environment=environment, log=log)
         watching = asyncio.create_task(self._watch_memory(self._servers, client.pid))
         self._servers += 1
