@@ -84,13 +84,20 @@ def main() -> None:
         "package": given.package,
         "seconds": {name: round(value) for name, value in seconds.items()},
         "prepare": _dropped(dataset),
-        "training": json.loads((adapter / "training.json").read_text("utf-8")),
+        "training": _training(adapter),
         "curve": _curve(adapter),
         "held_out": _report(shown),
         "held_out_raw": _report(raw),
         "humaneval_single_raw": _report(general),
     }
     write_result(given.name or f"train-{given.package}", result, seed=0)
+
+
+def _training(adapter: Path) -> Mapping[str, Any]:
+    training: dict[str, Any] = json.loads((adapter / "training.json").read_text("utf-8"))
+    names = [Path(source).name for source in training["corpus"]["settings"]["sources"]]
+    training["corpus"]["settings"]["sources"] = names
+    return training
 
 
 def _dropped(dataset: Path) -> Mapping[str, Any]:

@@ -97,10 +97,13 @@ def _corpus_of(dataset: Dataset | None, source: Path) -> Corpus:
         return Corpus(
             sha256=file_sha256(source), settings={"dialogues": source.name}, repositories=()
         )
+    repositories = dataset.info.repositories
+    # An adapter is passed on: it names what it was trained on, not where that lay.
+    settings = {**dataset.info.settings, "sources": [one.name for one in repositories]}
     return Corpus(
         sha256=dataset.sha256,
-        settings=dataset.info.settings,
-        repositories=tuple(asdict(one) for one in dataset.info.repositories),
+        settings=settings,
+        repositories=tuple(asdict(one) for one in repositories),
     )
 
 
