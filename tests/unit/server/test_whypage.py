@@ -38,7 +38,13 @@ def test_the_page_has_every_part() -> None:
 
 def test_what_was_not_shown_says_why() -> None:
     """The reason stands first, and nothing is missing where nothing was generated."""
-    nothing = {"suppressed": "late", "shown": [], "prompt": None, "generation": None, "gate": None}
+    nothing: dict[str, object] = {
+        "suppressed": "late",
+        "shown": [],
+        "prompt": None,
+        "generation": None,
+        "gate": None,
+    }
     page = whypage.render({**WHY, **nothing, "steps": [], "considered": []})
     assert page.startswith("# Not shown: late")
 
