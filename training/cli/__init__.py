@@ -19,15 +19,16 @@ def add_commands(app: typer.Typer) -> tuple[str, ...]:
 
     Returns those after which the global options (``--model``, ``--adapter``) may be written too.
     """
-    app.command()(prepare)
-    app.command()(train)
-    app.command(name="eval")(evaluate)
-    app.command()(export)
+    # Not by the functions' names: a module of that name takes its place once it is imported.
+    app.command(name="prepare")(_prepare)
+    app.command(name="train")(_train)
+    app.command(name="eval")(_evaluate)
+    app.command(name="export")(_export)
     app.add_typer(_adapters(), name="adapters", help="The adapters kept here, and which serves.")
     return ("prepare", "train", "eval", "export")
 
 
-def prepare(  # noqa: PLR0913 - a function argument for each option
+def _prepare(  # noqa: PLR0913 - a function argument for each option
     context: typer.Context,
     sources: Annotated[
         list[str],
@@ -104,7 +105,7 @@ def prepare(  # noqa: PLR0913 - a function argument for each option
     run(context.obj, sources, output, choice, jobs=jobs, resume=resume)
 
 
-def train(  # noqa: PLR0913 - a function argument for each option
+def _train(  # noqa: PLR0913 - a function argument for each option
     context: typer.Context,
     source: Annotated[
         Path,
@@ -177,7 +178,7 @@ def train(  # noqa: PLR0913 - a function argument for each option
     run(context.obj, source, output, choice)
 
 
-def evaluate(  # noqa: PLR0913 - a function argument for each option
+def _evaluate(  # noqa: PLR0913 - a function argument for each option
     context: typer.Context,
     suites: Annotated[
         list[str] | None,
@@ -271,7 +272,7 @@ def evaluate(  # noqa: PLR0913 - a function argument for each option
     command.run(context.obj, request if jobs is None else replace(request, jobs=jobs))
 
 
-def export(  # noqa: PLR0913 - a function argument for each option
+def _export(  # noqa: PLR0913 - a function argument for each option
     context: typer.Context,
     adapter: Annotated[str, typer.Argument(help="A folder, or a registered name.")],
     *,
