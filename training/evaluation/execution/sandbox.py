@@ -74,7 +74,12 @@ class Sandbox:
 
     @property
     def tree(self) -> str:
-        """Where jobs find their copy of the source, and where they start."""
+        """Where jobs find their copy of the source, and where they start.
+
+        Raises:
+            EvaluationError: the sandbox doesn't start.
+        """
+        self._start()  # without bubblewrap its folder is made then
         return f"{self._folder()}/tree"
 
     def run(
