@@ -35,7 +35,7 @@ MANIFEST = Manifest("test", ("spm",), TOKENIZER.control_tokens, TOKENIZER.sha256
 
 # What the fake worker does is said by a request's first id: no control id of the tokenizer is
 # as high, so that a real prompt can't be taken for one.
-ANSWER, DIE, SILENT, ERROR, STREAM, GARBAGE, SURVIVE = range(1000, 1007)
+ANSWER, DIE, SILENT, ERROR, STREAM, GARBAGE, SURVIVE, BUSY = range(1000, 1008)
 
 FAKE_WORKER = f"""
 import base64, json, os, signal, sys, time
@@ -95,6 +95,11 @@ for line in sys.stdin:
     elif kind == {GARBAGE}:
         os.write(1, b"not JSON at all\\n")
         delta(request, "abc", "stop")
+    elif kind == {BUSY}:
+        for _ in range(8):
+            time.sleep(0.1)
+            delta(request, "a")
+        delta(request, finish="stop")
     elif kind == {SURVIVE}:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         delta(request, "a")
@@ -377,6 +382,19 @@ async def test_silent_while_generating(
     assert "next request" in caught.value.hint
     assert not any(map(is_running, starts(log)))
     assert "abc" == text(await run(engine))
+
+
+async def test_busy_with_others_is_not_silent(
+    make_engine: MakeEngine, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that waits behind another hears nothing for longer than a silent worker may take,
+    and gets its answer all the same.
+    """
+    monkeypatch.setattr(openvino_client, "_SILENCE_TIMEOUT_S", 0.4)
+    engine = make_engine()
+    busy, waiting = await asyncio.gather(run(engine, BUSY), run(engine))
+    assert ("a" * 8, "abc") == (text(busy), text(waiting))
+    assert 1 == len(starts(log))
 
 
 @pytest.mark.parametrize("how", ["token", "thread", "close", "task"])
