@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,8 @@ class Neovim:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # pynvim leaves its loop and socket to the garbage collector, which complains of them.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            del self.vim
+            gc.collect()
