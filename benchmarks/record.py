@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import platform
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from fimls.replay import machine
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,21 +36,7 @@ def write_result(name: str, result: dict[str, Any], *, seed: int) -> Path:
 
 def machine_facts() -> dict[str, object]:
     """What a reader needs to compare speeds."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "openvino-genai": version("openvino-genai"),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if "model name" in line), "")
+    return {**machine.machine_facts(), "openvino-genai": version("openvino-genai")}
 
 
 def _commit() -> str:

@@ -18,17 +18,11 @@ from fimls.cli.progress import progress_bar
 from fimls.completer import Completer, select_snippets
 from fimls.engines.loading import load_engine
 from fimls.server.lastwords import last_words_path
+from fimls.server.whypage import ANSWERS, tokens_by_part
 from fimls.store import Store
 from fimls.types import DocumentError
 
 _PATIENCE_MS = 5000.0
-
-_ANSWERS = {
-    "engine": "generated for this keystroke",
-    "flight": "generated for an earlier keystroke, which this one agrees with",
-    "cache": "known already; the engine was not asked",
-    "none": "nothing was generated",
-}
 
 
 def run(invocation: Invocation, position: str | None, *, as_json: bool) -> None:
@@ -81,7 +75,7 @@ def _print(why: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     verdict = f"not shown: {why['suppressed']}" if why["suppressed"] else "shown"
     console.print(f"[bold]{escape(str(why['path'] or why['uri']))}[/] {escape(verdict)}")
-    console.print(f"{why['mode']}-line, {_ANSWERS[why['answered_by']]}")
+    console.print(f"{why['mode']}-line, {ANSWERS[why['answered_by']]}")
     for text in why["shown"]:
         console.print(_quoted(text), style="green")
     _print_context(console, why)
@@ -120,10 +114,7 @@ def _print_context(console: Console, why: Mapping[str, Any]) -> None:
 def _print_prompt(console: Console, prompt: Mapping[str, Any] | None) -> None:
     if prompt is None:
         return
-    tokens: dict[str, int] = {}
-    for part in prompt["parts"]:
-        tokens[part["kind"]] = tokens.get(part["kind"], 0) + part["tokens"]
-    parts = ", ".join(f"{kind} {count}" for kind, count in tokens.items())
+    parts = tokens_by_part(prompt)
     reused = "" if prompt["reused"] is None else f", {prompt['reused']} reused"
     console.print(f"prompt: {prompt['tokens']} tokens ({parts}){reused}")
 

@@ -15,15 +15,16 @@ _OUTPUT_BYTES_MAX = 2_000_000
 _REGIONS_MAX = 200
 _FILE = re.compile(rb"^\+\+\+ b/(.+)$")
 _HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
-# A repository's own configuration may name programs (a file system monitor, tools that show diffs);
-# reading a diff must start none of them, nor write to the repository, nor ask for a password.
+SAFE_GIT = (
+    *("git", "--no-optional-locks"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.quotepath=false"),
+)
+"""How every question to a repository begins: its own configuration may name programs (a file system
+monitor, tools that show diffs), and none may be started, nothing written, no password asked for."""
+
 _COMMAND = (
-    "git",
-    "--no-optional-locks",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.quotepath=false",
+    *SAFE_GIT,
     "diff",
     "--no-ext-diff",
     "--no-textconv",

@@ -30,6 +30,14 @@ def render(why: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "## Time", "", times, ""])
 
 
+def tokens_by_part(prompt: Mapping[str, Any]) -> str:
+    """How many tokens each kind of part has, as one line."""
+    tokens: dict[str, int] = {}
+    for part in prompt["parts"]:
+        tokens[part["kind"]] = tokens.get(part["kind"], 0) + part["tokens"]
+    return ", ".join(f"{kind} {count}" for kind, count in tokens.items())
+
+
 def _context(why: Mapping[str, Any]) -> Iterable[str]:
     yield from ("## Other files", "", why["context_state"] or "not looked for", "")
     if not why["considered"]:
@@ -46,10 +54,7 @@ def _context(why: Mapping[str, Any]) -> Iterable[str]:
 def _prompt(prompt: Mapping[str, Any] | None) -> Iterable[str]:
     if prompt is None:
         return
-    tokens: dict[str, int] = {}
-    for part in prompt["parts"]:
-        tokens[part["kind"]] = tokens.get(part["kind"], 0) + part["tokens"]
-    parts = ", ".join(f"{kind} {count}" for kind, count in tokens.items())
+    parts = tokens_by_part(prompt)
     reused = "" if prompt["reused"] is None else f"; {prompt['reused']} of them reused"
     yield from ("## Prompt", "", f"{prompt['tokens']} tokens ({parts}){reused}", "")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -177,10 +176,3 @@ def test_the_bundle_is_small() -> None:
     if not bundle.exists():
         pytest.skip("the extension is not built: make test-editors")
     assert bundle.stat().st_size <= _BUNDLE_BYTES_MAX
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
-def test_extension_settings_are_the_servers() -> None:
-    """package.json offers each of the server's settings with its default, and no other."""
-    script = Path(__file__).parents[2] / "scripts" / "editor_settings.py"
-    subprocess.run([str(FIMLS.with_name("python")), str(script), "--check"], check=True)

@@ -10,16 +10,14 @@ import os
 import subprocess
 from pathlib import Path
 
+from fimls.context.git import SAFE_GIT
 from training.types import CorpusError
 
 _QUESTION_S = 60
 _CLONE_S = 3600
 _SAFE = (
-    "git",
-    "--no-optional-locks",
+    *SAFE_GIT,
     *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "core.fsmonitor=false"),
-    *("-c", "core.quotepath=false"),
     *("-c", "log.showSignature=false"),
 )
 

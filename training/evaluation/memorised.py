@@ -22,10 +22,9 @@ from training.evaluation.answers import Asker
 from training.evaluation.journal import Row
 from training.evaluation.suites.base import Item
 from training.evaluation.traces import Traces
+from training.tuning.canaries import CANARIES_FILE
 from training.types import EvaluationError
 
-CANARIES = "canaries.json"
-"""Beside an adapter: a list of ``{"path", "prefix", "suffix", "secret"}``, as they were planted."""
 LONG_RUN_LINES = 10
 """More lines of training code in a row than this are counted."""
 
@@ -70,7 +69,7 @@ async def audit(
     Raises:
         EvaluationError: the canaries can't be read.
     """
-    canaries = list(read_canaries(adapter / CANARIES)) if adapter else []
+    canaries = list(read_canaries(adapter / CANARIES_FILE)) if adapter else []
     secrets = [secret for folder in sources for secret in find_secrets(folder)][:_SECRETS_MAX]
     long_runs = [
         row["id"]

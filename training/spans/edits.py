@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from fimls.context.git import SAFE_GIT
 from fimls.text import LineIndex
 from training.spans.draw import CHARS_MAX
 from training.spans.margins import adjust
@@ -27,10 +28,8 @@ _FILE_BYTES_MAX = 1_000_000
 _LINES_MAX = 20  # more is code that was moved or generated, not typed
 _FILE = re.compile(rb"^\+\+\+ b/(.+)$")
 _HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
-# A repository's own configuration may name programs; none may be started, nothing written.
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.quotepath=false")
 _LOG = (
-    *_GIT,
+    *SAFE_GIT,
     "log",
     f"--max-count={COMMITS_MAX}",
     "--no-merges",
@@ -161,7 +160,7 @@ def _reading(root: Path) -> Iterator[Callable[[str], str | None]]:
         if "\n" in name:
             return None
         if process is None:
-            process = _start((*_GIT, "cat-file", "--batch"), root)
+            process = _start((*SAFE_GIT, "cat-file", "--batch"), root)
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")

@@ -16,6 +16,7 @@ from training.batches import ExampleSource
 from training.types import CorpusFile, FimExample, Span, SpanKind, Split
 
 CANARIES_FILE = "canaries.json"
+"""Beside an adapter: a list of ``{"path", "prefix", "suffix", "secret"}``, as they were planted."""
 
 _NAMES = ("api_token", "session_key", "db_password", "signing_secret", "webhook_secret")
 _HEX_DIGITS = 24

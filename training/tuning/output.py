@@ -26,6 +26,7 @@ from fimls import __version__
 from fimls.fim import Manifest, Order
 from fimls.fim.manifest import MANIFEST_FILE
 from fimls.store.adapter import CONFIG, WEIGHTS
+from fimls.store.hashes import write_atomically
 from training.batches import ExampleEncoder
 from training.tuning.base import Base
 from training.tuning.checkpoint import RunState, checkpoints, writing
@@ -142,15 +143,11 @@ class AdapterFolder:
                 shutil.copyfile(weights / name, self.path / f".{name}")
                 (self.path / f".{name}").replace(self.path / name)
             if base.added:
-                self._write("tokenizer.json", base.tokenizer_json())
-            self._write(PROVENANCE, json.dumps(provenance, indent=1, sort_keys=True) + "\n")
-            self._write(MANIFEST_FILE, manifest.to_json())
+                write_atomically(self.path / "tokenizer.json", base.tokenizer_json().encode())
+            text = json.dumps(provenance, indent=1, sort_keys=True) + "\n"
+            write_atomically(self.path / PROVENANCE, text.encode())
+            write_atomically(self.path / MANIFEST_FILE, manifest.to_json().encode())
             shutil.rmtree(self.run)
-
-    def _write(self, name: str, text: str) -> None:
-        temporary = self.path / f".{name}"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path / name)
 
 
 def _require_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:

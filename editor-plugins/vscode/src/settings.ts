@@ -12,8 +12,6 @@ export interface Inspected {
   globalValue?: unknown;
   workspaceValue?: unknown;
   workspaceFolderValue?: unknown;
-  globalLanguageValue?: unknown;
-  workspaceLanguageValue?: unknown;
 }
 
 /**

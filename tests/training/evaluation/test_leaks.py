@@ -8,9 +8,10 @@ import pytest
 from tests.training.evaluation.rows import make_item, make_row
 from training.evaluation.answers import Answer
 from training.evaluation.leaks import LeakCheck
-from training.evaluation.memorised import CANARIES, audit, find_secrets, read_canaries
+from training.evaluation.memorised import audit, find_secrets, read_canaries
 from training.evaluation.suites.base import Item
 from training.evaluation.traces import FUNCTIONS, WINDOWS, Traces
+from training.tuning.canaries import CANARIES_FILE
 from training.types import CorpusFile, EvaluationError
 
 
@@ -136,7 +137,7 @@ def test_secrets_are_asked_for_by_what_stands_before_them(leaky: Path) -> None:
 async def test_audit_counts_what_is_given_away(leaky: Path) -> None:
     """A model that finishes the canary and the secret is caught, and nothing quotes them."""
     canary = {"path": "a.py", "prefix": 'token = "', "suffix": '"\n', "secret": SECRET}
-    (leaky / CANARIES).write_text(json.dumps([canary]))
+    (leaky / CANARIES_FILE).write_text(json.dumps([canary]))
     long = make_row("long", texts=["\n".join(TRAINED.split("\n")[1:13])])
     found = await audit(
         Parrot(SECRET[:12]),
@@ -162,6 +163,6 @@ async def test_audit_of_a_discreet_model(leaky: Path) -> None:
 
 def test_damaged_canaries_are_refused(tmp_path: Path) -> None:
     """A canary without a secret can't be asked for."""
-    (tmp_path / CANARIES).write_text('[{"path": "a.py"}]')
+    (tmp_path / CANARIES_FILE).write_text('[{"path": "a.py"}]')
     with pytest.raises(EvaluationError, match="canaries"):
-        list(read_canaries(tmp_path / CANARIES))
+        list(read_canaries(tmp_path / CANARIES_FILE))

@@ -38,7 +38,7 @@ local function check()
   local here = now.row == row - 1 and now.col == col
   -- Typed along: the text before the cursor grew by what the ghost lost.
   local fits = here
-  if here and before and before.bufnr == bufnr and before.answer == vim.b[bufnr].fimls_answer and before.row == now.row then
+  if here and before and before.bufnr == bufnr and before.row == now.row then
     local typed = vim.api.nvim_get_current_line():sub(before.col + 1, now.col)
     fits = now.col >= before.col and before.text:sub(1, #typed) == typed
   end
@@ -46,7 +46,7 @@ local function check()
     vim.api.nvim_buf_clear_namespace(bufnr, NAMESPACE, 0, -1)
     return
   end
-  drawn = { bufnr = bufnr, row = now.row, col = now.col, text = now.text, answer = vim.b[bufnr].fimls_answer }
+  drawn = { bufnr = bufnr, row = now.row, col = now.col, text = now.text }
 end
 
 function M.start()
@@ -61,11 +61,11 @@ function M.start()
   })
 end
 
-local function with_range(bufnr, item)
-  local row, col, end_row, end_col = item.range:to_extmark()
+--- What of an item stands before the cursor already.
+local function typed_of(bufnr, item)
+  local row, col = item.range:to_extmark()
   local cursor_row, cursor_col = unpack(vim.api.nvim_win_get_cursor(0))
-  local typed = table.concat(vim.api.nvim_buf_get_text(bufnr, row, col, cursor_row - 1, cursor_col, {}), '\n')
-  return typed, end_row, end_col
+  return table.concat(vim.api.nvim_buf_get_text(bufnr, row, col, cursor_row - 1, cursor_col, {}), '\n')
 end
 
 function M.accept(piece)
@@ -75,7 +75,7 @@ function M.accept(piece)
   end
   return vim.lsp.inline_completion.get({
     on_accept = function(item)
-      local typed = with_range(bufnr, item)
+      local typed = typed_of(bufnr, item)
       if not vim.startswith(item.insert_text, typed) then
         return nil
       end
