@@ -50,7 +50,8 @@ class RunState:
 
     positions: of each process's stream. examples, tokens: learnt from, by all processes.
     validated: how many validations are done. best_loss, best_step: of them; waited: since then.
-    row_tokens: smaller than the recipe's once memory ran out. seconds: of training, all starts'.
+    row_tokens: smaller than the recipe's once memory ran out. seconds: of training, all starts';
+    validation_seconds: likewise.
     first, last: what the first and the last validation said.
     """
 
@@ -65,6 +66,7 @@ class RunState:
     best_step: int = 0
     waited: int = 0
     seconds: float = 0.0
+    validation_seconds: float = 0.0
     first: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 

@@ -86,8 +86,10 @@ class Trainer:
                     if due > state.validated:
                         self._validate(state, interruption)
                         state.validated = due
+                        self._pace(state)
                         self._checkpoint(state)
                     elif state.step % self.recipe.checkpoint_steps == 0:
+                        self._pace(state)
                         self._checkpoint(state)
                     if state.progress >= 1 or self._waited_enough(state):
                         return state
@@ -197,7 +199,25 @@ class Trainer:
             self.accelerator.backward(loss * weight)
         return float(loss.detach())
 
+    def _pace(self, state: RunState) -> None:
+        """Keep a run by the clock to its minutes: a machine is seldom as fast all the time.
+
+        Only where a checkpoint follows, so that a run that is taken up there has the same plan.
+        """
+        validations_left = self.recipe.validations + 1 - state.validated
+        if not (self.recipe.minutes and state.step and validations_left > 0):
+            return
+        # The same in all processes.
+        sums = self._sum([state.seconds, state.validation_seconds])
+        seconds, validating = (value / self.accelerator.num_processes for value in sums)
+        left = self.recipe.minutes * 60 - seconds - validating
+        left -= validations_left * validating / state.validated
+        state.plan = state.plan.paced(
+            tokens=state.tokens, tokens_per_s=state.tokens / seconds, seconds_left=left
+        )
+
     def _validate(self, state: RunState, interruption: Interruption) -> None:
+        began = time.monotonic()
         numbers: dict[str, float] = {}
         for name, examples in self.suites.items():
             result = score(
@@ -209,6 +229,7 @@ class Trainer:
             )
             if result is not None:
                 numbers.update(result.as_dict(name))
+        state.validation_seconds += time.monotonic() - began
         if not numbers:
             return
         state.first, state.last = state.first or numbers, numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from training.tuning.recipe import Recipe
@@ -12,13 +12,17 @@ from training.types import TrainingError
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run's length, fixed before its first step: what a resumed run takes over.
+    """A run's length: what a resumed run takes over.
 
-    total: training examples (all epochs') or tokens.
+    total: training examples (all epochs') or tokens. A run by ``minutes`` adapts it to the machine.
     """
 
     unit: Literal["examples", "tokens"]
     total: int
+
+    def paced(self, *, tokens: int, tokens_per_s: float, seconds_left: float) -> Plan:
+        """The plan of a run by the clock, now that it is known how fast it goes."""
+        return replace(self, total=tokens + max(0, int(tokens_per_s * seconds_left)))
 
     def progress(self, *, examples: int, tokens: int) -> float:
         """How much of the run is done, in [0, 1]."""
@@ -41,7 +45,7 @@ def validations_due(progress: float, count: int) -> int:
 
 
 def plan_run(recipe: Recipe, *, examples: int, tokens_per_s: float, other_tokens: int) -> Plan:
-    """Fix a run's length.
+    """Fix a run's length, or where it is by the clock, guess it.
 
     tokens_per_s: measured; used for ``minutes`` alone. other_tokens: of all validations, which
     only go forwards and so take less than half as long.
