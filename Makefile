@@ -45,7 +45,7 @@ test: install-test ## all tests, with torch and real models
 test-quick: install-dev ## tests that need neither torch nor a model, about 2 minutes
 	$(PYTEST) tests/unit tests/parity tests/e2e -m "not weights and not slow and not gpu" $(ARGS)
 
-test-editors: install-dev ## real VS Code and Neovim; installs them first (apt, npm)
+test-editors: install-dev ## real VS Code, Neovim and Emacs; installs them first (apt, npm)
 	@$(PIP) -e '.[dev,editors]'
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/editors/install/all.sh $(EDITORS)
 	cd editor-plugins/vscode && npm ci --no-audit --no-fund && npm run check && npm test && npm run package

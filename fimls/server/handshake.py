@@ -23,6 +23,7 @@ from fimls.server.framing import (
 from fimls.text import Encoding
 
 ACCEPTED_COMMAND = "fimls.accepted"
+ADAPTERS_COMMAND = "fimls.adapters"
 EXPLAIN_COMMAND = "fimls.explain"
 MODELS_COMMAND = "fimls.models"
 PULL_COMMAND = "fimls.pull"
@@ -86,6 +87,7 @@ def capabilities(client: Client) -> dict[str, Any]:
         "executeCommandProvider": {
             "commands": [
                 ACCEPTED_COMMAND,
+                ADAPTERS_COMMAND,
                 EXPLAIN_COMMAND,
                 MODELS_COMMAND,
                 PULL_COMMAND,

@@ -25,6 +25,7 @@ from fimls.server.feedback import Feedback
 from fimls.server.framing import BadMessage, encode, error_response, read_message
 from fimls.server.handshake import (
     ACCEPTED_COMMAND,
+    ADAPTERS_COMMAND,
     EXPLAIN_COMMAND,
     MODELS_COMMAND,
     PULL_COMMAND,
@@ -46,6 +47,7 @@ from fimls.server.protocol import (
 )
 from fimls.server.streams import Writer
 from fimls.store import ModelSpec, Progress, Store, known_models
+from fimls.store.adapters import AdapterRegistry
 from fimls.syntax import LANGUAGES
 from fimls.text import Position, TextChange, line_index
 from fimls.types import Completion, Document, DocumentError, FimlsError
@@ -133,6 +135,7 @@ class Session(LanguageServer):
         }
         commands: dict[str, Callable[..., Any]] = {
             ACCEPTED_COMMAND: self._run_accepted,
+            ADAPTERS_COMMAND: self._run_adapters,
             EXPLAIN_COMMAND: self._run_explain,
             MODELS_COMMAND: self._run_models,
             PULL_COMMAND: self._run_pull,
@@ -317,6 +320,13 @@ class Session(LanguageServer):
                 + (", on this machine" if store.blob_path(spec).exists() else ""),
             }
             for spec in known_models()
+        ]
+
+    def _run_adapters(self) -> list[dict[str, object]]:
+        """The registered adapters: what the setting ``adapter`` takes by name."""
+        return [
+            {"name": one.name, "note": one.base + (", promoted" if one.promoted else "")}
+            for one in AdapterRegistry().list()
         ]
 
     def _run_why(self, *arguments: object) -> list[dict[str, object]]:

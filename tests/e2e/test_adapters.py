@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from fimls.store.adapters import AdapterRegistry
 from tests.e2e.session import editor, scripted
+from tests.unit.store.test_adapters import adapter
 
 RETURN = {"after": "return ", "insert": "a + b"}
 SLOW = {"after": "slow = ", "insert": "x" * 20, "delay_ms": 50}
@@ -43,3 +47,19 @@ async def test_reload(tmp_path: Path) -> None:
         await session.until("ready")
         await session.run("fimls.reload")
         await session.until("ready", count=2)
+
+
+async def test_what_there_is_to_choose_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor's menu gets the registered names, and which one is promoted."""
+    monkeypatch.setenv("FIMLS_HOME", str(tmp_path / "home"))
+    registry = AdapterRegistry()
+    registry.add(adapter(tmp_path / "mine"))
+    registry.add(adapter(tmp_path / "other"))
+    registry.promote("other")
+    async with editor(*scripted(tmp_path, [RETURN])) as session:
+        await session.until("ready")
+        found = await session.run("fimls.adapters")
+    assert ["mine", "other"] == [one["name"] for one in found]
+    assert ["other"] == [one["name"] for one in found if "promoted" in one["note"]]

@@ -16,6 +16,23 @@ import pynvim
 PLUGIN = Path(__file__).parents[2] / "editor-plugins" / "neovim"
 _NAMESPACES = ("fimls.ghost", "nvim.lsp.inline_completion")
 _START_S = 10.0
+_WATCH = """
+local names = ...
+_G.ghosts_seen = {}
+local there = false
+vim.uv.new_timer():start(0, 1, vim.schedule_wrap(function()
+  local now = false
+  for _, name in ipairs(names) do
+    local marks = vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_create_namespace(name), 0, -1, {})
+    now = now or #marks > 0
+  end
+  if now and not there then
+    local seconds, microseconds = vim.uv.gettimeofday()
+    table.insert(_G.ghosts_seen, seconds + microseconds / 1e6)
+  end
+  there = now
+end))
+"""
 
 
 class Neovim:
@@ -89,6 +106,14 @@ class Neovim:
                 more = ["".join(text for text, _ in line) for line in details.get("virt_lines", [])]
                 return "\n".join([first, *more])
         return ""
+
+    def watch_ghosts(self) -> None:
+        """From now on note, each millisecond, when a ghost text appears where none was."""
+        self.lua(_WATCH, list(_NAMESPACES))
+
+    def ghosts_seen(self) -> list[float]:
+        """When ghost texts appeared since then: seconds since the epoch, oldest first."""
+        return [float(one) for one in self.lua("return _G.ghosts_seen")]
 
     def text(self) -> str:
         """The buffer's text."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.editors.installed import FIMLS, editor
+from tests.editors.record import record
+from tests.editors.relay import answers, relay_script
 from tests.editors.vscode import CodeServer, Window
 
 pytestmark = [pytest.mark.editors, pytest.mark.timeout(180)]
@@ -23,6 +26,10 @@ _GHOST_S = 10.0
 _KEYS_A_SECOND = 15
 _EDITS = 200
 _BUNDLE_BYTES_MAX = 600_000
+_GHOSTS = 10
+_GHOST_AFTER_S = 0.05
+_ACTIVATION_MS_MAX = 50
+_FIRST_GHOST_S_MAX = 8
 
 Write = Callable[[str, str], Path]
 
@@ -75,6 +82,12 @@ def opened(
         page.close()
 
 
+def screenshot(window: Window, name: str) -> None:
+    """Keep a picture where ``FIMLS_SCREENSHOTS`` says."""
+    if folder := os.environ.get("FIMLS_SCREENSHOTS"):
+        window.page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
 def _appears(window: Window, text: str) -> None:
     window.until(lambda: text in window.ghost(), _GHOST_S, f"the ghost {text!r}")
 
@@ -95,9 +108,7 @@ def test_whole_word_line_cycle_undo_and_typing_along(
     window.press("End")
     window.type("return ")
     _appears(window, "width")
-    shots = os.environ.get("FIMLS_SCREENSHOTS")
-    if shots:
-        window.page.screenshot(path=str(Path(shots) / "vscode.png"))
+    screenshot(window, "vscode")
 
     window.type("self.w")
     _appears(window, "idth")
@@ -168,6 +179,60 @@ def test_fast_typing_loses_no_key(opened: Callable[[Path], Window], write: Write
     assert "" == window.ghost()
     _saved(window, file, expected[-10:])
     assert expected == file.read_text()
+
+
+def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
+    opened: Callable[[Path], Window], code: CodeServer, write: Write, tmp_path: Path
+) -> None:
+    """Within 50 ms, the median of ten; and activating the extension took 50 ms at most."""
+    relayed, log = relay_script(tmp_path, FIMLS)
+    code.set(**{"server.path": str(relayed)})
+    window = opened(write("a.py", "\n" * 12))
+    window.press("Control+Home")
+    window.watch_ghosts()
+    waits = []
+    for _ in range(_GHOSTS):
+        window.type("return ")
+        _appears(window, "width")
+        waits.append(window.ghosts_seen()[-1] - answers(log)[-1])
+        window.press("Escape")
+        window.until(lambda: window.ghost() == "", _GHOST_S, "the ghost to go")
+        window.press("ArrowDown")
+    record("ghost_after_answer_ms", "vscode", [wait * 1000 for wait in waits])
+    assert statistics.median(waits) <= _GHOST_AFTER_S
+
+    activation_ms = window.activation_ms("fimls")
+    record("activation_ms", "vscode", [activation_ms])
+    assert activation_ms <= _ACTIVATION_MS_MAX
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+def test_the_real_model_completes_soon_after_the_window_is_up(
+    browser: Browser, code: CodeServer, default_model: object, write: Write, repository: Path
+) -> None:
+    """The default model's text is on the screen within 8 seconds of the window."""
+    del default_model
+    code.set(engine="auto", scripted_file="", **{"server.path": str(FIMLS)})
+    lines = (_EXTENSION.parents[1] / "examples" / "shapes.py").read_text().splitlines()
+    file = write("shapes.py", "\n".join(lines[:22]) + "\n        \n")
+    page = browser.new_page(viewport={"width": 1000, "height": 600})
+    window = Window(page, code.address(repository, file))
+    began = time.monotonic()
+    window.wait_for_editor()
+    window.press("Control+End")
+    window.press("ArrowUp")
+    window.press("End")
+    window.type("return")
+    window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
+    if window.ghost() == "":
+        window.type(" ")
+    window.until(lambda: window.ghost() != "", 20, "a suggestion")
+    seconds = time.monotonic() - began
+    screenshot(window, "vscode-model")
+    record("window_to_first_ghost_s", "vscode", [seconds])
+    page.close()
+    assert seconds <= _FIRST_GHOST_S_MAX
 
 
 def test_the_bundle_is_small() -> None:

@@ -17,9 +17,20 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page
 
+from fimls.store import store_root
+
 _GHOST = ".monaco-editor [class*=ghost-text]"
 _START_TIMEOUT_S = 40
 _FLAGS = ("--auth", "none", "--disable-telemetry", "--disable-update-check")
+_WATCH = """selector => {
+  window.ghostsSeen = [];
+  let there = false;
+  new MutationObserver(() => {
+    const now = document.querySelector(selector) !== null;
+    if (now && !there) window.ghostsSeen.push(performance.timeOrigin + performance.now());
+    there = now;
+  }).observe(document.body, {childList: true, subtree: true});
+}"""
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
@@ -52,7 +63,12 @@ class CodeServer:
         (machine / "settings.json").write_text(json.dumps(settings))
         self._base = [str(node), str(entry), "--user-data-dir", str(home / "user")]
         self._base += ["--extensions-dir", str(home / "extensions")]
-        self._environment = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+        self._environment = {
+            **os.environ,
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home),
+            "FIMLS_HOME": str(store_root()),  # the models stay where they are
+        }
         subprocess.run(
             [*self._base, "--install-extension", str(vsix)],
             check=True,
@@ -123,6 +139,15 @@ class Window:
         texts = self.page.eval_on_selector_all(_GHOST, "all => all.map(one => one.textContent)")
         return re.sub("\u00a0", " ", "\n".join(text for text in texts if text))
 
+    def watch_ghosts(self) -> None:
+        """From now on note when a ghost text appears where none was."""
+        self.page.evaluate(_WATCH, _GHOST)
+
+    def ghosts_seen(self) -> list[float]:
+        """When ghost texts appeared since then: seconds since the epoch, oldest first."""
+        times: list[float] = self.page.evaluate("window.ghostsSeen")
+        return [one / 1000 for one in times]
+
     def press(self, keys: str) -> None:
         """Press keys, in Playwright's notation."""
         self.page.keyboard.press(keys)
@@ -138,6 +163,17 @@ class Window:
         self.page.keyboard.type(title)
         self.page.wait_for_selector(".quick-input-list .monaco-list-row", timeout=5000)
         self.page.keyboard.press("Enter")
+
+    def activation_ms(self, extension: str) -> float:
+        """How long an extension took to activate, as VS Code's own list of them says."""
+        self.command("Developer: Show Running Extensions")
+        row = f".runtime-extensions-editor .monaco-list-row:has-text('{extension}')"
+        self.page.wait_for_selector(row, timeout=_START_TIMEOUT_S * 1000)
+        text = self.page.inner_text(f"{row} .activation-time")
+        found = re.search(r"(\d+)\s*ms", text)
+        if found is None:
+            raise AssertionError(f"no activation time in {text!r}")
+        return float(found[1])
 
     def until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> float:
         """Wait for a condition; return the seconds it took. Raises TimeoutError."""

@@ -19,6 +19,7 @@ from training.corpus.archives import unpack
 from training.types import CorpusError
 
 _DOWNLOAD_S = 1800
+_OTHER_PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10")  # the newest first: who lags, lags behind
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 
@@ -91,12 +92,30 @@ def fetch(package: Package, work_dir: Path) -> tuple[Path, str]:
 
 
 def _download(package: Package, scratch: Path) -> Path:
+    """The wheel for this Python, or else for another: its code is read, not run."""
     asked = f"{package.name}=={package.version}" if package.version else package.name
+    for python in ("", *_OTHER_PYTHONS):
+        done = _pip(asked, scratch, python)
+        if done.returncode == 0 and (wheels := list((scratch / "wheel").glob("*.whl"))):
+            return wheels[0]
+        # A name that nobody knows, and an index that can't be reached, have no versions.
+        if b"(from versions: " not in done.stderr or b"(from versions: none)" in done.stderr:
+            break
+    lines = done.stderr.decode("utf-8", "replace").splitlines()
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["no wheel"]
+    raise CorpusError(
+        f"{asked}: {errors[-1].removeprefix('ERROR:').strip()}",
+        hint="only wheels are fetched; give a source archive as a file",
+    )
+
+
+def _pip(asked: str, scratch: Path, python: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        done = subprocess.run(  # noqa: S603  no shell; the name was checked
+        return subprocess.run(  # noqa: S603  no shell; the name was checked
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps"),
                 *("--disable-pip-version-check", "--only-binary=:all:", "--ignore-requires-python"),
+                *(("--python-version", python) if python else ()),
                 *("--dest", str(scratch / "wheel"), "--", asked),
             ],
             env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))},
@@ -108,12 +127,3 @@ def _download(package: Package, scratch: Path) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise CorpusError(f"{asked}: no end after {_DOWNLOAD_S // 60} minutes") from error
-    wheels = list((scratch / "wheel").glob("*.whl"))
-    if done.returncode != 0 or not wheels:
-        lines = done.stderr.decode("utf-8", "replace").splitlines()
-        errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["no wheel"]
-        raise CorpusError(
-            f"{asked}: {errors[-1].removeprefix('ERROR:').strip()}",
-            hint="only wheels are fetched; give a source archive as a file",
-        )
-    return wheels[0]

@@ -19,7 +19,7 @@ export function registerCommands(server: Server, log: vscode.LogOutputChannel): 
     'fimls.toggleLanguage': toggleLanguage,
     'fimls.toggleAutomatic': () => update('automatic', !read<boolean>('automatic', true)),
     'fimls.chooseModel': () => chooseModel(server),
-    'fimls.chooseAdapter': chooseAdapter,
+    'fimls.chooseAdapter': () => chooseAdapter(server),
     'fimls.fetchModel': () => server.execute('fimls.pull'),
     'fimls.restart': () => server.restart(),
     'fimls.showLog': () => log.show(),
@@ -89,13 +89,18 @@ async function chooseModel(server: Server): Promise<void> {
   }
 }
 
-async function chooseAdapter(): Promise<void> {
-  const none = 'None';
-  const folder = 'A folder...';
-  const picked = await vscode.window.showQuickPick([none, folder], { title: 'Adapter' });
-  if (picked === none) {
-    await update('adapter', '');
-  } else if (picked === folder) {
+async function chooseAdapter(server: Server): Promise<void> {
+  const adapters = (await server.execute<{ name: string; note: string }[]>('fimls.adapters')) ?? [];
+  const items: (vscode.QuickPickItem & { setting?: string })[] = [
+    { label: 'The promoted one', description: 'what `fimls adapters promote` or the last gate chose', setting: '' },
+    { label: 'None', description: 'the model alone', setting: 'none' },
+    ...adapters.map(({ name, note }) => ({ label: name, description: note, setting: name })),
+    { label: 'A folder...' },
+  ];
+  const picked = await vscode.window.showQuickPick(items, { title: 'Adapter', placeHolder: server.status?.adapter || 'none' });
+  if (picked?.setting !== undefined) {
+    await update('adapter', picked.setting);
+  } else if (picked !== undefined) {
     const chosen = await vscode.window.showOpenDialog({ canSelectFolders: true, canSelectFiles: false });
     if (chosen?.[0] !== undefined) {
       await update('adapter', chosen[0].fsPath);

@@ -222,3 +222,33 @@ def test_packages_are_fetched_once_and_come_in_order(
     assert {"first": 1, "second": 1, "third": 1} == {
         name: downloads.count(name) for name in downloads
     }
+
+
+@pytest.mark.parametrize(
+    ("versions", "asked"), [("1.0, 2.0", ["", "3.14", "3.13"]), ("none", [""])]
+)
+def test_a_wheel_for_another_python_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: str, asked: list[str]
+) -> None:
+    """Its code is only read. A package that isn't there is asked for once."""
+    pythons: list[str] = []
+    complaint = (
+        f"ERROR: Could not find a version that satisfies x==2.1 (from versions: {versions})\n"
+        "ERROR: No matching distribution found for x==2.1"
+    )
+
+    def pip(_asked: str, scratch: Path, python: str) -> subprocess.CompletedProcess[bytes]:
+        pythons.append(python)
+        if python != "3.13":
+            return subprocess.CompletedProcess([], 1, b"", complaint.encode())
+        (scratch / "wheel").mkdir()
+        zip_of(scratch / "wheel" / "x-2.1-cp313-cp313-any.whl", {"x.py": b"x = 1\n"})
+        return subprocess.CompletedProcess([], 0, b"", b"")
+
+    monkeypatch.setattr(packages, "_pip", pip)
+    if versions == "none":
+        with pytest.raises(CorpusError, match="No matching distribution"):
+            packages.fetch(Package("x", "2.1"), tmp_path)
+    else:
+        assert "2.1" == packages.fetch(Package("x", "2.1"), tmp_path)[1]
+    assert asked == pythons

@@ -287,6 +287,19 @@ def test_minutes_become_tokens_before_the_first_step(tmp_path: Path) -> None:
     assert state.tokens >= state.plan.total > 0
 
 
+def test_a_run_by_the_clock_keeps_to_it_on_a_machine_that_slows_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planned a thousand times too long, it ends in time, validated to the end."""
+    measured = loop.Trainer.measure_tokens_per_s
+    monkeypatch.setattr(loop.Trainer, "measure_tokens_per_s", lambda self: 1000 * measured(self))
+    recipe = tiny.RECIPE.with_changes({"minutes": 0.05}, source="test")
+    state = train(tiny.job(tmp_path, recipe=recipe))
+    assert state.seconds + state.validation_seconds < 6  # 3, and steps of a machine that is busy
+    assert 1 + recipe.validations == state.validated
+    assert state.progress >= 1
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_four_bits_without_cuda_are_refused(tmp_path: Path) -> None:
     """Not silently trained in another precision."""

@@ -1,0 +1,98 @@
+"""Functions of real packages, completed by the default model and judged by the packages' own tests.
+
+    python benchmarks/evaluate_packages.py                       # results/functions.json
+
+Source archives with tests, and a virtual environment for each package and what its tests need, are
+made in the work folder the first time: that runs the packages' own code, as their tests do. The
+tests themselves run in the sandbox of ``fimls eval``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tarfile
+import venv
+from pathlib import Path
+from typing import Any
+
+from record import write_result
+
+PACKAGES = {
+    "sheetwise": ("2.8.0", ()),
+    "pytest-impacted": ("0.36.0", ()),
+    "zapros": (
+        "0.23.0",
+        ("pytest-httpserver", "anyio", "trio", "httpx", "inline-snapshot", "dirty-equals"),
+    ),
+}
+"""Of the held-out packages, those with tests that need no network: version, what tests need."""
+
+
+def source(name: str, version: str, work: Path) -> Path:
+    """A package's source archive, unpacked."""
+    folder = work / f"{name.replace('-', '_')}-{version}"
+    if not folder.is_dir():
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"),
+                *("--no-binary", name, "--dest", str(work), f"{name}=={version}"),
+            ],
+            check=True,
+        )
+        (archive,) = work.glob(f"{folder.name}.tar.gz")
+        with tarfile.open(archive) as opened:
+            opened.extractall(work, filter="data")
+    return folder
+
+
+def interpreter(name: str, version: str, needs: tuple[str, ...], work: Path) -> Path:
+    """A Python that has the package's dependencies and what its tests need."""
+    folder = work / f"venv-{name}"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        wanted = ("pytest", "pytest-asyncio", f"{name}=={version}", *needs)
+        subprocess.run([*install, *wanted], check=True)
+    return python
+
+
+def evaluated(folder: Path, python: Path, output: Path, limit: int) -> dict[str, Any]:
+    """What ``fimls eval`` reports of a package's functions."""
+    command = [sys.executable, "-m", "fimls", "eval", f"functions:{folder}"]
+    options = ["--python", str(python), "--limit", str(limit), "-o", str(output)]
+    subprocess.run([*command, *options], check=True)
+    report = json.loads((output / "report.json").read_text("utf-8"))
+    (run,) = report["runs"]
+    times = {key: value for key, value in run["times"].items() if key != "all_ms"}
+    return {
+        "items": run["items"],
+        "skipped": run["skipped"],
+        "figures": run["figures"],
+        "times": times,
+    }
+
+
+def main() -> None:
+    """Evaluate and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("build/functions"))
+    parser.add_argument("--limit", type=int, default=40, help="functions of each package")
+    given = parser.parse_args()
+    work: Path = given.work.absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    result = {}
+    for name, (version, needs) in PACKAGES.items():
+        folder = source(name, version, work)
+        python = interpreter(name, version, needs, work)
+        result[f"{name}-{version}"] = evaluated(
+            folder, python, work / f"report-{name}", given.limit
+        )
+    write_result("functions", {"packages": result}, seed=0)
+
+
+if __name__ == "__main__":
+    main()
