@@ -12,8 +12,8 @@ import random
 
 from training.types import Span, SpanKind
 
-_FROM_MARGIN = 0.35
-_WITH_LINE_END = 0.5  # of those, so that the next line begins the suffix
+_FROM_MARGIN = 0.5
+_WITH_LINE_END = 0.6  # of those, so that the next line begins the suffix
 _BEHIND_HEADER = 0.12
 _TYPED = 0.3
 _LINEWISE = frozenset(

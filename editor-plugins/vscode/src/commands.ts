@@ -14,7 +14,7 @@ export function registerCommands(server: Server, log: vscode.LogOutputChannel): 
   const commands: Record<string, () => unknown> = {
     'fimls.showMenu': () => showMenu(server),
     'fimls.trigger': () => vscode.commands.executeCommand('editor.action.inlineSuggest.trigger'),
-    'fimls.explain': () => explain(server),
+    'fimls.showExplanation': () => explain(server),
     'fimls.toggle': () => update('enabled', !read<boolean>('enabled', true)),
     'fimls.toggleLanguage': toggleLanguage,
     'fimls.toggleAutomatic': () => update('automatic', !read<boolean>('automatic', true)),
@@ -42,7 +42,7 @@ async function showMenu(server: Server): Promise<void> {
     const automatic = read<boolean>('automatic', true);
     entries.push(
       { label: automatic ? '$(keyboard) On demand only' : '$(keyboard) While typing', run: () => run('toggleAutomatic') },
-      { label: '$(question) Why this suggestion, or none?', run: () => run('explain') },
+      { label: '$(question) Why this suggestion, or none?', run: () => run('showExplanation') },
       { label: '$(chip) Model...', description: server.status?.model, run: () => run('chooseModel') },
       { label: '$(mortar-board) Adapter...', description: server.status?.adapter || 'none', run: () => run('chooseAdapter') },
     );
