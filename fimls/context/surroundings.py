@@ -211,7 +211,7 @@ def _lines(text: str, language_id: str) -> tuple[list[Line], list[Line]]:
         offset += len(content) + 1
         if in_import:
             joined = f"{imports[-1].content} {content.strip()}"
-            imports[-1] = replace(imports[-1], content=joined)
+            imports[-1] = imports[-1]._replace(content=joined)
             in_import = not _CLOSED_IMPORT.search(content)
         elif statement.match(content):
             imports.append(line)
@@ -229,7 +229,11 @@ def _line_nearness(
     owner: Definition | None,
 ) -> float:
     distance, start = abs(line.number - cursor_line), line.start
-    near = next((value for lines, value in _NEARNESS if distance <= lines), 0.0)
+    near = 0.0
+    for lines, value in _NEARNESS:
+        if distance <= lines:
+            near = value
+            break
     if function is not None and function.start <= start < function.end:
         near = max(near, _IN_SIGNATURE if start < function.body else _IN_FUNCTION)
     if owner is not None and owner.start <= start < owner.body:

@@ -9,7 +9,7 @@ import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fimls.syntax.outline import Definition, Outline
 from fimls.syntax.words import identifiers
@@ -48,8 +48,7 @@ _ALIAS = re.compile(r"\b(?:self|this)\s*(?:\.|->)\s*(?P<name>\w+)\s*=\s*(?P<othe
 _MENTIONS_OWN = re.compile(r"\b(?:self|this)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of code. number: from 0. start: its offset."""
 
     number: int
@@ -74,11 +73,11 @@ def variable_types(
     declared: dict[str, str] = {}  # parameters of the class's methods, the last one seen
     near = frozenset(name for name, value in nearness.items() if value >= NEAR)
     for line in lines:
-        in_header = scope.in_header(line.start)
-        if not in_header and near.isdisjoint(_words(line.content)):
-            continue
-        inside = scope.inside(line.start)
+        # Most lines are other functions': the cheapest question first.
+        inside, in_header = scope.place(line.start)
         if not inside and not (scope.owned(line.start) and (in_header or _own(line))):
+            continue
+        if not in_header and near.isdisjoint(_words(line.content)):
             continue
         for pattern in patterns:
             for match in pattern.finditer(line.content):
@@ -114,19 +113,19 @@ class _Scope:
         self._functions = [one for one in seen.definitions if one.kind in {"function", "method"}]
         self._starts = [one.start for one in self._functions]
 
-    def inside(self, offset: int) -> bool:
-        """Whether it is the function at the cursor, or no function at all."""
-        function = self._function
-        if function is not None and function.start <= offset < function.end:
-            return True
+    def place(self, offset: int) -> tuple[bool, bool]:
+        """Whether it is the function at the cursor, or none at all; and whether it is a header,
+        where a function's parameters may stand.
+        """
         at = bisect_right(self._starts, offset) - 1
-        return at < 0 or offset >= self._functions[at].end
+        if at < 0:
+            return True, False
+        last, function = self._functions[at], self._function
+        inside = offset >= last.end or (
+            function is not None and function.start <= offset < function.end
+        )
+        return inside, offset < last.body
 
     def owned(self, offset: int) -> bool:
         """Whether it is the class at the cursor; without one, everything is."""
         return self._owner is None or self._owner.start <= offset < self._owner.end
-
-    def in_header(self, offset: int) -> bool:
-        """Whether a function's parameters may stand there."""
-        at = bisect_right(self._starts, offset) - 1
-        return at >= 0 and offset < self._functions[at].body

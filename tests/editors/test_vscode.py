@@ -92,6 +92,14 @@ def _appears(window: Window, text: str) -> None:
     window.until(lambda: text in window.ghost(), _GHOST_S, f"the ghost {text!r}")
 
 
+def _answer(window: Window) -> str:
+    """The ghost that a line typed anew gets."""
+    window.press("Control+a")
+    window.type("return ")
+    window.page.wait_for_timeout(1000)
+    return window.ghost()
+
+
 def _saved(window: Window, file: Path, part: str) -> None:
     window.press("Control+s")
     window.until(lambda: part in file.read_text(), _GHOST_S, f"{part!r} in the file")
@@ -153,12 +161,9 @@ def test_off_on_and_a_killed_server(
     file = write("a.py", "\n")
     window = opened(file)
     code.set(languages_off=["python"])
-    window.page.wait_for_timeout(1500)
-    window.type("return ")
-    window.page.wait_for_timeout(1000)
-    assert "" == window.ghost()
+    window.until(lambda: _answer(window) == "", 20, "quiet")
     code.set(languages_off=[])
-    window.page.wait_for_timeout(1500)
+    window.until(lambda: "width" in _answer(window), 20, "a suggestion again")
 
     subprocess.run(["pkill", "-KILL", "-f", f"{FIMLS} serve"], check=True)  # noqa: S607
     window.until(lambda: "Ready" not in window.status(), _GHOST_S, "the death to be noticed")

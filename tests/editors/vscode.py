@@ -89,10 +89,11 @@ class CodeServer:
 
     def set(self, **settings: object) -> None:
         """Change user settings, as the settings page does; names without "fimls."."""
-        path = self._home / "user" / "User" / "settings.json"
-        before = json.loads(path.read_text())
         named = {f"fimls.{name}": value for name, value in settings.items()}
-        path.write_text(json.dumps({**before, **named}))
+        # What belongs to a machine is read from the second alone.
+        for folder in ("User", "Machine"):
+            path = self._home / "user" / folder / "settings.json"
+            path.write_text(json.dumps({**json.loads(path.read_text()), **named}))
 
     def address(self, folder: Path, file: Path | None = None) -> str:
         """The page of a folder, with a file open."""

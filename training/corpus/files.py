@@ -37,7 +37,6 @@ class Reason(str, enum.Enum):
     NO_LICENCE = "no licence"
     LICENCE = "licence not allowed"
     UNREADABLE = "unreadable"
-    SYNTAX = "syntax errors"
     DUPLICATE = "duplicate"
     NEAR_DUPLICATE = "near duplicate"
     EVALUATION = "in an evaluation suite"

@@ -22,6 +22,9 @@ from training.types import CorpusError, Repository, SpanKind, Split
 
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 _SHARD_BYTES = 4_000_000
+_SHARD_EXAMPLES = (
+    250  # half a minute's work at most, so that one repository keeps all processes busy
+)
 # So that long files, which are often lists of cases, don't get most of the spans.
 _WEIGHT_BYTES_MAX = 16_000
 
@@ -189,14 +192,15 @@ def _tasks(repositories: Sequence[PlannedRepository], settings: Settings) -> tup
         # A package's commit is its version: it has no history.
         has_git = bool(share) and _HASH.fullmatch(planned.repository.commit) is not None
         files: list[PlannedFile] = []
-        size = 0
+        size, examples = 0, 0.0
         for file in planned.files:
             rest = file.expected * (1 - share) if has_git else file.expected
             files.append(PlannedFile(file.read, file.split, rest, file.held_out))
             size += file.read.bytes
-            if size >= _SHARD_BYTES:
+            examples += rest
+            if size >= _SHARD_BYTES or examples >= _SHARD_EXAMPLES:
                 tasks.append(Task(len(tasks), planned.number, tuple(files)))
-                files, size = [], 0
+                files, size, examples = [], 0, 0.0
         if files:
             tasks.append(Task(len(tasks), planned.number, tuple(files)))
         edits = round(sum(file.expected for file in planned.files) * share) if has_git else 0

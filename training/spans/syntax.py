@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fimls.syntax import get_language, parse
 from fimls.syntax.languages import Language
 from fimls.text import offset_at_byte, utf8
+from training.corpus import is_broken
 from training.types import SpanKind
 
 if TYPE_CHECKING:
@@ -82,10 +83,12 @@ class SyntaxPlaces:
 
     @classmethod
     def of(cls, text: str, language_id: str) -> SyntaxPlaces | None:
-        """Parse a file; None without a grammar, or where it can't be parsed in bounded time."""
+        """Parse a file; None without a grammar, or where its tree can't be had or be trusted."""
         language = get_language(language_id)
         tree = parse(text, language_id)
-        return cls(text, tree, language) if language is not None and tree is not None else None
+        if language is None or tree is None or is_broken(tree):
+            return None
+        return cls(text, tree, language)
 
     def draw(self, kind: SpanKind, chars_max: int, rng: random.Random) -> tuple[int, int] | None:
         """A node of a kind around a random place, as offsets; None where there is none.
