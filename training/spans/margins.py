@@ -1,7 +1,7 @@
-"""Where exactly a middle begins: white space at its start belongs to the prefix, mostly.
+"""Where exactly a middle begins, and where it ends.
 
 A middle that begins a line starts behind the indentation, since an editor has put the cursor there.
-But a cursor also stands at the left margin (HumanEval's infilling tasks all do), and behind a
+But as often a cursor also stands at the left margin (HumanEval's infilling tasks all do), and behind a
 block's header before Enter was pressed; then the white space is part of what is to be written. And
 people have typed the beginning of a name already when they see a completion.
 """
