@@ -1,9 +1,9 @@
 """Where exactly a middle begins, and where it ends.
 
 A middle that begins a line starts behind the indentation, since an editor has put the cursor there.
-But as often a cursor also stands at the left margin (HumanEval's infilling tasks all do), and behind a
-block's header before Enter was pressed; then the white space is part of what is to be written. And
-people have typed the beginning of a name already when they see a completion.
+As often it is at the left margin, as in all of HumanEval's infilling tasks, and at times behind
+a block's header, before Enter was pressed; then the white space is part of what is to be written.
+And people have typed the beginning of a name already when they see a completion.
 """
 
 from __future__ import annotations
