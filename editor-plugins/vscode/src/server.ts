@@ -1,14 +1,8 @@
 /** The server's life: found, started, asked, restarted when it dies, stopped. */
 
 import * as vscode from 'vscode';
-import {
-  CloseAction,
-  ErrorAction,
-  LanguageClient,
-  RevealOutputChannelOn,
-  Trace,
-  type LanguageClientOptions,
-} from 'vscode-languageclient/node';
+// Types alone: the library takes longer to load than all the rest, and the window is waiting.
+import type { LanguageClient, LanguageClientOptions } from 'vscode-languageclient/node';
 
 import { Backoff } from './backoff';
 import { findServer } from './find';
@@ -17,6 +11,8 @@ import { selectedPython } from './python';
 import { serverSettings } from './settings';
 import type { StatusBar } from './statusBar';
 import { Suggestions } from './suggestions';
+
+type Lsp = typeof import('vscode-languageclient/node');
 
 interface Status {
   state: 'loading' | 'ready' | 'missing' | 'error';
@@ -106,12 +102,13 @@ export class Server {
     }
     this.log.info(`starting ${command}`);
     const run = { command, args: settings.get<string[]>('server.arguments', ['serve', '--stdio']) };
-    const client = new LanguageClient('fimls', 'fimls', run, this.options());
+    const lsp = await import('vscode-languageclient/node');
+    const client = new lsp.LanguageClient('fimls', 'fimls', run, this.options(lsp));
     this.client = client;
     client.onNotification('fimls/status', (status: Status) => this.onStatus(status));
     try {
       await client.start();
-      await client.setTrace(Trace.Off);
+      await client.setTrace(lsp.Trace.Off);
     } catch (error) {
       this.log.error(`the server did not start: ${String(error)}`);
       this.bar.state = { kind: 'error', message: `The server did not start (${command}). See the log.` };
@@ -132,7 +129,7 @@ export class Server {
     }
   }
 
-  private options(): LanguageClientOptions {
+  private options({ CloseAction, ErrorAction, RevealOutputChannelOn }: Lsp): LanguageClientOptions {
     return {
       documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-remote' }],
       outputChannel: this.log,
