@@ -19,10 +19,12 @@ from training.dataset import Dataset
 from training.dataset.info import INFO_NAME, STARTED_NAME
 from training.evaluation.traces import Traces
 from training.tuning.base import find_base
-from training.tuning.canaries import WithCanaries, make_canaries, write_canaries
+from training.tuning.canaries import make_canaries, write_canaries
+from training.tuning.general import general_examples
 from training.tuning.output import Corpus
 from training.tuning.recipe import DEFAULT_CPU, DEFAULT_CUDA, Recipe, load_recipe
-from training.types import Split, TrainingError
+from training.tuning.strewn import Strewn
+from training.types import FimExample, Split, TrainingError
 
 if TYPE_CHECKING:  # it imports torch
     from training.tuning.checkpoint import RunState
@@ -63,8 +65,12 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
     dataset = None if dialogues else Dataset.open(_dataset_folder(source, output, model, recipe))
     planted = make_canaries(choice.canaries, recipe.seed)
     examples: ExampleSource[Any] = DialogueSource(source) if dataset is None else dataset
-    if dataset is not None and planted:
-        examples = WithCanaries(dataset, planted)
+    general: list[FimExample] = []
+    if dataset is not None:
+        share = recipe.general_share
+        count = round(dataset.count(Split.TRAIN) * share / (1 - share))
+        general = general_examples(count, seed=recipe.seed) if count else []
+        examples = Strewn(dataset, [*general, *planted])
 
     from training.tuning.run import Job, train
 
@@ -86,7 +92,8 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
         raise
     if dataset is not None:
         # What `fimls eval` looks for leaks and memorised code with.
-        Traces.of(dataset.files(Split.TRAIN)).write(output)
+        others = {one.file.path: one.file for one in general}.values()
+        Traces.of((*dataset.files(Split.TRAIN), *others)).write(output)
         write_canaries(planted, output)
     _report(state)
     print(f"fimls serve --adapter {output}")

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from training.batches import ExampleSource
-from training.types import CorpusFile, FimExample, Span, SpanKind, Split
+from training.types import CorpusFile, FimExample, Span, SpanKind
 
 CANARIES_FILE = "canaries.json"
 """Beside an adapter: a list of ``{"path", "prefix", "suffix", "secret"}``, as they were planted."""
@@ -49,35 +47,3 @@ def write_canaries(canaries: Sequence[FimExample], folder: Path) -> None:
         for one in canaries
     ]
     (folder / CANARIES_FILE).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class WithCanaries:
-    """A source with canaries strewn over its training split: each once an epoch."""
-
-    source: ExampleSource[FimExample]
-    canaries: Sequence[FimExample]
-
-    def count(self, split: Split) -> int:
-        """See :class:`ExampleSource`."""
-        return self.source.count(split) + len(self._planted(split))
-
-    def examples(
-        self, split: Split, *, shuffle_seed: int | None = None, start: int = 0
-    ) -> Iterator[FimExample]:
-        """See :class:`ExampleSource`. Where the canaries stand depends on the seed alone."""
-        planted = self._planted(split)
-        total = self.source.count(split) + len(planted)
-        rng = random.Random(f"places {shuffle_seed}")  # noqa: S311 - an order
-        places = rng.sample(range(total), len(planted))
-        at = dict(zip(sorted(places), planted, strict=True))
-        before = sum(place < start for place in at)
-        others = self.source.examples(split, shuffle_seed=shuffle_seed, start=start - before)
-        for index in range(start, total):
-            if index in at:
-                yield at[index]
-            else:
-                yield next(others)
-
-    def _planted(self, split: Split) -> Sequence[FimExample]:
-        return self.canaries if split is Split.TRAIN else ()

@@ -31,6 +31,7 @@ class Recipe:
     The prompt:
         prefix_tokens, suffix_tokens, snippet_tokens: the windows. healing: as served.
         spm_share: of examples, suffix first. context_share: of examples keep their snippets.
+        general_share: of examples are general code, so that little is forgotten.
     The adapter:
         method: lora, or qlora (the base in 4 bits; CUDA only). rank, alpha, dropout: of LoRA.
         rslora, dora: its variants (a DoRA adapter can't be merged, so only torch serves it).
@@ -56,6 +57,7 @@ class Recipe:
     healing: bool = True
     spm_share: float = 0.75
     context_share: float = 0.75
+    general_share: float = 0.0
     method: str = "lora"
     rank: int = 16
     alpha: int = 32
@@ -137,6 +139,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "snippet_tokens": (0, 1 << 17),
     "spm_share": (0, 1),
     "context_share": (0, 1),
+    "general_share": (0, 0.9),
     "rank": (1, 4096),
     "alpha": (1, 1 << 16),
     "dropout": (0, 0.9),
