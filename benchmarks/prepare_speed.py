@@ -45,7 +45,9 @@ def counted(output: Path) -> dict[str, Any]:
     report = json.loads((output / "report.json").read_text("utf-8"))
     info = json.loads((output / "dataset.json").read_text("utf-8"))
     dropped = report["dropped"]
-    read = report["kept"]["bytes"] + sum(one["bytes"] for one in dropped.values())
+    # What has no grammar is left out by its name, unread.
+    unread = dropped.get("no grammar", {"bytes": 0})["bytes"]
+    read = report["kept"]["bytes"] + sum(one["bytes"] for one in dropped.values()) - unread
     return {
         "read_bytes": read,
         "kept": report["kept"],
