@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.editors.installed import FIMLS, editor
-from tests.editors.record import record
+from tests.editors.record import measured
 from tests.editors.relay import answers, relay_script
 from tests.editors.vscode import CodeServer, Window
 
@@ -27,9 +26,6 @@ _KEYS_A_SECOND = 15
 _EDITS = 200
 _BUNDLE_BYTES_MAX = 600_000
 _GHOSTS = 10
-_GHOST_AFTER_S = 0.05
-_ACTIVATION_MS_MAX = 50
-_FIRST_GHOST_S_MAX = 8
 
 Write = Callable[[str, str], Path]
 
@@ -189,7 +185,7 @@ def test_fast_typing_loses_no_key(opened: Callable[[Path], Window], write: Write
 def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
     opened: Callable[[Path], Window], code: CodeServer, write: Write, tmp_path: Path
 ) -> None:
-    """Within 50 ms, the median of ten; and activating the extension took 50 ms at most."""
+    """The median of ten; and how long the extension took to activate."""
     relayed, log = relay_script(tmp_path, FIMLS)
     code.set(**{"server.path": str(relayed)})
     window = opened(write("a.py", "\n" * 12))
@@ -199,16 +195,12 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
     for _ in range(_GHOSTS):
         window.type("return ")
         _appears(window, "width")
-        waits.append(window.ghosts_seen()[-1] - answers(log)[-1])
+        waits.append(1000 * (window.ghosts_seen()[-1] - answers(log)[-1]))
         window.press("Escape")
         window.until(lambda: window.ghost() == "", _GHOST_S, "the ghost to go")
         window.press("ArrowDown")
-    record("ghost_after_answer_ms", "vscode", [wait * 1000 for wait in waits])
-    assert statistics.median(waits) <= _GHOST_AFTER_S
-
-    activation_ms = window.activation_ms("fimls")
-    record("activation_ms", "vscode", [activation_ms])
-    assert activation_ms <= _ACTIVATION_MS_MAX
+    measured("ghost_after_answer_ms", "vscode", waits, target=50)
+    measured("activation_ms", "vscode", [window.activation_ms("fimls")], target=50)
 
 
 @pytest.mark.weights
@@ -235,9 +227,8 @@ def test_the_real_model_completes_soon_after_the_window_is_up(
     window.until(lambda: window.ghost() != "", 20, "a suggestion")
     seconds = time.monotonic() - began
     screenshot(window, "vscode-model")
-    record("window_to_first_ghost_s", "vscode", [seconds])
     page.close()
-    assert seconds <= _FIRST_GHOST_S_MAX
+    measured("window_to_first_ghost_s", "vscode", [seconds], target=8)
 
 
 def test_the_bundle_is_small() -> None:
