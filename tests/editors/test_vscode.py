@@ -218,7 +218,7 @@ def test_the_real_model_completes_soon_after_the_window_is_up(
 ) -> None:
     """The default model's text is on the screen within 8 seconds of the window."""
     del default_model
-    code.set(engine="auto", scripted_file="", **{"server.path": str(FIMLS)})
+    code.set(engine=None, scripted_file=None)
     lines = (_EXTENSION.parents[1] / "examples" / "shapes.py").read_text().splitlines()
     file = write("shapes.py", "\n".join(lines[:22]) + "\n        \n")
     page = browser.new_page(viewport={"width": 1000, "height": 600})

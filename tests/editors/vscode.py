@@ -39,6 +39,9 @@ QUIET = {
     "update.mode": "none",
     "extensions.autoUpdate": False,
     "chat.commandCenter.enabled": False,
+    "chat.disableAIFeatures": True,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "editor.minimap.enabled": False,
     "editor.inlineSuggest.enabled": True,
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "files.autoSave": "off",
@@ -88,12 +91,15 @@ class CodeServer:
         _wait_for(f"http://127.0.0.1:{self.port}/healthz")
 
     def set(self, **settings: object) -> None:
-        """Change user settings, as the settings page does; names without "fimls."."""
+        """Change user settings, as the settings page does; names without "fimls.", None removes."""
         named = {f"fimls.{name}": value for name, value in settings.items()}
+        removed = {name for name, value in named.items() if value is None}
         # What belongs to a machine is read from the second alone.
         for folder in ("User", "Machine"):
             path = self._home / "user" / folder / "settings.json"
-            path.write_text(json.dumps({**json.loads(path.read_text()), **named}))
+            after = {**json.loads(path.read_text()), **named}
+            kept = {name: value for name, value in after.items() if name not in removed}
+            path.write_text(json.dumps(kept))
 
     def address(self, folder: Path, file: Path | None = None) -> str:
         """The page of a folder, with a file open."""
