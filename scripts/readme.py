@@ -32,7 +32,7 @@ def settings_table() -> str:
 
 def measured_table() -> str:
     """The figures, each with the file they come from."""
-    rows = [*_typing(), *_quality(), *_latency()]
+    rows = [*_typing(), *_quality(), *_editors(), *_latency()]
     return "\n".join(["| what | measured | in |", "| --- | --- | --- |", *rows])
 
 
@@ -75,6 +75,22 @@ def _quality() -> list[str]:
             f"(standard error {result['standard_error_percent']:.1f}) | `{name}.json` |"
         )
     return rows
+
+
+def _editors() -> list[str]:
+    shown = {
+        "ghost_after_answer_ms": "ghost text after the server's answer",
+        "activation_ms": "activation of the extension",
+        "start_up_ms": "start-up that the plugin adds",
+        "window_to_first_ghost_s": "window up to the first ghost text",
+    }
+    editors = {"nvim-0.12": "Neovim 0.12", "nvim-0.12 native": "Neovim 0.12", "vscode": "VS Code"}
+    return [
+        f"| {editors[one['editor']]}: {shown[one['name']]} | "
+        f"{one['median']:.3g} {one['name'].rpartition('_')[2]} | `editors.json` |"
+        for one in _result("editors")["measured"]
+        if one["editor"] in editors
+    ]
 
 
 def _latency() -> list[str]:
