@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -17,8 +19,17 @@ def editor(name: str) -> Path:
     """An installed editor's folder; skips the test where there is none, or fails if it must be."""
     folder = _HOME / name
     if not folder.exists():
-        message = f"{name} is not installed in {_HOME}: make test-editors"
-        if REQUIRED:
-            pytest.fail(message)
-        pytest.skip(message)
+        _missing(f"{name} is not installed in {_HOME}")
     return folder
+
+
+def program(name: str) -> str:
+    """A program on the PATH; likewise."""
+    return shutil.which(name) or _missing(f"{name} is not installed")
+
+
+def _missing(what: str) -> NoReturn:
+    message = f"{what}: make test-editors"
+    if REQUIRED:
+        pytest.fail(message)
+    pytest.skip(message)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.editors.installed import REQUIRED
+from tests.editors.installed import program
 
 pytestmark = [pytest.mark.editors, pytest.mark.timeout(120)]
 
@@ -40,18 +39,12 @@ def test_eglot_completes_what_the_server_suggests(
     server: list[str], tmp_path: Path, write: Callable[[str, str], Path]
 ) -> None:
     """A real Emacs, its built-in client, and the suggestion in the saved file."""
-    emacs = shutil.which("emacs")
-    if emacs is None:
-        message = "Emacs is not installed: make test-editors"
-        if REQUIRED:
-            pytest.fail(message)
-        pytest.skip(message)
     file = write("a.py", "")
     script = tmp_path / "session.el"
     command = " ".join(f'"{part}"' for part in server)
     script.write_text(_SESSION.format(server=command, file=file))
     done = subprocess.run(
-        [emacs, "--batch", "-q", "-l", str(script)],
+        [program("emacs"), "--batch", "-q", "-l", str(script)],
         capture_output=True,
         text=True,
         timeout=90,
