@@ -10,7 +10,6 @@ tests themselves run in the sandbox of ``fimls eval``.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tarfile
@@ -18,7 +17,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from record import write_result
+from record import evaluation, write_result
 
 PACKAGES = {
     "sheetwise": ("2.8.0", ()),
@@ -65,15 +64,7 @@ def evaluated(folder: Path, python: Path, output: Path, limit: int) -> dict[str,
     command = [sys.executable, "-m", "fimls", "eval", f"functions:{folder}"]
     options = ["--python", str(python), "--limit", str(limit), "-o", str(output)]
     subprocess.run([*command, *options], check=True)
-    report = json.loads((output / "report.json").read_text("utf-8"))
-    (run,) = report["runs"]
-    times = {key: value for key, value in run["times"].items() if key != "all_ms"}
-    return {
-        "items": run["items"],
-        "skipped": run["skipped"],
-        "figures": run["figures"],
-        "times": times,
-    }
+    return evaluation(output)
 
 
 def main() -> None:

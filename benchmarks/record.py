@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,23 @@ def write_result(name: str, result: dict[str, Any], *, seed: int) -> Path:
 def machine_facts() -> dict[str, object]:
     """What a reader needs to compare speeds."""
     return {**machine.machine_facts(), "openvino-genai": version("openvino-genai")}
+
+
+def evaluation(folder: Path) -> dict[str, Any]:
+    """What a report of ``fimls eval`` says, without its examples and each item's time."""
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    runs = [
+        {"label": run["label"], "items": run["items"], "skipped": run["skipped"]}
+        | {"figures": run["figures"], "times": _short(run["times"])}
+        for run in report["runs"]
+    ]
+    return {"suites": sorted({run["suite"] for run in report["runs"]}), "runs": runs} | {
+        "comparisons": report["comparisons"]
+    }
+
+
+def _short(times: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in times.items() if name != "all_ms"}
 
 
 def _commit() -> str:

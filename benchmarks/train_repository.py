@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from keystrokes import fetched
-from record import write_result
+from record import evaluation, write_result
 
 HELD_OUT_ITEMS = 120
 
@@ -85,9 +85,9 @@ def main() -> None:
         "prepare": _dropped(dataset),
         "training": _training(adapter),
         "curve": _curve(adapter),
-        "held_out": _report(shown),
-        "held_out_raw": _report(raw),
-        "humaneval_single_raw": _report(general),
+        "held_out": evaluation(shown),
+        "held_out_raw": evaluation(raw),
+        "humaneval_single_raw": evaluation(general),
     }
     write_result(given.name or f"train-{given.package}", result, seed=0)
 
@@ -107,22 +107,6 @@ def _dropped(dataset: Path) -> Mapping[str, Any]:
 def _curve(adapter: Path) -> list[Mapping[str, Any]]:
     lines = (adapter / "metrics.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
-
-
-def _report(folder: Path) -> Mapping[str, Any]:
-    report = json.loads((folder / "report.json").read_text("utf-8"))
-    runs = [
-        {"label": run["label"], "items": run["items"], "skipped": run["skipped"]}
-        | {"figures": run["figures"], "times": _short(run["times"])}
-        for run in report["runs"]
-    ]
-    return {"suites": sorted({run["suite"] for run in report["runs"]}), "runs": runs} | {
-        "comparisons": report["comparisons"]
-    }
-
-
-def _short(times: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in times.items() if name != "all_ms"}
 
 
 if __name__ == "__main__":
