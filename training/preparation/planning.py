@@ -22,9 +22,8 @@ from training.types import CorpusError, Repository, SpanKind, Split
 
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 _SHARD_BYTES = 4_000_000
-_SHARD_EXAMPLES = (
-    250  # half a minute's work at most, so that one repository keeps all processes busy
-)
+# Half a minute's work at most, so that one repository keeps all processes busy.
+_SHARD_EXAMPLES = 250
 # So that long files, which are often lists of cases, don't get most of the spans.
 _WEIGHT_BYTES_MAX = 16_000
 

@@ -7,7 +7,7 @@ import re
 
 from fimls.text import LineIndex
 
-_LINE_START, _BETWEEN_TOKENS = 0.5, 0.25  # of line ends; the others begin anywhere in the line
+_LINE_START, _BETWEEN_TOKENS = 0.35, 0.35  # of line ends; the others begin anywhere in the line
 _KEEP_CLOSERS = 0.3
 _CLOSERS = re.compile(r"[)\]}\"'`:;,]+$")
 _TOKEN = re.compile(r"\w+|[^\w\s]")

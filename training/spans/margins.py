@@ -1,9 +1,9 @@
-"""Where exactly a middle begins, and where it ends.
+"""Where exactly a middle begins: white space at its start belongs to the prefix, mostly.
 
 A middle that begins a line starts behind the indentation, since an editor has put the cursor there.
-As often it is at the left margin, as in all of HumanEval's infilling tasks, and at times behind
-a block's header, before Enter was pressed; then the white space is part of what is to be written.
-And people have typed the beginning of a name already when they see a completion.
+But a cursor also stands at the left margin (HumanEval's infilling tasks all do), and behind a
+block's header before Enter was pressed; then the white space is part of what is to be written. And
+people have typed the beginning of a name already when they see a completion.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import random
 
 from training.types import Span, SpanKind
 
-_FROM_MARGIN = 0.5
-_WITH_LINE_END = 0.6  # of those, so that the next line begins the suffix
+_FROM_MARGIN = 0.35
+_WITH_LINE_END = 0.5  # of those, so that the next line begins the suffix
 _BEHIND_HEADER = 0.12
 _TYPED = 0.3
 _LINEWISE = frozenset(

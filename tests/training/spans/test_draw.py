@@ -195,15 +195,15 @@ def test_a_bodys_middle_leaves_a_tree_that_parses() -> None:
         assert not tree.root_node.has_error
 
 
-def test_indentation_is_in_the_prefix_as_often_as_not() -> None:
-    """Line-wise middles begin behind the indentation, or at the margin or behind the header."""
+def test_indentation_is_in_the_prefix_mostly() -> None:
+    """Line-wise middles begin behind the indentation, some at the margin or behind the header."""
     text = "".join(
         f"def function_{number}(value):\n    print(value)\n    return {number}\n\n"
         for number in range(100)
     )
     starts = [text[span.start] for span in drawn(a_file(text), SpanKind.BODY, 150)]
     blank = sum(start.isspace() for start in starts) / len(starts)
-    assert 0.35 < blank < 0.65
+    assert 0.15 < blank < 0.5
     assert {"\n", " "} <= set(starts)
 
 
