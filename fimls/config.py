@@ -321,10 +321,13 @@ def load(
 
 def needs_reload(old: Settings, new: Settings) -> bool:
     """Whether going from ``old`` to ``new`` needs another engine, not just other requests."""
-    return any(
-        getattr(old, name) != getattr(new, name)
-        for name, field in _FIELDS.items()
-        if _rule(field).scope == "engine"
+    return engine_key(old) != engine_key(new)
+
+
+def engine_key(settings: Settings) -> tuple[object, ...]:
+    """The settings that an engine is loaded by: the same key, the same engine."""
+    return tuple(
+        getattr(settings, name) for name, field in _FIELDS.items() if _rule(field).scope == "engine"
     )
 
 

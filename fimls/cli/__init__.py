@@ -194,14 +194,26 @@ def serve(
     tcp: Annotated[
         str | None, typer.Option("--tcp", metavar="HOST:PORT", help="Speak LSP on a socket.")
     ] = None,
+    shared: Annotated[
+        bool,
+        typer.Option(
+            "--shared", help="One server, and its model in memory once, for all that say so."
+        ),
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With --shared: a new server in the place of that.")
+    ] = False,
 ) -> None:
     """Run the language server."""
     from fimls.server import serve as run
 
-    if stdio and tcp:
-        raise typer.BadParameter("give --stdio or --tcp, not both")
+    if tcp and (stdio or shared):
+        raise typer.BadParameter("--tcp goes with neither --stdio nor --shared")
+    if replace and not shared:
+        raise typer.BadParameter("--replace goes with --shared")
     address = None if tcp is None else _address(tcp)
-    raise typer.Exit(run(context.obj.overrides, tcp=address))
+    mode: Literal["", "join", "replace"] = "replace" if replace else "join" if shared else ""
+    raise typer.Exit(run(context.obj.overrides, tcp=address, shared=mode))
 
 
 @bench_app.callback()

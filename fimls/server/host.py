@@ -16,8 +16,9 @@ from pathlib import Path
 
 from fimls.completer import Completer, ContextSource
 from fimls.config import NO_ADAPTER, Settings, needs_reload
-from fimls.engines.loading import adapter_folder, load_engine, model_source
+from fimls.engines.loading import adapter_folder, model_source
 from fimls.server.drain import Drain
+from fimls.server.pool import EnginePool
 from fimls.store import ModelSpec, Progress, Store
 from fimls.store.adapters import AdapterRegistry
 from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownModelError
@@ -58,7 +59,7 @@ class EngineHost:
     """Keeps one engine running, the one that the settings name.
 
     on_status: called in the event loop at every change. open_bar: shows how loading goes.
-    context: where completers find snippets.
+    context: where completers find snippets. engines: those that other sessions use too.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class EngineHost:
         on_status: Callable[[Status], None],
         open_bar: OpenBar,
         context: ContextSource | None = None,
+        engines: EnginePool | None = None,
     ) -> None:
         self.settings = settings
+        self._engines = engines or EnginePool()
         self._context = context
         self.completer: Completer | None = None
         self._on_status = on_status
@@ -97,16 +100,17 @@ class EngineHost:
         if reload:
             self.load()
 
-    def load(self) -> None:
+    def load(self, *, anew: bool = False) -> None:
         """Start loading what the settings name; a load under way is given up.
 
-        The engine before it serves until the new one can; its requests are waited for.
+        The engine before it serves until the new one can; its requests are waited for. anew: even
+        if another session uses such an engine already; its files may have changed.
         """
         if self._loading is not None:
             self._loading.cancel()
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch_promotions())
-        self._loading = asyncio.create_task(self._load(self.settings))
+        self._loading = asyncio.create_task(self._load(self.settings, anew=anew))
 
     async def pull(self) -> None:
         """Fetch the model that the settings name, then load it. A second call joins the first.
@@ -152,14 +156,14 @@ class EngineHost:
             self.completer = None
         await self._drain.aclose()
 
-    async def _load(self, settings: Settings) -> None:
+    async def _load(self, settings: Settings, *, anew: bool) -> None:
         self._loaded = self._dead = False
         self._tell(State.LOADING, f"loading {_name(settings)}")
         try:
             async with self._open_bar(f"Loading {_name(settings)}") as progress:
                 self._adapter = await asyncio.to_thread(adapter_folder, settings, Store())
-                engine = await load_engine(
-                    _with_adapter(settings, self._adapter), Store(), progress=progress
+                engine = await self._engines.lease(
+                    _with_adapter(settings, self._adapter), Store(), progress=progress, anew=anew
                 )
             try:
                 # Each engine's completions count from 1; an editor needs ids that stay unique.

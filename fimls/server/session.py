@@ -38,6 +38,7 @@ from fimls.server.host import EngineHost, State, Status, explain
 from fimls.server.items import ItemMaker
 from fimls.server.lastwords import LastWords
 from fimls.server.neighbours import Neighbours
+from fimls.server.pool import EnginePool
 from fimls.server.progress import open_bar
 from fimls.server.protocol import (
     DID_COPY,
@@ -65,7 +66,13 @@ class Session(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self, client: Client, command_line: Mapping[str, object], writer: Writer) -> None:
+    def __init__(
+        self,
+        client: Client,
+        command_line: Mapping[str, object],
+        writer: Writer,
+        engines: EnginePool | None = None,
+    ) -> None:
         super().__init__("fimls", __version__, protocol_cls=Protocol)
         self.protocol.set_writer(writer)
         self._writer = writer
@@ -85,7 +92,9 @@ class Session(LanguageServer):
         self._broken_sources = self._configuration.drop_broken_sources()
         settings = self._configuration.merged()
         self._feedback.configure(settings)
-        self._host = EngineHost(settings, self._on_status, self._open_bar, self._neighbours)
+        self._host = EngineHost(
+            settings, self._on_status, self._open_bar, self._neighbours, engines
+        )
         self._register_handlers()
 
     async def run(self, reader: asyncio.StreamReader) -> None:
@@ -295,7 +304,7 @@ class Session(LanguageServer):
 
     def _run_reload(self) -> None:
         """Load again what the settings name: an adapter's folder was written anew, say."""
-        self._host.load()
+        self._host.load(anew=True)
 
     def _run_status(self) -> dict[str, object]:
         return {

@@ -14,14 +14,16 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from fimls import config
 from fimls.server.framing import encode
 from fimls.server.handshake import Client, greet
+from fimls.server.shared import NotSharedError, serve_shared
 from fimls.types import FimlsError
 
 if TYPE_CHECKING:
+    from fimls.server.pool import EnginePool
     from fimls.server.session import Session
 
 _THREAD_NAME = "fimls-work"
@@ -45,12 +47,18 @@ class Writer(Protocol):
         ...
 
 
-def serve(settings: Mapping[str, object], *, tcp: tuple[str, int] | None = None) -> int:
+def serve(
+    settings: Mapping[str, object],
+    *,
+    tcp: tuple[str, int] | None = None,
+    shared: Literal["", "join", "replace"] = "",
+) -> int:
     """Serve one client, and return the exit code: 0 after ``shutdown``, otherwise 1 (LSP).
 
     settings: the command line's, which win over the editor's. tcp: the host and port to listen at
     for a client, in place of standard input and output; port 0 takes a free one, which the log
-    names.
+    names. shared: by a server that other editors use too: the one that runs, or another in its
+    place; where there can be none, by this process.
 
     Does not return where a thread would keep the process alive after its client has gone: it then
     ends the process itself.
@@ -59,39 +67,56 @@ def serve(settings: Mapping[str, object], *, tcp: tuple[str, int] | None = None)
         ConfigError: the settings are wrong. FimlsError: the address can't be listened at.
     """
     config.load(None, command_line=settings)
-    logging.basicConfig(stream=sys.stderr, format="fimls: %(levelname)s: %(message)s")
-    logging.getLogger("fimls.server").setLevel(logging.INFO)
-    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # it logs messages, and so code
+    log_to_standard_error()
+    if shared:
+        try:
+            return serve_shared(settings, replace=shared == "replace")
+        except NotSharedError as error:
+            _log.warning("no server is shared: %s", error)
     return asyncio.run(_main(settings, tcp))
 
 
-async def _main(settings: Mapping[str, object], tcp: tuple[str, int] | None) -> int:
+def log_to_standard_error() -> None:
+    """Set up logging; no line of it holds code."""
+    logging.basicConfig(stream=sys.stderr, format="fimls: %(levelname)s: %(message)s")
+    logging.getLogger("fimls.server").setLevel(logging.INFO)
+    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # it logs messages, and so code
+
+
+def work_in_threads() -> ThreadPoolExecutor:
+    """The event loop's threads, by a name that :func:`leave_if_stuck` knows."""
     threads = ThreadPoolExecutor(thread_name_prefix=_THREAD_NAME)
     asyncio.get_running_loop().set_default_executor(threads)
+    return threads
+
+
+async def _main(settings: Mapping[str, object], tcp: tuple[str, int] | None) -> int:
+    threads = work_in_threads()
     reader, writer = await _accept(*tcp) if tcp else (_standard_input(), _StandardOutput())
     code = 1
     client = await greet(reader, lambda message: writer.write(encode(message)))
     if client is not None:
         # A socket's client may live on another machine, where its id names another process.
         parent = None if tcp else client.process_id
-        code = await _session(client, settings, reader, writer, parent)
+        code = await run_session(client, settings, reader, writer, parent)
     writer.close()
     threads.shutdown(wait=False, cancel_futures=True)
-    _leave_if_stuck(code)
+    leave_if_stuck(code)
     return code
 
 
-async def _session(
+async def run_session(
     client: Client,
     settings: Mapping[str, object],
     reader: asyncio.StreamReader,
     writer: Writer,
     parent: int | None,
+    engines: EnginePool | None = None,
 ) -> int:
-    """Run the session until the client or its process has gone."""
+    """Run the session until the client or its process has gone; return its exit code."""
     from fimls.server.session import Session  # late: it imports lsprotocol
 
-    session = Session(client, settings, writer)
+    session = Session(client, settings, writer, engines)
     reading = asyncio.create_task(session.run(reader))
     watching = asyncio.create_task(_until_gone(parent))
     await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -135,7 +160,7 @@ def _is_alive(process_id: int) -> bool:
     return True
 
 
-def _leave_if_stuck(code: int) -> None:
+def leave_if_stuck(code: int) -> None:
     """End the process here and now if a thread is busy: the interpreter would wait for it."""
     mine = [thread for thread in threading.enumerate() if thread.name.startswith(_THREAD_NAME)]
     for thread in mine:

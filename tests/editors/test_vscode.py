@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -166,11 +166,25 @@ def test_off_on_and_a_killed_server(
     code.set(languages_off=[])
     window.until(lambda: "width" in _answer(window), 20, "a suggestion again")
 
-    subprocess.run(["pkill", "-KILL", "-f", f"{FIMLS} serve"], check=True)  # noqa: S607
+    (server,) = code.servers()
+    os.kill(server, signal.SIGKILL)
     window.until(lambda: "Ready" not in window.status(), _GHOST_S, "the death to be noticed")
     window.until(lambda: "Ready" in window.status(), 40, "the server to be back")
     window.type("\nreturn ")
     _appears(window, "width")
+
+
+def test_two_windows_share_a_server(
+    opened: Callable[[Path], Window], code: CodeServer, write: Write
+) -> None:
+    """Both are served by one process; a restart by hand gives its window another."""
+    first, second = opened(write("a.py", "return ")), opened(write("b.py", "return "))
+    assert len(code.servers()) == 1
+    second.command("fimls: Restart the Server")
+    second.until(lambda: len(code.servers()) == 2, 20, "another server")
+    second.until(lambda: "Ready" in second.status(), 40, "fimls to be ready")
+    for window in (first, second):
+        assert "width" in _answer(window)
 
 
 def test_fast_typing_loses_no_key(opened: Callable[[Path], Window], write: Write) -> None:

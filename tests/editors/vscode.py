@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,7 @@ from urllib.parse import quote
 from playwright.sync_api import Page
 
 from fimls.store import store_root
+from tests.lobbies import shared_servers
 
 _GHOST = ".monaco-editor [class*=ghost-text]"
 _START_TIMEOUT_S = 40
@@ -66,9 +68,11 @@ class CodeServer:
         (machine / "settings.json").write_text(json.dumps(settings))
         self._base = [str(node), str(entry), "--user-data-dir", str(home / "user")]
         self._base += ["--extensions-dir", str(home / "extensions")]
+        self._runtime = tempfile.TemporaryDirectory()  # a socket's path has to be short
         self._environment = {
             **os.environ,
             "HOME": str(home),
+            "XDG_RUNTIME_DIR": self._runtime.name,
             "XDG_CONFIG_HOME": str(home),
             "FIMLS_HOME": str(store_root()),  # the models stay where they are
         }
@@ -101,6 +105,10 @@ class CodeServer:
             kept = {name: value for name, value in after.items() if name not in removed}
             path.write_text(json.dumps(kept))
 
+    def servers(self) -> list[int]:
+        """The processes of the servers that its windows share."""
+        return shared_servers(Path(self._runtime.name))
+
     def address(self, folder: Path, file: Path | None = None) -> str:
         """The page of a folder, with a file open."""
         address = f"http://127.0.0.1:{self.port}/?folder={quote(str(folder))}"
@@ -119,6 +127,7 @@ class CodeServer:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._log.close()
+        self._runtime.cleanup()
 
 
 class Window:

@@ -21,7 +21,7 @@ export function registerCommands(server: Server, log: vscode.LogOutputChannel): 
     'fimls.chooseModel': () => chooseModel(server),
     'fimls.chooseAdapter': () => chooseAdapter(server),
     'fimls.fetchModel': () => server.execute('fimls.pull'),
-    'fimls.restart': () => server.restart(),
+    'fimls.restart': () => server.restart({ replace: true }),
     'fimls.showLog': () => log.show(),
     'fimls.install': install,
   };

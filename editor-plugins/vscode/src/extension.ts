@@ -16,10 +16,10 @@ export function activate(context: vscode.ExtensionContext): void {
   server = new Server(log, bar, String(context.extension.packageJSON.version));
   context.subscriptions.push(log, bar, ...registerCommands(server, log), new AcceptCommands(server));
   context.subscriptions.push(
-    vscode.workspace.onDidGrantWorkspaceTrust(() => server?.restart()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => server?.restart({ replace: false })),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration('fimls.enabled') || event.affectsConfiguration('fimls.server')) {
-        void server?.restart();
+        void server?.restart({ replace: false });
       }
     }),
   );

@@ -45,18 +45,19 @@ export class Server {
   ) {}
 
   start(): Promise<void> {
-    return this.inTurn(() => this.startNow());
+    return this.inTurn(() => this.startNow({ replace: false }));
   }
 
   stop(): Promise<void> {
     return this.inTurn(() => this.stopNow());
   }
 
-  restart(): Promise<void> {
+  /** `replace`: by a new process, where windows share one; the others keep theirs. */
+  restart({ replace }: { replace: boolean }): Promise<void> {
     this.backoff.reset();
     return this.inTurn(async () => {
       await this.stopNow();
-      await this.startNow();
+      await this.startNow({ replace });
     });
   }
 
@@ -79,7 +80,7 @@ export class Server {
     return this.queue;
   }
 
-  private async startNow(): Promise<void> {
+  private async startNow({ replace }: { replace: boolean }): Promise<void> {
     const settings = vscode.workspace.getConfiguration('fimls');
     if (!settings.get<boolean>('enabled', true)) {
       this.bar.state = { kind: 'off', why: 'the setting fimls.enabled' };
@@ -101,7 +102,11 @@ export class Server {
       return;
     }
     this.log.info(`starting ${command}`);
-    const run = { command, args: settings.get<string[]>('server.arguments', ['serve', '--stdio']) };
+    const args = [...settings.get<string[]>('server.arguments', ['serve', '--stdio'])];
+    if (settings.get<boolean>('server.shared', true)) {
+      args.push('--shared', ...(replace ? ['--replace'] : []));
+    }
+    const run = { command, args };
     const lsp = await import('vscode-languageclient/node');
     const client = new lsp.LanguageClient('fimls', 'fimls', run, this.options(lsp));
     this.client = client;
@@ -193,7 +198,7 @@ export class Server {
         .showErrorMessage('fimls: the server died six times in three minutes.', 'Restart', 'Show Log')
         .then((choice) => {
           if (choice === 'Restart') {
-            void this.restart();
+            void this.restart({ replace: true });
           } else if (choice === 'Show Log') {
             this.log.show();
           }

@@ -40,6 +40,8 @@ def test_help_lists_the_commands(fimls: Fimls) -> None:
         ("complete", "x.py:1:1", "-n", "0"),
         ("complete", "x.py:1:1", "--engine"),
         ("serve", "--stdio", "--tcp", "127.0.0.1:0"),
+        ("serve", "--shared", "--tcp", "127.0.0.1:0"),
+        ("serve", "--replace"),
         ("serve", "--tcp", "nowhere"),
         ("serve", "--tcp", "127.0.0.1:99999"),
     ],

@@ -14,6 +14,7 @@ import pytest
 from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.scripted import ScriptedEngine
 from fimls.server import host as host_module
+from fimls.server import pool as pool_module
 from fimls.server.drain import Drain
 from fimls.server.host import EngineHost, State, Status
 from fimls.store import Progress, silent
@@ -76,7 +77,7 @@ async def no_bar(_title: str) -> AsyncIterator[Progress]:
 def engines(monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> Engines:
     """A loader without weights, for a model with the SHA-256 ``BASE``; promotions seen at once."""
     engines = Engines()
-    monkeypatch.setattr(host_module, "load_engine", engines.load)
+    monkeypatch.setattr(pool_module, "load_engine", engines.load)
     monkeypatch.setattr(host_module, "PROMOTIONS_LOOKED_AT_S", 0.01)
 
     def adapter_folder(settings: Settings, _store: object) -> Path | None:
@@ -110,7 +111,7 @@ async def test_follows_promotions(engines: Engines, tmp_path: Path) -> None:
         AdapterRegistry().rollback()
         assert "" == (await engines.ready()).adapter
         assert host.completer is not None
-        assert host.completer.engine is engines.loaded[2]
+        assert [True, True, False] == [engine.closed for engine in engines.loaded]
     assert [True] * 3 == [engine.closed for engine in engines.loaded]
 
 

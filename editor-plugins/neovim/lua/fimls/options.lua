@@ -2,7 +2,8 @@
 local M = {}
 
 local DEFAULTS = {
-  -- The server; { 'fimls', 'serve', '--stdio' } where it is on the PATH.
+  -- The server; { 'fimls', 'serve', '--stdio' } where it is on the PATH. With '--shared' all that
+  -- say so have one server, and the model is in memory once.
   cmd = { 'fimls', 'serve', '--stdio' },
   -- The server's settings, by their names in its README: { model = '1.5b', answer_ms = 600 }.
   settings = {},

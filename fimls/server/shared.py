@@ -1,0 +1,178 @@
+"""One server for several editors: this process passes bytes on to it, and starts it if need be.
+
+Standard library and file locks only: what an editor waits for is the bytes. The server listens at
+a Unix socket in a folder that only its owner may enter; there is one for each version, home and set
+of command-line settings. Each editor's session in it has its own documents and settings; what they
+share is the process and, where their settings name the same one, the engine.
+
+The messages travel as they are. After the last, the server sends a zero byte, which no message
+holds, and the session's exit code; a stream that ends without them was a crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from fimls import __version__
+from fimls.types import FimlsError
+
+END = b"\0"
+"""Stands before the exit code, after the last message."""
+
+LISTENING = b"listening\n"
+"""What the server prints once it can be connected to."""
+
+_CRASHED = 1
+_CHUNK_BYTES = 65_536
+_START_TIMEOUT_S = 15.0
+_ADDRESS_BYTES_MAX = 100  # of a Unix socket, on the strictest system
+
+_log = logging.getLogger(__name__)
+
+
+class NotSharedError(FimlsError):
+    """No server can be shared here; the caller serves by itself."""
+
+
+def serve_shared(settings: Mapping[str, object], *, replace: bool = False) -> int:
+    """Pass standard input and output on to the shared server; return the session's exit code.
+
+    settings: the command line's. replace: leave the server that runs to those who use it, and
+    start another.
+
+    Raises:
+        NotSharedError: this system can't, or the server doesn't start.
+    """
+    connection = _connect_or_start(address(settings), settings, replace=replace)
+    threading.Thread(target=_send, args=(connection,), name="fimls-stdin", daemon=True).start()
+    return _receive(connection)
+
+
+def address(settings: Mapping[str, object]) -> Path:
+    """Where the server for these settings listens; the folder is made, and is its owner's alone.
+
+    Raises:
+        NotSharedError: there are no Unix sockets here, or the folder is somebody else's.
+    """
+    if not hasattr(socket, "AF_UNIX") or os.name != "posix":
+        raise NotSharedError("this system has no Unix sockets")
+    environment = sorted(
+        (name, value)
+        for name, value in os.environ.items()
+        if name.startswith(("FIMLS_", "XDG_")) or name == "HOME"
+    )
+    identity = [__version__, sys.executable, __file__, environment, sorted(settings.items())]
+    digest = hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()[:16]
+    folder = platformdirs.user_runtime_path("fimls")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mine = folder.stat().st_uid == os.getuid()
+        folder.chmod(0o700)
+    except OSError as error:
+        raise NotSharedError(f"{folder}: {error.strerror or error}") from error
+    path = folder / f"{digest}.sock"
+    if not mine or len(os.fsencode(path)) > _ADDRESS_BYTES_MAX:
+        raise NotSharedError(f"{path} can't be listened at")
+    return path
+
+
+def log_path(listening_at: Path) -> Path:
+    """Where the server that listens there logs."""
+    return listening_at.with_suffix(".log")
+
+
+def _connect_or_start(
+    path: Path, settings: Mapping[str, object], *, replace: bool
+) -> socket.socket:
+    if not replace and (connection := _connect(path)) is not None:
+        return connection
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=_START_TIMEOUT_S):
+            if not replace and (connection := _connect(path)) is not None:
+                return connection  # another editor was faster
+            _start(path, settings)
+            connection = _connect(path)
+    except (OSError, Timeout) as error:
+        raise NotSharedError(f"{path}: {error}") from error
+    if connection is None:
+        raise NotSharedError("the shared server did not start", hint=f"its log is {log_path(path)}")
+    return connection
+
+
+def _connect(path: Path) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(str(path))
+    except OSError:  # nobody listens there, or never did
+        connection.close()
+        return None
+    return connection
+
+
+def _start(path: Path, settings: Mapping[str, object]) -> None:
+    """Start a server of its own process group, and wait until it listens or has died."""
+    path.unlink(missing_ok=True)
+    with open(log_path(path), "wb", opener=_for_owner) as log:
+        server = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "fimls.server.lobby", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=path.parent,  # no editor's folder: nothing to import there, nothing to keep busy
+            start_new_session=True,
+        )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    timer = threading.Timer(_START_TIMEOUT_S, server.kill)
+    timer.start()
+    with contextlib.suppress(BrokenPipeError):
+        server.stdin.write(json.dumps(dict(settings)).encode())
+        server.stdin.close()
+    listening = server.stdout.readline() == LISTENING
+    timer.cancel()
+    server.stdout.close()
+    if not listening:
+        server.kill()
+        server.wait()
+    # Otherwise it outlives this process if others use it, and is nobody's to wait for.
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _send(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := os.read(0, _CHUNK_BYTES):
+            connection.sendall(data)
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+
+
+def _receive(connection: socket.socket) -> int:
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        while data := connection.recv(_CHUNK_BYTES):
+            messages, end, code = data.partition(END)
+            _write(messages)
+            if end:
+                return int(code or connection.recv(1) or b"%d" % _CRASHED)
+    _log.error("the shared server has gone")
+    return _CRASHED
+
+
+def _write(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]

@@ -1,0 +1,127 @@
+"""Engines in common: loaded once, closed after the last lease."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fimls.config import Settings
+from fimls.engines.scripted import ScriptedEngine
+from fimls.server import pool as pool_module
+from fimls.server.pool import EnginePool
+from fimls.store import Store
+from fimls.types import EngineError
+
+
+class Loader:
+    """In place of ``load_engine``: waits until it may go on, and keeps what it loaded."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.cancelled = 0
+        self.closed: list[str] = []
+        self.failure: Exception | None = None
+        self.may_go_on = asyncio.Event()
+
+    async def load(self, settings: Settings, *_: Any, **__: Any) -> ScriptedEngine:
+        """As ``load_engine``."""
+        self.started += 1
+        try:
+            await self.may_go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.failure is not None:
+            raise self.failure
+        closed = self.closed
+
+        class Engine(ScriptedEngine):
+            async def aclose(self) -> None:
+                closed.append(settings.model)
+
+        return Engine(())
+
+
+@pytest.fixture
+def loader(monkeypatch: pytest.MonkeyPatch) -> Loader:
+    """The pool's loader."""
+    loader = Loader()
+    monkeypatch.setattr(pool_module, "load_engine", loader.load)
+    return loader
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty one."""
+    return Store(tmp_path)
+
+
+async def test_the_same_settings_share(loader: Loader, store: Store) -> None:
+    """What isn't the engine's business makes no other engine; the last lease closes it, once."""
+    pool = EnginePool()
+    loader.may_go_on.set()
+    one = await pool.lease(Settings(model="a"), store)
+    same = await pool.lease(Settings(model="a", candidates=3), store)
+    other = await pool.lease(Settings(model="b"), store)
+    assert loader.started == 2
+    await one.aclose()
+    await one.aclose()
+    assert [] == loader.closed
+    await same.aclose()
+    assert ["a"] == loader.closed
+    await other.aclose()
+    assert ["a", "b"] == loader.closed
+    await pool.lease(Settings(model="a"), store)
+    assert loader.started == 3
+
+
+async def test_who_leaves_while_it_loads(loader: Loader, store: Store) -> None:
+    """The others get it; with the last of them loading is given up."""
+    pool = EnginePool()
+    first, second = (asyncio.create_task(pool.lease(Settings(), store)) for _ in range(2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait({first})
+    loader.may_go_on.set()
+    await (await second).aclose()
+    assert (1, 0, 1) == (loader.started, loader.cancelled, len(loader.closed))
+    loader.may_go_on.clear()
+    third = asyncio.create_task(pool.lease(Settings(), store))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    third.cancel()
+    await asyncio.wait({third})
+    assert (1, 1) == (loader.cancelled, len(loader.closed))
+
+
+async def test_a_failure_reaches_everybody(loader: Loader, store: Store) -> None:
+    """And isn't kept: the next who asks loads again."""
+    pool = EnginePool()
+    loader.failure = EngineError("no memory")
+    loader.may_go_on.set()
+    leases = (pool.lease(Settings(), store) for _ in range(2))
+    failures = await asyncio.gather(*leases, return_exceptions=True)
+    assert [EngineError, EngineError] == [type(failure) for failure in failures]
+    loader.failure = None
+    await pool.lease(Settings(), store)
+    assert loader.started == 2
+
+
+async def test_anew(loader: Loader, store: Store) -> None:
+    """A reload gets its own engine; who had the earlier one keeps it, who comes gets the new."""
+    pool = EnginePool()
+    loader.may_go_on.set()
+    early = await pool.lease(Settings(), store)
+    fresh = await pool.lease(Settings(), store, anew=True)
+    late = await pool.lease(Settings(), store)
+    assert loader.started == 2
+    await early.aclose()
+    assert 1 == len(loader.closed)
+    await fresh.aclose()
+    assert 1 == len(loader.closed)
+    await late.aclose()
+    assert 2 == len(loader.closed)
