@@ -15,7 +15,12 @@ from typing import Any
 from fimls.config import Settings, setting_schema
 
 MANIFEST = Path(__file__).parents[1] / "editor-plugins" / "vscode" / "package.json"
-OWN = ("fimls.enabled", "fimls.server.path", "fimls.server.arguments")
+OWN = (
+    "fimls.enabled",
+    "fimls.server.path",
+    "fimls.server.arguments",
+    "fimls.server.shared",
+)
 _FIRST_ORDER = 10
 
 
