@@ -1,4 +1,5 @@
-// Bundles the extension into dist/extension.js; with --tests, the tests beside it.
+// Bundles the extension into dist/extension.js, which a window reads as it starts, and dist/client.js,
+// which is read with the server; with --tests, the tests beside them.
 import { build } from 'esbuild';
 import { readdirSync } from 'node:fs';
 
@@ -6,11 +7,11 @@ const common = { bundle: true, platform: 'node', target: 'node20', logLevel: 'wa
 
 await build({
   ...common,
-  entryPoints: ['src/extension.ts'],
-  outfile: 'dist/extension.js',
+  entryPoints: ['src/extension.ts', 'src/client.ts'],
+  outdir: 'dist',
   format: 'cjs',
   minify: true,
-  external: ['vscode'],
+  external: ['vscode', './client.js'],
 });
 
 if (process.argv.includes('--tests')) {

@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 // Types alone: the library takes longer to load than all the rest, and the window is waiting.
-import type { LanguageClient, LanguageClientOptions } from 'vscode-languageclient/node';
+import type { LanguageClient, LanguageClientOptions } from './client.js';
 
 import { Backoff } from './backoff';
 import { findServer } from './find';
@@ -12,7 +12,7 @@ import { serverSettings } from './settings';
 import type { StatusBar } from './statusBar';
 import { Suggestions } from './suggestions';
 
-type Lsp = typeof import('vscode-languageclient/node');
+type Lsp = typeof import('./client.js');
 
 interface Status {
   state: 'loading' | 'ready' | 'missing' | 'error';
@@ -107,7 +107,7 @@ export class Server {
       args.push('--shared', ...(replace ? ['--replace'] : []));
     }
     const run = { command, args };
-    const lsp = await import('vscode-languageclient/node');
+    const lsp = await import('./client.js');
     const client = new lsp.LanguageClient('fimls', 'fimls', run, this.options(lsp));
     this.client = client;
     client.onNotification('fimls/status', (status: Status) => this.onStatus(status));
