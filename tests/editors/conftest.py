@@ -12,7 +12,11 @@ import pytest
 from tests.editors.installed import FIMLS, REQUIRED
 
 # Without the extra `editors` there is nothing to drive an editor with; `make test-editors` has it.
-_DRIVERS = {"test_neovim.py": "pynvim", "test_vscode.py": "playwright"}
+_DRIVERS = {
+    "test_neovim.py": "pynvim",
+    "test_neovim_faults.py": "pynvim",
+    "test_vscode.py": "playwright",
+}
 collect_ignore = [
     name for name, driver in _DRIVERS.items() if not REQUIRED and find_spec(driver) is None
 ]

@@ -174,6 +174,23 @@ def test_off_on_and_a_killed_server(
     _appears(window, "width")
 
 
+def test_no_server_and_no_file(
+    opened: Callable[[Path], Window], code: CodeServer, script: Path, write: Write
+) -> None:
+    """A missing server is said, with what to do; found, it also completes what isn't saved yet."""
+    window = opened(write("a.py", "\n"))
+    settings = {"engine": "scripted", "scripted_file": str(script)}
+    code.set(**settings, **{"server.path": "/nowhere/fimls"})
+    window.until(lambda: "not found. Click to install" in window.status(), 20, "the error")
+    window.until(lambda: "/nowhere/fimls" in window.notifications(), 20, "the notification")
+    code.set(**settings, **{"server.path": str(FIMLS)})
+    window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
+    window.command("File: New Untitled Text File")
+    window.page.wait_for_timeout(1000)
+    window.type("return ")
+    _appears(window, "width")
+
+
 def test_two_windows_share_a_server(
     opened: Callable[[Path], Window], code: CodeServer, write: Write
 ) -> None:

@@ -150,6 +150,13 @@ class Window:
             item = self.page.query_selector(".statusbar-item[id*='fimls']")
         return "" if item is None else (item.get_attribute("aria-label") or item.inner_text())
 
+    def notifications(self) -> str:
+        """The texts of the notifications on the screen."""
+        texts = self.page.eval_on_selector_all(
+            ".notification-list-item-message", "all => all.map(one => one.textContent)"
+        )
+        return "\n".join(texts)
+
     def ghost(self) -> str:
         """The ghost text on the screen, "" for none; lines in order."""
         texts = self.page.eval_on_selector_all(_GHOST, "all => all.map(one => one.textContent)")

@@ -4,6 +4,7 @@ local status = require('fimls.status')
 
 local M = { name = 'fimls' }
 
+local MADE_FOR = '0.1' -- the server's version
 local MAX_CRASHES, WINDOW_S = 5, 180
 local crashes = {}
 local roots = {}
@@ -95,6 +96,16 @@ local function died(code, signal)
   vim.defer_fn(M.attach_open_buffers, wait_ms)
 end
 
+local function check_version(info)
+  local version = info and info.version or '?'
+  if not vim.startswith(version .. '.', MADE_FOR .. '.') then
+    vim.notify(
+      ('fimls: the server is version %s, this plugin is made for %s. Upgrade the older one: uv tool upgrade fimls, or pip install -U fimls'):format(version, MADE_FOR),
+      vim.log.levels.WARN
+    )
+  end
+end
+
 local function capabilities()
   local made = vim.lsp.protocol.make_client_capabilities()
   made.textDocument.inlineCompletion = { dynamicRegistration = false }
@@ -129,6 +140,9 @@ function M.attach(bufnr)
         status.of_server(result)
       end,
     },
+    on_init = function(_, result)
+      check_version(result.serverInfo)
+    end,
     on_attach = function(_, attached)
       if options.native() then
         vim.lsp.inline_completion.enable(true, { bufnr = attached })
