@@ -260,6 +260,12 @@ def keystrokes(  # noqa: PLR0913 - a function argument for each option
         Path | None,
         typer.Option(metavar="FILE", help="Write a JSON line for each answered request."),
     ] = None,
+    feedback: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Keep statistics there: `XDG_STATE_HOME=DIR fimls stats`."
+        ),
+    ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(metavar="BEFORE AFTER", help="Compare two report.json of one plan instead."),
@@ -279,7 +285,15 @@ def keystrokes(  # noqa: PLR0913 - a function argument for each option
         raise typer.BadParameter("give at least one folder", param_hint="FOLDER")
     choice = Choice(functions, seed, minutes, tuple(language or ()))
     habits = Habits(pace, looks, read_ms, close_brackets)
-    run(context.obj, folders, choice=choice, habits=habits, output=output, record=record)
+    run(
+        context.obj,
+        folders,
+        choice=choice,
+        habits=habits,
+        output=output,
+        record=record,
+        feedback=feedback,
+    )
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -60,6 +60,7 @@ def run(
     habits: Habits,
     output: Path | None,
     record: Path | None,
+    feedback: Path | None,
 ) -> None:
     """Replay, and print the report; the last line of standard output is JSON.
 
@@ -80,7 +81,12 @@ def run(
     }
     with record.open("w", encoding="utf-8") if record else nullcontext() as rows, _bar(plan) as bar:
         replay = Replay(
-            plan, habits, server_options(invocation.overrides), record=rows, on_typed=bar
+            plan,
+            habits,
+            server_options(invocation.overrides),
+            record=rows,
+            feedback=feedback,
+            on_typed=bar,
         )
         found, interrupted = asyncio.run(_replay(replay, choice.minutes))
     if found.failure is not None and not found.rows:

@@ -64,7 +64,11 @@ class Run:
 
 
 class Replay:
-    """Types a plan. server_options: of ``fimls serve``. record: see :class:`Explainer`."""
+    """Types a plan. server_options: of ``fimls serve``. record: see :class:`Explainer`.
+
+    feedback: the state folder (``XDG_STATE_HOME``) that gets what ``fimls stats`` shows of it; None
+    keeps nothing.
+    """
 
     def __init__(
         self,
@@ -73,12 +77,14 @@ class Replay:
         server_options: Sequence[str],
         *,
         record: IO[str] | None = None,
+        feedback: Path | None = None,
         on_typed: OnTyped = lambda _name, _typed: None,
     ) -> None:
         self._plan = plan
         self._habits = habits
         self._server_options = server_options
         self._record = record
+        self._feedback = feedback
         self._on_typed = on_typed
         self._began = 0.0
         self._servers = 0
@@ -110,6 +116,8 @@ class Replay:
             await asyncio.to_thread(copy_with_holes, *copying)
             # What a server leaves about a copy is of no use to anybody later.
             places = {name: str(Path(temporary) / name) for name in _LEFT_BEHIND}
+            if self._feedback is not None:
+                places["XDG_STATE_HOME"] = str(self._feedback.absolute())
             log_path = Path(temporary) / "server.log"
             try:
                 with log_path.open("wb") as log:
@@ -127,7 +135,8 @@ class Replay:
     ) -> AsyncIterator[Client]:
         """Start a server that is ready to complete, and watch its memory while it runs."""
         # What a machine types is not what its owner does with suggestions.
-        command = server_command([*self._server_options, "--set", "feedback=false"])
+        wanted = "true" if self._feedback is not None else "false"
+        command = server_command([*self._server_options, "--set", f"feedback={wanted}"])
         client = await Client.start(command, folder, environment=environment, log=log)
         watching = asyncio.create_task(self._watch_memory(self._servers, client.pid))
         self._servers += 1

@@ -199,6 +199,8 @@ class Session:
                 look.latency_ms = (result.at_s - self._sent_s) * 1000
                 text, offset = self._typist.text, self._typist.cursor
                 look.suggestions = suggestions_of(result.result, text, offset)
+                if look.suggestions:
+                    self._tell_about("textDocument/didShowCompletion", look)
         self.tally.looked(look)
         taken = take(look.suggestions[0], self._typist) if look.suggestions else None
         return None if taken is None else (look, taken)
@@ -212,6 +214,17 @@ class Session:
         if taken.how == "whole" and suggestion.command is not None:
             command = {name: suggestion.command.get(name) for name in ("command", "arguments")}
             self._client.ask("workspace/executeCommand", command)
+        elif taken.how == "line":
+            length = len(suggestion.text.encode(f"{ENCODING}-le")) // 2
+            self._tell_about(
+                "textDocument/didPartiallyAcceptCompletion", look, acceptedLength=length
+            )
+
+    def _tell_about(self, method: str, look: Look, **more: int) -> None:
+        """Tell the server what became of a look's first suggestion, as editors do."""
+        command = look.suggestions[0].command
+        if command is not None:
+            self._client.notify(method, {"item": {"command": command}, **more})
 
     def _send(self, edit: Edit, *, accepted: bool = False) -> None:
         """Send an edit, and ask for what may follow; the earlier question is given up."""

@@ -117,6 +117,23 @@ def test_two_runs_of_a_seed_agree(project: Path, tmp_path: Path) -> None:
     assert reports[0]["examples"] == reports[1]["examples"]
 
 
+def test_statistics_are_kept_where_asked(project: Path, tmp_path: Path) -> None:
+    """What was shown and taken is what `fimls stats` says of that folder, without code."""
+    state = tmp_path / "state"
+    replay(project, tmp_path / "out", "--feedback", str(state))
+    stats = subprocess.run(
+        [sys.executable, "-m", "fimls", "stats", "--json"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(state)},
+    )
+    (line,) = json.loads(stats.stdout)["all"]
+    assert line["shown"] > line["accepted"] + line["partly"] > 0
+    assert "subtotal" not in (state / "fimls" / "feedback.sqlite").read_bytes().decode("latin-1")
+
+
 def test_compare_reads_two_reports(project: Path, tmp_path: Path) -> None:
     """The last line holds the change of each figure."""
     for name in ("a", "b"):
