@@ -35,6 +35,7 @@ END = b"\0"
 LISTENING = b"listening\n"
 """What the server prints once it can be connected to."""
 
+_IMPORT_ROOT = Path(__file__).resolve().parents[2]
 _CRASHED = 1
 _CHUNK_BYTES = 65_536
 _START_TIMEOUT_S = 15.0
@@ -131,7 +132,8 @@ def _start(path: Path, settings: Mapping[str, object]) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            cwd=path.parent,  # no editor's folder: nothing to import there, nothing to keep busy
+            # `-m` imports from the current folder first, which may be anybody's repository.
+            cwd=_IMPORT_ROOT,
             start_new_session=True,
         )
     assert server.stdin is not None
