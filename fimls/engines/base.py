@@ -46,6 +46,12 @@ class Engine(Protocol):
     ) -> AsyncGenerator[Delta, None]:
         """Stream the generation token by token.
 
+        It has some text beyond ``Prompt.healing``: a middle is never empty, neither those that a
+        model learns nor one that somebody asks for, and right behind a line's end a model can't
+        tell, suffix first, where the prefix ended. The log-probabilities are those of the model
+        all the same, so that an end which it thought likelier shows in them. (A server behind the
+        ``http`` engine does so as far as it can be asked to.)
+
         Cancelling (the token, closing the iterator, or cancelling the awaiting task) frees the
         engine within 50 ms while decoding and within one prefill chunk (150 ms) before. An engine
         never cancels the caller's token itself: it says whether the request was superseded.

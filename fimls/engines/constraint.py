@@ -32,28 +32,28 @@ class ByteConstraint:
 
     def allowed(self, left: bytes) -> list[int]:
         """Ids of the tokens that begin ``left``, or that ``left`` begins; ``left`` is not empty."""
-        start, end = self._beginning_with(left)
+        start, end = self._beyond(left)
         return self._ids[start:end] + [token for token, _ in self._parts_of(left)]
 
     def plan(self, text: bytes) -> list[tuple[int, int, list[tuple[int, int]]]]:
         """What :meth:`allowed` gives once 0, 1, 2... bytes of ``text`` are produced, in short.
 
-        Returns ``(start, end, shorter)`` for each: the tokens that begin with all that is left are
-        ``ids[start:end]``; those that are a part of it, and how many bytes, are in ``shorter``.
+        Returns ``(start, end, parts)`` for each: the tokens that begin with all that is left and
+        have more are ``ids[start:end]``; those that are a part of it or all, and how many bytes,
+        are in ``parts``.
         """
         lefts = [text[produced:] for produced in range(len(text))]
-        return [(*self._beginning_with(left), self._parts_of(left)) for left in lefts]
+        return [(*self._beyond(left), self._parts_of(left)) for left in lefts]
 
-    def _beginning_with(self, left: bytes) -> tuple[int, int]:
-        return self._range(left, left + b"\xff" * self._longest)
+    def _beyond(self, left: bytes) -> tuple[int, int]:
+        last = left + b"\xff" * self._longest
+        return bisect_right(self._tokens, left), bisect_right(self._tokens, last)
 
     def _parts_of(self, left: bytes) -> list[tuple[int, int]]:
-        """Ids of the tokens that are a beginning of ``left``, and how long each is."""
+        """Ids of the tokens that are a beginning of ``left``, or all, and how long each is."""
         parts = []
-        for length in range(1, min(len(left), self._longest + 1)):
-            start, end = self._range(left[:length], left[:length])
+        for length in range(1, min(len(left), self._longest) + 1):
+            part = left[:length]
+            start, end = bisect_left(self._tokens, part), bisect_right(self._tokens, part)
             parts += [(token, length) for token in self._ids[start:end]]
         return parts
-
-    def _range(self, first: bytes, last: bytes) -> tuple[int, int]:
-        return bisect_left(self._tokens, first), bisect_right(self._tokens, last)

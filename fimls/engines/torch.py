@@ -13,6 +13,7 @@ import copy
 import importlib
 import inspect
 import itertools
+import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -391,6 +392,7 @@ class _Row:
         self._tokenizer = tokenizer
         self._constraint = constraint
         self._healing_left = request.prompt.healing.encode()
+        self._nothing_new = True  # nothing was produced but healed text
         self._text = CandidateText(tokenizer, request.prompt.healing)
         self.last_id = -1
 
@@ -401,6 +403,7 @@ class _Row:
             return self.end(FinishReason.STOP)
         self.last_id = token
         token_bytes = self._tokenizer.token_bytes(token)
+        self._nothing_new &= len(token_bytes) <= len(self._healing_left)
         self._healing_left = self._healing_left[len(token_bytes) :]
         self._left -= 1
         delta = Delta(
@@ -421,7 +424,7 @@ class _Row:
 
     def _constrained(self, logits: Any) -> Any:
         if not self._healing_left:
-            return logits
+            return self._without_stops(logits) if self._nothing_new else logits
         allowed = [one for one in self._constraint.allowed(self._healing_left) if one < len(logits)]
         if not allowed:
             raise EngineError(
@@ -429,9 +432,15 @@ class _Row:
                 hint="turn token healing off for this model: healing = false",
             )
         index = self._torch.tensor(allowed, device=logits.device)
-        constrained = self._torch.full_like(logits, float("-inf"))
+        constrained = self._torch.full_like(logits, -math.inf)
         constrained[index] = logits[index]
         return constrained
+
+    def _without_stops(self, logits: Any) -> Any:
+        known = [one for one in self._stop_ids if one < len(logits)]
+        others = logits.clone()
+        others[self._torch.tensor(known, device=logits.device, dtype=self._torch.long)] = -math.inf
+        return others
 
     def _choose(self, logits: Any) -> int:
         """Greedy, or a draw from the nucleus (Holtzman et al. 2020)."""

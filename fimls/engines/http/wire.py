@@ -180,6 +180,7 @@ class OpenAiWire:
                 # vLLM takes defaults for these from the model's generation_config.json.
                 "top_k": -1,
                 "min_p": 0.0,
+                "min_tokens": 1,
                 "repetition_penalty": 1.0,
             }
         return body
@@ -220,9 +221,11 @@ def token_id(token: str) -> int:
 
 
 def healing_grammar(healing: str) -> str:
-    """A GBNF grammar of the texts that begin with ``healing``; code points, so no escaping."""
+    """A GBNF grammar of the texts that begin with ``healing`` and go on; code points, so no
+    escaping.
+    """
     literal = "".join(f"\\U{ord(character):08X}" for character in healing)
-    return f'root ::= "{literal}" [\\x00-\\U0010FFFF]*'
+    return f'root ::= "{literal}" [\\x00-\\U0010FFFF]+'
 
 
 def prompt_text(prompt: Prompt, tokenizer: Tokenizer) -> str:

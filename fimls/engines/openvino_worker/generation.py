@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fimls.engines.openvino_worker.healing import Healing
 from fimls.engines.openvino_worker.lookup import History
 from fimls.engines.openvino_worker.model import FloatRows, Part
@@ -36,6 +38,7 @@ class Generation:
         self._healing = healing
         self._sampler = Sampler(message["temperature"], message["top_p"], message["seed"])
         self._stop_ids = frozenset(message["stop_ids"])
+        self._stops = np.array(sorted(self._stop_ids), dtype=np.int64)
         self._left = int(message["max_tokens"])
         self._guesses: list[int] = []
         self._part = Part([], 0, [], 0)
@@ -72,7 +75,9 @@ class Generation:
         known = len(self._part.ids) - max(0, self._part.rows - 1)
         self.lease.ids += self._part.ids[:known]
         for row, guess in zip(logits, [*self._guesses, None], strict=False):
-            token, logprob = self._sampler.choose(row, self._healing.allowed(len(row)))
+            allowed = self._healing.allowed(len(row))
+            stops = self._stops if self._healing.nothing_new else None
+            token, logprob = self._sampler.choose(row, allowed, stops)
             self._healing.advance(token)
             self._history.append(token)
             self._left -= 1

@@ -17,14 +17,20 @@ class Sampler:
         self._top_p = top_p
         self._random = np.random.default_rng(seed)
 
-    def choose(self, logits: FloatRow, allowed: Ids | None) -> tuple[int, float]:
-        """A token, one of ``allowed`` if given, and the log-probability that the model gives it
-        among all tokens, at temperature 1.
+    def choose(
+        self, logits: FloatRow, allowed: Ids | None, banned: Ids | None = None
+    ) -> tuple[int, float]:
+        """A token, one of ``allowed`` if given and none of ``banned``, and the log-probability that
+        the model gives it among all tokens, at temperature 1.
         """
-        if allowed is None:
-            token = self._choose(logits)
-        else:
+        if allowed is not None:
             token = int(allowed[self._choose(logits[allowed])])
+        elif banned is not None:
+            others = logits.copy()
+            others[banned[banned < len(logits)]] = -np.inf
+            token = self._choose(others)
+        else:
+            token = self._choose(logits)
         largest = logits.max()
         total = np.exp(logits - largest).sum(dtype=np.float64)
         return token, float(logits[token] - largest - np.log(total))

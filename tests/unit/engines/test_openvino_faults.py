@@ -223,7 +223,7 @@ async def test_request_carries_everything(make_engine: MakeEngine, log: Path) ->
         "ids": [ANSWER, *range(40)],
         "max_tokens": 5,
         "stop_ids": [256, 257],
-        "healing": [[115, 115, [[114, 1]]], [101, 102, []]],
+        "healing": [[115, 115, [[114, 1]]], [102, 102, [[101, 1]]]],
         "deadline_ms": 70.0,
         "temperature": 0.8,
         "top_p": 0.9,

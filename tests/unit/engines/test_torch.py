@@ -152,6 +152,17 @@ async def test_a_stop_token_ends_the_generation(model: Any, engine: TorchEngine)
     assert FinishReason.STOP == deltas[-1].finish_reason
 
 
+@pytest.mark.parametrize("healing", ["", "    ret"])
+async def test_a_generation_is_never_empty(engine: TorchEngine, healing: str) -> None:
+    """The model's first choice behind what is healed is an end: the next best token comes."""
+    length = len(healing.encode())
+    stop = ids_of(await collect(engine, prompt(healing=healing)))[length]
+    deltas = await collect(engine, prompt(healing=healing, stops=[stop]))
+    assert length < len(ids_of(deltas))
+    assert stop not in ids_of(deltas)[length:]
+    assert text_of(deltas)
+
+
 async def test_logprobs_are_the_model_s_own(model: Any, engine: TorchEngine) -> None:
     """Each is the log-softmax of a plain forward pass over all tokens before."""
     deltas = await collect(engine, prompt(), temperature=0.9, top_p=0.8, seed=3)

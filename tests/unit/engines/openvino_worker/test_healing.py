@@ -31,16 +31,21 @@ def test_against_the_constraint(text: str, data: st.DataObject) -> None:
     """Whatever is chosen, the same tokens are allowed as the constraint allows, until all of the
     text is there; then any.
     """
-    left = text.encode()
+    left, overshoots = text.encode(), False
     healing = Healing(VOCABULARY, CONSTRAINT.plan(left))
     while left:
         allowed = healing.allowed(6)
         assert allowed is not None
         assert sorted(CONSTRAINT.allowed(left)) == sorted(allowed.tolist())
+        assert healing.nothing_new
         token = data.draw(st.sampled_from(allowed.tolist()))
         healing.advance(token)
+        overshoots = len(TOKENIZER.token_bytes(token)) > len(left)
         left = left[len(TOKENIZER.token_bytes(token)) :]
     assert healing.allowed(6) is None
+    assert healing.nothing_new is not (bool(text) and overshoots)
+    healing.advance(0)
+    assert not healing.nothing_new
 
 
 def test_ids_that_the_model_lacks() -> None:

@@ -27,6 +27,15 @@ def test_allowed() -> None:
     assert math.log(0.15) == pytest.approx(logprob, abs=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_banned(temperature: float) -> None:
+    """The likeliest of the others; ids that the model lacks are no matter."""
+    banned = np.array([0, 2, 9])
+    chosen = [Sampler(temperature, 1.0, seed).choose(LOGITS, None, banned) for seed in range(50)]
+    assert {token for token, _ in chosen} <= {1, 3}
+    assert math.log(0.3) == pytest.approx(chosen[0][1], abs=1e-5) or chosen[0][0] == 3
+
+
 def test_large_logits() -> None:
     """Logits whose exponential no number can hold give probabilities all the same."""
     logits = np.array([900.0, 900.0, -900.0], dtype=np.float32)

@@ -239,6 +239,18 @@ def test_stop_token_is_left_out() -> None:
     assert "stop" == answers[-1]["finish"]
 
 
+@pytest.mark.parametrize("plan", [[], [[4, 4, [[5, 1]]], [2, 3, [[2, 1]]]]])
+def test_a_generation_is_never_empty(plan: list[Any]) -> None:
+    """The model's first choice behind what is healed is an end: the next best token comes."""
+    ids = [0, 1, 2]
+    with connected() as client:
+        free = generated(client.ask(request(1, ids, healing=plan))[1])
+        answers = client.ask(request(2, ids, healing=plan, stop_ids=[free[len(plan)]]))[2]
+    assert free[: len(plan)] == generated(answers)[: len(plan)]
+    assert len(plan) < len(generated(answers))
+    assert free[len(plan)] != generated(answers)[len(plan)]
+
+
 def test_healing() -> None:
     """The first tokens are those of the plan; after them the model is free."""
     ids = [0, 1, 2]
