@@ -2,8 +2,8 @@
 
 The parent has the tokenizer and sends what it comes to: once, all ids that text is made of, in the
 order of their bytes; with a request, for each number of bytes that are produced already, ``[start,
-end, parts]``: the range of that order in which tokens begin with all that is left and have more, and
-the tokens that are a part of what is left, or all of it, each as ``[id, bytes]``.
+end, parts]``: the range of that order in which tokens begin with all that is left and have more,
+and the tokens that are a part of what is left, or all of it, each as ``[id, bytes]``.
 """
 
 from __future__ import annotations
