@@ -2,9 +2,9 @@
 
     python benchmarks/scripted_hour.py                    # results/stats.json
 
-Each line of the typed packages is a rule of the script: behind its beginning comes its end, in three
-of ten the end of another line. The suggestions are invented, then; that they are shown, taken, kept,
-counted and shown again is not. Needs hardly any processor time, and the hour.
+Each line of the typed packages is a rule of the script: behind its beginning comes its end, in
+three of ten the end of another line. The suggestions are invented, then; that they are shown,
+taken, kept, counted and shown again is not. Needs hardly any processor time, and the hour.
 """
 
 from __future__ import annotations

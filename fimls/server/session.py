@@ -276,7 +276,7 @@ class Session(LanguageServer):
             document,
             result.completions,
             latency_ms=(time.monotonic() - began) * 1000,
-            model=self._host.settings.model,
+            model=completer.engine.model,
             adapter=self._host.settings.adapter,
         )
         self._host.report_success(completer)
