@@ -17,8 +17,8 @@ from fimls.types import StoreError
 
 _DAY_S = 86_400
 _HEADINGS = (
-    "shown", "taken", "whole", "in part", "characters", "kept", "after 30 s", "2 min", "10 min",
-    "p50 ms", "p95 ms",
+    "shown", "taken", "whole", "in part", "chars", "kept", "30 s", "2 min", "10 min", "p50 ms",
+    "p95 ms",
 )  # fmt: skip
 
 
@@ -59,9 +59,14 @@ def _as_json(suggestions: list[Suggestion], days: int) -> dict[str, object]:
 
 
 def _table(group: str, lines: list[Line]) -> Table:
-    table = Table(group, *_HEADINGS, box=None, padding=(0, 2))
+    """For a terminal of 80 columns: how much of what was taken was whole is on the page."""
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column(group, overflow="fold", min_width=10)
+    for heading in (*_HEADINGS[:2], *_HEADINGS[4:]):
+        table.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
-        table.add_row(*_cells(line))
+        name, shown, taken, _, _, *others = _cells(line)
+        table.add_row(name, shown, taken, *others)
     return table
 
 
