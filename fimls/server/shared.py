@@ -1,8 +1,8 @@
 """One server for several editors: this process passes bytes on to it, and starts it if need be.
 
-Standard library and file locks only: what an editor waits for is the bytes. The server listens at
-a Unix socket in a folder that only its owner may enter; there is one for each version, home and set
-of command-line settings. Each editor's session in it has its own documents and settings; what they
+Nothing heavy is imported: what an editor waits for is the bytes. The server listens at a Unix
+socket in a folder that only its owner may enter; there is one for each version, home and set of
+command-line settings. Each editor's session in it has its own documents and settings; what they
 share is the process and, where their settings name the same one, the engine.
 
 The messages travel as they are. After the last, the server sends a zero byte, which no message
@@ -36,6 +36,15 @@ LISTENING = b"listening\n"
 """What the server prints once it can be connected to."""
 
 _IMPORT_ROOT = Path(__file__).resolve().parents[2]
+_PLACES = (
+    "HOME",
+    "PYTHONPATH",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+)
+"""Of the environment, what says where things are; the rest may differ from window to window."""
 _CRASHED = 1
 _CHUNK_BYTES = 65_536
 _START_TIMEOUT_S = 15.0
@@ -73,7 +82,7 @@ def address(settings: Mapping[str, object]) -> Path:
     environment = sorted(
         (name, value)
         for name, value in os.environ.items()
-        if name.startswith(("FIMLS_", "XDG_")) or name == "HOME"
+        if name in _PLACES or name.startswith("FIMLS_")
     )
     identity = [__version__, sys.executable, __file__, environment, sorted(settings.items())]
     digest = hashlib.sha256(json.dumps(identity, default=str).encode()).hexdigest()[:16]
