@@ -82,6 +82,7 @@ def _editors() -> list[str]:
         "ghost_after_answer_ms": "ghost text after the server's answer",
         "activation_ms": "activation of the extension",
         "start_up_ms": "start-up that the plugin adds",
+        "window_to_ready_s": "window up to the server ready, model loaded",
         "window_to_first_ghost_s": "window up to the first ghost text",
     }
     editors = {"nvim-0.12": "Neovim 0.12", "nvim-0.12 native": "Neovim 0.12", "vscode": "VS Code"}

@@ -273,10 +273,14 @@ def test_the_real_model_completes_soon_after_the_window_is_up(
     window.press("End")
     window.type("return")
     window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
-    window.until(lambda: _asked_for(window) != "", 20, "a suggestion")
+    ready = time.monotonic() - began
+    if window.ghost() == "":
+        window.press("Alt+Backslash")  # once: each time would give up what was asked before
+    window.until(lambda: window.ghost() != "", 20, "a suggestion")
     seconds = time.monotonic() - began
     screenshot(window, "vscode-model")
     page.close()
+    measured("window_to_ready_s", "vscode", [ready], target=8)
     measured("window_to_first_ghost_s", "vscode", [seconds], target=8)
 
 
