@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from fimls import config
 from fimls.server.framing import encode
 from fimls.server.handshake import Client, greet
-from fimls.server.shared import NotSharedError, serve_shared
 from fimls.types import FimlsError
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ def serve(
     config.load(None, command_line=settings)
     log_to_standard_error()
     if shared:
+        from fimls.server.shared import NotSharedError, serve_shared  # late: only then needed
+
         try:
             return serve_shared(settings, replace=shared == "replace")
         except NotSharedError as error:
