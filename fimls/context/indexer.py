@@ -17,7 +17,7 @@ from typing import Any
 
 import platformdirs
 
-import fimls
+from fimls import IMPORT_ROOT
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of files done and of all to do; the total grows while they are found."""
@@ -28,7 +28,6 @@ RESTART_PAUSES_S = (1.0, 10.0, 60.0)
 _STEADY_S = 600.0  # after so long, an end is no longer put down to what came before
 _END_TIMEOUT_S = 0.5
 _LOG = logging.getLogger(__name__)
-_PACKAGE_FOLDER = Path(fimls.__file__).resolve().parent.parent
 
 
 def database_path(folder: Path, cache_dir: Path | None = None) -> Path:
@@ -124,8 +123,7 @@ class Indexer:
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "fimls.context.indexer_worker"),
-                # `-m` imports from the current folder first, which may be anybody's repository.
-                cwd=_PACKAGE_FOLDER,
+                cwd=IMPORT_ROOT,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C in a terminal is meant for the server

@@ -6,14 +6,11 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
-import fimls
+from fimls import IMPORT_ROOT
 from fimls.types import CancelToken, EngineDeadError, EngineError
 
-# ``-m`` imports from the current folder first, which may be anybody's repository.
-_IMPORT_ROOT = Path(fimls.__file__).resolve().parent.parent
 _LOAD_TIMEOUT_S = 180.0
 # A step takes a few hundred milliseconds at worst; a silent worker is a stuck one.
 _SILENCE_TIMEOUT_S = 30.0
@@ -47,7 +44,7 @@ class Worker:
         """
         process = await asyncio.create_subprocess_exec(
             *command,
-            cwd=_IMPORT_ROOT,
+            cwd=IMPORT_ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

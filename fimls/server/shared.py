@@ -26,7 +26,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from fimls import __version__
+from fimls import IMPORT_ROOT, __version__
 from fimls.types import FimlsError
 
 END = b"\0"
@@ -35,7 +35,6 @@ END = b"\0"
 LISTENING = b"listening\n"
 """What the server prints once it can be connected to."""
 
-_IMPORT_ROOT = Path(__file__).resolve().parents[2]
 _PLACES = (
     "HOME",
     "PYTHONPATH",
@@ -141,8 +140,7 @@ def _start(path: Path, settings: Mapping[str, object]) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            # `-m` imports from the current folder first, which may be anybody's repository.
-            cwd=_IMPORT_ROOT,
+            cwd=IMPORT_ROOT,
             start_new_session=True,
         )
     assert server.stdin is not None
