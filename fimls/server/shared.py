@@ -88,7 +88,9 @@ def address(settings: Mapping[str, object]) -> Path:
     folder = platformdirs.user_runtime_path("fimls")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mine = folder.stat().st_uid == os.getuid()
+        # Whoever owns the folder above could put another in its place; there it is often /tmp.
+        owners = (folder.parent.stat().st_uid, folder.stat().st_uid)
+        mine = owners in {(os.getuid(), os.getuid()), (0, os.getuid())}
         folder.chmod(0o700)
     except OSError as error:
         raise NotSharedError(f"{folder}: {error.strerror or error}") from error
