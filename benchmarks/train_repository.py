@@ -82,9 +82,9 @@ def main() -> None:
     result = {
         "package": given.package,
         "seconds": {name: round(value) for name, value in seconds.items()},
-        "prepare": _dropped(dataset),
-        "training": _training(adapter),
-        "curve": _curve(adapter),
+        "prepare": kept(dataset),
+        "training": provenance(adapter),
+        "curve": curve(adapter),
         "held_out": evaluation(shown),
         "held_out_raw": evaluation(raw),
         "humaneval_single_raw": evaluation(general),
@@ -92,19 +92,22 @@ def main() -> None:
     write_result(given.name or f"train-{given.package}", result, seed=0)
 
 
-def _training(adapter: Path) -> Mapping[str, Any]:
+def provenance(adapter: Path) -> Mapping[str, Any]:
+    """What training says of itself."""
     training: dict[str, Any] = json.loads((adapter / "training.json").read_text("utf-8"))
     names = [Path(source).name for source in training["corpus"]["settings"]["sources"]]
     training["corpus"]["settings"]["sources"] = names
     return training
 
 
-def _dropped(dataset: Path) -> Mapping[str, Any]:
+def kept(dataset: Path) -> Mapping[str, Any]:
+    """What a dataset holds."""
     info = json.loads((dataset / "dataset.json").read_text("utf-8"))
     return {"counts": info["counts"], "corpus_sha256": info["corpus_sha256"]}
 
 
-def _curve(adapter: Path) -> list[Mapping[str, Any]]:
+def curve(adapter: Path) -> list[Mapping[str, Any]]:
+    """The run's losses."""
     lines = (adapter / "metrics.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
 

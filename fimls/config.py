@@ -41,7 +41,7 @@ SNIPPET_SOURCES = (
 """Where snippets of other files come from; ``fimls/context`` has one file for each."""
 
 NO_ADAPTER = "none"
-"""As the setting ``adapter``: the model alone, even where an adapter is promoted for it."""
+"""As the setting ``adapter``: the model alone, even where an adapter serves it otherwise."""
 
 _MAX_WINDOW_TOKENS = 16_384  # half the default model's context of 32,768
 _MAX_GENERATED_TOKENS = 4_096
@@ -115,7 +115,7 @@ class Settings:
     )
     adapter: str = _setting(
         "a LoRA adapter trained for the model: a folder or a registered name; none: the model "
-        "alone; empty: the promoted one (`fimls adapters`)",
+        "alone; empty: the promoted one, else the one that comes with fimls (`fimls adapters`)",
         "engine",
         default="",
     )

@@ -101,10 +101,10 @@ _LOADERS = {
 
 def adapter_folder(settings: Settings, store: Store) -> Path | None:
     """The adapter that the settings mean: a folder, a registered name's, or, where they name none,
-    the one promoted for their model. None: the model alone.
+    the one that serves their model: promoted, else fimls' own. None: the model alone.
 
     Raises:
-        UnknownModelError: no such adapter. ModelMissingError: the model hasn't been fetched.
+        UnknownModelError: no such adapter. ModelMissingError: the model's file is gone.
         StoreError: the promoted adapter is gone.
     """
     if settings.adapter == NO_ADAPTER:
@@ -112,12 +112,13 @@ def adapter_folder(settings: Settings, store: Store) -> Path | None:
     registry = AdapterRegistry(store.root)
     if settings.adapter:
         return registry.find(settings.adapter)
-    if settings.engine not in _FOLLOWS_PROMOTIONS or registry.stamp() is None:
+    if settings.engine not in _FOLLOWS_PROMOTIONS:
         return None
     source = model_source(settings.model)
-    if isinstance(source, Path) and source.is_dir():
-        return registry.promoted(store.folder_sha256(source))
-    return registry.promoted(store.base(source).sha256)
+    if isinstance(source, ModelSpec):
+        return registry.serving(source.sha256)
+    is_folder = source.is_dir()
+    return registry.serving(store.folder_sha256(source) if is_folder else store.base(source).sha256)
 
 
 def adapter_label(settings: Settings, store: Store) -> str:

@@ -332,9 +332,14 @@ class Session(LanguageServer):
         ]
 
     def _run_adapters(self) -> list[dict[str, object]]:
-        """The registered adapters: what the setting ``adapter`` takes by name."""
+        """The adapters with a name: what the setting ``adapter`` takes."""
         return [
-            {"name": one.name, "note": one.base + (", promoted" if one.promoted else "")}
+            {
+                "name": one.name,
+                "note": one.base
+                + (", comes with fimls" if one.shipped else "")
+                + (", promoted" if one.promoted else ""),
+            }
             for one in AdapterRegistry().list()
         ]
 

@@ -4,6 +4,8 @@
 
     <root>/adapters/<name>/    a registered adapter: a copy, never changed
            promoted.json       which of them serve (:mod:`fimls.store.promotions`)
+
+An adapter that comes with fimls serves its base until another is promoted there.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -29,26 +32,33 @@ _NAME = re.compile(r"(?!none$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """``none`` is the setting's word for no adapter."""
 _LOCK_TIMEOUT_S = 30.0
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""The adapters that come with fimls, each a folder of its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegisteredAdapter:
-    """An adapter. base, base_sha256: what it was trained on. promoted: it serves its base."""
+    """An adapter. base, base_sha256: what it was trained on. promoted: it serves its base.
+    shipped: it comes with fimls.
+    """
 
     name: str
     folder: Path
     base: str
     base_sha256: str
     promoted: bool
+    shipped: bool = False
 
 
 class AdapterRegistry:
     """The registry of one store. Safe to use from several processes at once.
 
-    root: the store's folder; by default the person's own.
+    root: the store's folder; by default the person's own. shipped: where fimls' own adapters are.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, *, shipped: Path = SHIPPED) -> None:
         self._root = (root or store_root()).absolute()
+        self._shipped = shipped
         self.folder = self._root / "adapters"
         self._promotions = Promotions(self._root / "promoted.json")
 
@@ -69,6 +79,11 @@ class AdapterRegistry:
                 f"{name!r} can't be an adapter's name",
                 hint="use letters, digits, dots, dashes and underscores: --name NAME",
             )
+        if (self._shipped / name).exists():
+            raise StoreError(
+                f"{name!r} is an adapter that comes with fimls",
+                hint="choose another name with --name",
+            )
         target = self.folder / name
         with self._locked():
             if not target.exists():
@@ -81,9 +96,9 @@ class AdapterRegistry:
         return self.get(name)
 
     def list(self) -> tuple[RegisteredAdapter, ...]:
-        """Every adapter, by name; a folder that isn't a usable one is left out."""
+        """Every adapter, fimls' own first, then by name; what isn't a usable one is left out."""
         adapters = []
-        for folder in sorted(self.folder.glob("*")):
+        for folder in (*sorted(self._shipped.glob("*")), *sorted(self.folder.glob("*"))):
             with contextlib.suppress(AdapterMismatchError, UnknownModelError):
                 adapters.append(self.get(folder.name))
         return tuple(adapters)
@@ -97,9 +112,10 @@ class AdapterRegistry:
         """
         folder = self._registered(name)
         base, base_sha256 = _trained_on(Adapter.open(folder))
-        history = self._promotions.read().get(base_sha256)
-        promoted = history is not None and history.current == name
-        return RegisteredAdapter(name, folder, base, base_sha256, promoted)
+        serves = self._serving(self._promotions.read().get(base_sha256), base_sha256)
+        return RegisteredAdapter(
+            name, folder, base, base_sha256, serves == name, folder.parent == self._shipped
+        )
 
     def find(self, adapter: str) -> Path:
         """The folder of a registered name, or of an adapter anywhere by its path.
@@ -119,16 +135,21 @@ class AdapterRegistry:
 
     def label(self, folder: Path) -> str:
         """What a person calls an adapter's folder: its name in the registry, else its path."""
-        return folder.name if folder.parent == self.folder else str(folder)
+        return folder.name if folder.parent in {self.folder, self._shipped} else str(folder)
 
     def remove(self, name: str) -> None:
         """Delete an adapter, also from what can be rolled back to.
 
         Raises:
-            UnknownModelError: there is none. StoreError: it serves.
+            UnknownModelError: there is none. StoreError: it serves, or comes with fimls.
         """
         with self._locked():
             folder = self._registered(name)
+            if folder.parent == self._shipped:
+                raise StoreError(
+                    f"{name!r} comes with fimls",
+                    hint='adapter = "none" in the settings serves the base alone',
+                )
             histories = self._promotions.read()
             if any(history.current == name for history in histories.values()):
                 raise StoreError(
@@ -154,10 +175,11 @@ class AdapterRegistry:
             if history.current != name:
                 longer = replace(history, promoted=(*history.promoted, name))
                 self._promotions.write({**histories, adapter.base_sha256: longer})
-        return Promotion(adapter.base, adapter.base_sha256, name, before=history.current)
+        before = self._serving(history, adapter.base_sha256)
+        return Promotion(adapter.base, adapter.base_sha256, name, before=before)
 
     def rollback(self, base: str | None = None) -> Promotion:
-        """Let what served before serve again; at last, the base alone.
+        """Let what served before serve again; at last, fimls' own adapter or the base alone.
 
         base: its name or SHA-256; needed only where several bases have a promoted adapter.
 
@@ -184,9 +206,10 @@ class AdapterRegistry:
             ((base_sha256, history),) = served.items()
             shorter = replace(history, promoted=history.promoted[:-1])
             self._promotions.write({**histories, base_sha256: shorter})
-        return Promotion(history.base, base_sha256, shorter.current, before=history.current)
+        now = self._serving(shorter, base_sha256)
+        return Promotion(history.base, base_sha256, now, before=history.current)
 
-    def promoted(self, base_sha256: str) -> Path | None:
+    def serving(self, base_sha256: str) -> Path | None:
         """The folder of the adapter that serves a base, None for the base alone.
 
         Raises:
@@ -194,24 +217,37 @@ class AdapterRegistry:
         """
         history = self._promotions.read().get(base_sha256)
         if history is None or not history.current:
-            return None
-        folder = self.folder / history.current
-        if not folder.is_dir():
+            return self.shipped(base_sha256)
+        try:
+            return self._registered(history.current)
+        except UnknownModelError as error:
+            folder = self.folder / history.current
             raise StoreError(
                 f"the adapter {history.current!r} is promoted, but {folder} is gone",
                 hint="`fimls adapters rollback`, or add it again",
-            )
-        return folder
+            ) from error
+
+    def shipped(self, base_sha256: str) -> Path | None:
+        """The folder of fimls' own adapter for a base, None where there is none."""
+        return _shipped(self._shipped).get(base_sha256)
 
     def stamp(self) -> tuple[int, int] | None:
         """Another value after each promotion and rollback, None before the first."""
         return self._promotions.stamp()
 
+    def _serving(self, history: History | None, base_sha256: str) -> str:
+        """The name of the adapter that serves a base, "" for the base alone."""
+        if history is not None and history.current:
+            return history.current
+        shipped = self.shipped(base_sha256)
+        return shipped.name if shipped else ""
+
     def _registered(self, name: str) -> Path:
-        folder = self.folder / name
-        if not _NAME.fullmatch(name) or not folder.is_dir():
-            raise self._unknown(name)
-        return folder
+        if _NAME.fullmatch(name):
+            for folder in (self.folder / name, self._shipped / name):
+                if folder.is_dir():
+                    return folder
+        raise self._unknown(name)
 
     def _copy(self, source: Path, target: Path) -> None:
         """Copy beside the target, then rename: what has the name is whole."""
@@ -261,9 +297,8 @@ def promote(adapter: str | Path, *, name: str | None = None, root: Path | None =
     """
     registry = AdapterRegistry(root)
     folder = registry.find(str(adapter))
-    if folder.parent != registry.folder:
-        return registry.promote(registry.add(folder, name).name)
-    return registry.promote(folder.name)
+    known = registry.label(folder) == folder.name
+    return registry.promote(folder.name if known else registry.add(folder, name).name)
 
 
 def _trained_on(adapter: Adapter) -> tuple[str, str]:
@@ -279,6 +314,16 @@ def _trained_on(adapter: Adapter) -> tuple[str, str]:
             hint="an adapter is served only with the manifest that its training wrote",
         )
     return base, base_sha256
+
+
+@cache
+def _shipped(root: Path) -> dict[str, Path]:
+    """The adapters in a folder that doesn't change, by their bases' SHA-256."""
+    return {
+        _trained_on(Adapter.open(folder))[1]: folder
+        for folder in sorted(root.glob("*"))
+        if (folder / MANIFEST).is_file()
+    }
 
 
 def _without(history: History, name: str) -> History:

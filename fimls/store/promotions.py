@@ -16,7 +16,6 @@ from fimls.store.hashes import write_atomically
 from fimls.types import StoreError
 
 _FORMAT_VERSION = 1
-_BASE_ALONE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +32,15 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The adapters promoted for a base, the last one serving; none: the base alone serves."""
+    """The adapters promoted for a base, the last one serving."""
 
     base: str
     promoted: tuple[str, ...] = ()
 
     @property
     def current(self) -> str:
-        """The adapter that serves, "" for the base alone."""
-        return self.promoted[-1] if self.promoted else _BASE_ALONE
+        """The adapter that was promoted last, "" for none."""
+        return self.promoted[-1] if self.promoted else ""
 
 
 class Promotions:

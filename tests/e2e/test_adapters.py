@@ -61,5 +61,8 @@ async def test_what_there_is_to_choose_from(
     async with editor(*scripted(tmp_path, [RETURN])) as session:
         await session.until("ready")
         found = await session.run("fimls.adapters")
-    assert ["mine", "other"] == [one["name"] for one in found]
-    assert ["other"] == [one["name"] for one in found if "promoted" in one["note"]]
+    own = [one["name"] for one in found if "comes with fimls" in one["note"]]
+    assert [*own, "mine", "other"] == [one["name"] for one in found]
+    assert ["other"] == [
+        one["name"] for one in found if "promoted" in one["note"] and one["name"] not in own
+    ]

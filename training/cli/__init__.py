@@ -141,6 +141,13 @@ def _train(  # noqa: PLR0913 - a function argument for each option
         str | None,
         typer.Option("--format", help="The prompt format, where the model's name doesn't tell."),
     ] = None,
+    start: Annotated[
+        str,
+        typer.Option(
+            metavar="ADAPTER|none",
+            help="Go on from an adapter's weights [default: the one that comes with fimls].",
+        ),
+    ] = "",
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
     ] = "auto",
@@ -174,7 +181,7 @@ def _train(  # noqa: PLR0913 - a function argument for each option
     }
     given = {name: value for name, value in named.items() if value is not None}
     changes = {**parse_assignments(assignments or ()), **given}
-    choice = Choice(recipe, changes, prompt_format, device, fresh, tensorboard, canaries)
+    choice = Choice(recipe, changes, prompt_format, device, fresh, tensorboard, canaries, start)
     run(context.obj, source, output, choice)
 
 
@@ -277,7 +284,9 @@ def _export(  # noqa: PLR0913 - a function argument for each option
     adapter: Annotated[str, typer.Argument(help="A folder, or a registered name.")],
     *,
     to: Annotated[Literal["hf", "gguf", "openvino"], typer.Option(help="The format.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A file (gguf) or a folder.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")
+    ],
     quantization: Annotated[
         str | None, typer.Option(help="gguf: q8_0, q4_0, f16; openvino: int8, q8_0, q4_0.")
     ] = None,

@@ -1,4 +1,4 @@
-"""``fimls adapters``: the adapters kept here, and which of them serves."""
+"""``fimls adapters``: the adapters kept here, those that come with fimls, and which one serves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HASH_CHARACTERS = 12
 
 
 def list_adapters(*, as_json: bool) -> None:
-    """Print every registered adapter, its base, and whether it serves."""
+    """Print every adapter, its base, and whether it serves."""
     adapters = AdapterRegistry().list()
     if as_json:
         rows = [
@@ -25,17 +25,15 @@ def list_adapters(*, as_json: bool) -> None:
                 "base": one.base,
                 "base_sha256": one.base_sha256,
                 "promoted": one.promoted,
+                "shipped": one.shipped,
                 "folder": str(one.folder),
             }
             for one in adapters
         ]
         print(json.dumps(rows, ensure_ascii=False))
         return
-    if not adapters:
-        print("no adapters yet: `fimls train`, then `fimls adapters add FOLDER`", file=sys.stderr)
-        return
     table = Table(box=None, pad_edge=False)
-    for column in ("adapter", "base", "base SHA-256", "serves"):
+    for column in ("adapter", "base", "base SHA-256", "serves", ""):
         table.add_column(column, no_wrap=True)
     for one in adapters:
         table.add_row(
@@ -43,8 +41,11 @@ def list_adapters(*, as_json: bool) -> None:
             one.base,
             one.base_sha256[:_HASH_CHARACTERS],
             "yes" if one.promoted else "",
+            "comes with fimls" if one.shipped else "",
         )
     Console().print(table)
+    if all(one.shipped for one in adapters):
+        print("none of your own yet: `fimls train`, then `fimls adapters add`", file=sys.stderr)
 
 
 def add(folder: Path, name: str | None) -> None:

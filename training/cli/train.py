@@ -23,6 +23,7 @@ from training.tuning.canaries import make_canaries, write_canaries
 from training.tuning.general import general_examples
 from training.tuning.output import Corpus
 from training.tuning.recipe import DEFAULT_CPU, DEFAULT_CUDA, Recipe, load_recipe
+from training.tuning.start import starting_adapter
 from training.tuning.strewn import Strewn
 from training.types import FimExample, Split, TrainingError
 
@@ -35,8 +36,8 @@ class Choice:
     """The command's options, as they were given; see its ``--help``.
 
     recipe: a name or a file; None: the device's default. changes: of the recipe, by its keys.
-    format: the prompt format's row, where the model's name doesn't tell. canaries: how many
-    made-up secrets to plant.
+    format: the prompt format's row, where the model's name doesn't tell. start: the adapter to
+    begin from. canaries: how many made-up secrets to plant.
     """
 
     recipe: str | None = None
@@ -46,6 +47,7 @@ class Choice:
     fresh: bool = False
     tensorboard: bool = False
     canaries: int = 0
+    start: str = ""
 
 
 def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> None:
@@ -63,6 +65,9 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
     dialogues = source.suffix == DIALOGUES_SUFFIX
     base = find_base(model, Store(), format_name=choice.format, dialogues=dialogues)
     dataset = None if dialogues else Dataset.open(_dataset_folder(source, output, model, recipe))
+    # fimls' own adapter fills in; dialogues have nothing of it, unless somebody wants that.
+    started = "none" if dialogues and not choice.start else choice.start
+    start = starting_adapter(started, base, recipe)
     planted = make_canaries(choice.canaries, recipe.seed)
     examples: ExampleSource[Any] = DialogueSource(source) if dataset is None else dataset
     general: list[FimExample] = []
@@ -84,6 +89,7 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
         choice.fresh,
         choice.tensorboard,
         dialogues,
+        start,
     )
     try:
         state = train(job)

@@ -18,6 +18,8 @@ from training.tuning.fused_lora import fuse
 from training.tuning.recipe import Recipe
 from training.types import TrainingError
 
+_FRESH = "begin again with --fresh"
+
 
 def attach(
     network: Any, recipe: Recipe, *, added: tuple[tuple[str, int], ...], tokenizer: Tokenizer
@@ -81,8 +83,10 @@ def save_adapter(
     (folder / CONFIG).write_text(text, encoding="utf-8")
 
 
-def load_adapter_weights(network: Any, folder: Path) -> None:
+def load_adapter_weights(network: Any, folder: Path, *, hint: str = _FRESH) -> None:
     """Read back what :func:`save_adapter` wrote, into a model with the same adapter.
+
+    hint: what to do if it can't be.
 
     Raises:
         TrainingError: it is damaged, or of another shape.
@@ -93,14 +97,10 @@ def load_adapter_weights(network: Any, folder: Path) -> None:
         if {name: value.shape for name, value in state.items()} != {
             name: value.shape for name, value in expected.items()
         }:
-            raise TrainingError(
-                f"{folder / WEIGHTS} is of another adapter", hint="begin again with --fresh"
-            )
+            raise TrainingError(f"{folder / WEIGHTS} is of another adapter", hint=hint)
         peft.set_peft_model_state_dict(network, state)
     except (OSError, safetensors.SafetensorError) as error:
-        raise TrainingError(
-            f"can't read {folder / WEIGHTS}: {error}", hint="begin again with --fresh"
-        ) from error
+        raise TrainingError(f"can't read {folder / WEIGHTS}: {error}", hint=hint) from error
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:

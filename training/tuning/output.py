@@ -25,7 +25,7 @@ from typing import Any
 from fimls import __version__
 from fimls.fim import Manifest, Order
 from fimls.fim.manifest import MANIFEST_FILE
-from fimls.store.adapter import CONFIG, WEIGHTS
+from fimls.store.adapter import CONFIG, WEIGHTS, Adapter
 from fimls.store.hashes import write_atomically
 from training.batches import ExampleEncoder
 from training.tuning.base import Base
@@ -49,6 +49,16 @@ class Corpus:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What decides a run's result. start: the adapter that it begins from, if from any."""
+
+    recipe: Recipe
+    base: Base
+    corpus: Corpus
+    start: Adapter | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AdapterFolder:
     """The folder of one adapter, and of the run that makes it."""
 
@@ -64,7 +74,7 @@ class AdapterFolder:
         """The log."""
         return self.path / METRICS
 
-    def begin(self, recipe: Recipe, base: Base, corpus: Corpus, *, fresh: bool) -> None:
+    def begin(self, origin: Origin, *, fresh: bool) -> None:
         """Get ready to train, or to go on.
 
         Raises:
@@ -79,10 +89,11 @@ class AdapterFolder:
                 hint="--fresh trains it again; or name another folder",
             )
         identity = {
-            "base_sha256": base.sha256,
-            "corpus_sha256": corpus.sha256,
+            "base_sha256": origin.base.sha256,
+            "corpus_sha256": origin.corpus.sha256,
+            "start_sha256": origin.start.sha256() if origin.start else "",
             "code_version": __version__,
-            **asdict(recipe),
+            **asdict(origin.recipe),
         }
         file = self.run / _IDENTITY
         if checkpoints(self.run):
@@ -97,9 +108,7 @@ class AdapterFolder:
         weights: Path,
         *,
         state: RunState,
-        recipe: Recipe,
-        base: Base,
-        corpus: Corpus,
+        origin: Origin,
         encoder: ExampleEncoder,
         tied: bool,
     ) -> None:
@@ -107,6 +116,7 @@ class AdapterFolder:
 
         The manifest goes first and comes back last: without it nobody serves what lies here.
         """
+        base, corpus, start = origin.base, origin.corpus, origin.start
         orders = tuple(order.value for order in encoder.builders)
         builder = encoder.builders.get(Order.SPM) or next(iter(encoder.builders.values()))
         served = builder.manifest(base=base.name, base_sha256=base.sha256)
@@ -119,8 +129,9 @@ class AdapterFolder:
             tie_word_embeddings=tied,
         )
         provenance = {
-            "recipe": asdict(recipe),
+            "recipe": asdict(origin.recipe),
             "base": {"name": base.name, "sha256": base.sha256, "format": base.format.name},
+            "start": {"name": start.folder.name, "sha256": start.sha256()} if start else None,
             "added_tokens": dict(base.added),
             "corpus": asdict(corpus),
             "code_version": __version__,

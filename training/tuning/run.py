@@ -11,6 +11,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from fimls.fim import Budget, TokenizedExample
+from fimls.store.adapter import Adapter
 from training.batches import (
     Encode,
     EncodingOptions,
@@ -21,14 +22,14 @@ from training.batches import (
 )
 from training.batches.dialogues import encode_dialogue
 from training.dialogue import write_chat_template
-from training.tuning.adapter import attach
+from training.tuning.adapter import attach, load_adapter_weights
 from training.tuning.base import Base, load_network
 from training.tuning.checkpoint import RunState, best_folder, checkpoints, load_checkpoint
 from training.tuning.general import general_suite
 from training.tuning.interruption import Interruption
 from training.tuning.loop import Trainer
 from training.tuning.metrics import MetricsLog, Observer, TensorBoardLog
-from training.tuning.output import AdapterFolder, Corpus
+from training.tuning.output import AdapterFolder, Corpus, Origin
 from training.tuning.progress import ProgressDisplay
 from training.tuning.recipe import Recipe
 from training.tuning.schedule import plan_run
@@ -41,7 +42,7 @@ class Job:
     """What to train.
 
     source, corpus: the examples, and what they are: ``FimExample``s, or with ``dialogues`` those of
-    a :class:`DialogueSource`. output: the adapter's folder.
+    a :class:`DialogueSource`. output: the adapter's folder. start: whose weights to begin with.
     device: auto, cpu or cuda. fresh: throw an unfinished or finished run in ``output`` away.
     """
 
@@ -54,6 +55,7 @@ class Job:
     fresh: bool = False
     tensorboard: bool = False
     dialogues: bool = False
+    start: Adapter | None = None
 
 
 def train(job: Job, *, network: Any = None) -> RunState:
@@ -70,6 +72,7 @@ def train(job: Job, *, network: Any = None) -> RunState:
             "the dataset has no examples to train on", hint="prepare it from more code"
         )
     folder = AdapterFolder(job.output)
+    origin = Origin(job.recipe, job.base, job.corpus, job.start)
     accelerator = Accelerator(cpu=job.device == "cpu")
     device = "cuda" if accelerator.device.type == "cuda" else "cpu"
     if job.device == "cuda" and device != "cuda":
@@ -78,13 +81,15 @@ def train(job: Job, *, network: Any = None) -> RunState:
             hint="leave --device out, or install a CUDA build of torch",
         )
     if accelerator.is_main_process:
-        folder.begin(job.recipe, job.base, job.corpus, fresh=job.fresh)
+        folder.begin(origin, fresh=job.fresh)
     accelerator.wait_for_everyone()
     encoder = make_encoder(job.recipe, job.base)
     if network is None:
         network = load_network(job.base, device=device, four_bit=job.recipe.method == "qlora")
     tied = bool(network.config.tie_word_embeddings)
     adapted = attach(network, job.recipe, added=job.base.added, tokenizer=job.base.tokenizer)
+    if job.start is not None:
+        load_adapter_weights(adapted, job.start.folder, hint="--start none begins without it")
     with _observers(job, folder, accelerator) as observers, Interruption().watched() as asked:
         trainer = Trainer(
             network=adapted,
@@ -111,9 +116,7 @@ def train(job: Job, *, network: Any = None) -> RunState:
         folder.finish(
             best if best.is_dir() else checkpoints(folder.run)[-1],
             state=state,
-            recipe=job.recipe,
-            base=job.base,
-            corpus=job.corpus,
+            origin=origin,
             encoder=encoder,
             tied=tied,
         )

@@ -17,10 +17,12 @@ import safetensors.numpy
 from fimls.fim import Manifest, Tokenizer
 from fimls.store import Store
 from fimls.store.adapter import Adapter
+from fimls.store.adapters import AdapterRegistry
 from fimls.store.gguf_file import rows
 from fimls.store.gguf_reader import open_gguf
 from fimls.store.gguf_tokenizer import write_tokenizer
 from fimls.store.merge import merge_adapter
+from fimls.types import AdapterMismatchError
 from tests.fim_tokenizers import REPOSITORY
 
 pytest.importorskip("torch")
@@ -34,6 +36,7 @@ from training.dialogue import DIALOGUE_TOKENS
 from training.tuning import adapter, checkpoint, loop
 from training.tuning.base import find_base
 from training.tuning.run import train
+from training.tuning.start import starting_adapter
 from training.types import DatasetError, TrainingError
 
 pytestmark = [
@@ -317,3 +320,49 @@ def test_two_processes_train_one_adapter(tmp_path: Path) -> None:
     run = json.loads((tmp_path / "parts" / "training.json").read_text())
     assert run["after"]["heldout_loss"] < run["before"]["heldout_loss"]
     assert tiny.RECIPE.tokens <= run["run"]["tokens"] < tiny.RECIPE.tokens + 300
+
+
+def test_goes_on_from_another_adapter(tmp_path: Path) -> None:
+    """Its weights are where the run begins, and the result says whose they were."""
+    first = tiny.job(tmp_path, output="first")
+    ended = train(first)
+    start = Adapter.open(first.output)
+    second = tiny.job(tmp_path, output="second", start=start)
+    state = train(second)
+    assert state.first["heldout_loss"] == pytest.approx(ended.best_loss, abs=1e-4)
+    provenance = json.loads((second.output / "training.json").read_text())
+    assert {"name": "first", "sha256": start.sha256()} == provenance["start"]
+
+
+def test_begins_from_no_adapter_of_another_shape(tmp_path: Path) -> None:
+    """Named, it is an error that says what differs; so is one of another base."""
+    first = tiny.job(tmp_path, output="first")
+    train(first)
+    named = str(first.output)
+    assert starting_adapter(named, first.base, first.recipe) == Adapter.open(first.output)
+    other = dataclasses.replace(first.recipe, rank=8)
+    with pytest.raises(TrainingError, match="its rank is 4, not 8"):
+        starting_adapter(named, first.base, other)
+    elsewhere = dataclasses.replace(first.base, sha256="1" * 64)
+    with pytest.raises(AdapterMismatchError, match="was trained on"):
+        starting_adapter(named, elsewhere, first.recipe)
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(4, "own"), (8, None)])
+def test_begins_from_fimls_own_adapter(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    rank: int,
+    expected: str | None,
+) -> None:
+    """Unasked, where it fits; where it doesn't a line says why it isn't used."""
+    first = tiny.job(tmp_path / "shipped", output="own")
+    train(first)
+    registry = AdapterRegistry(tmp_path / "home", shipped=first.output.parent)
+    monkeypatch.setattr("training.tuning.start.AdapterRegistry", lambda: registry)
+    recipe = dataclasses.replace(first.recipe, rank=rank)
+    start = starting_adapter("", first.base, recipe)
+    assert expected == (start and start.folder.name)
+    assert ("its rank is 4, not 8" in caplog.text) == (expected is None)
+    assert starting_adapter("none", first.base, recipe) is None

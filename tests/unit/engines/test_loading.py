@@ -15,7 +15,7 @@ from fimls.fim import Manifest, Tokenizer
 from fimls.store import Store
 from fimls.store.adapters import promote
 from fimls.store.hashes import file_sha256
-from fimls.types import AdapterMismatchError, ModelMissingError, UnknownModelError
+from fimls.types import AdapterMismatchError, UnknownModelError
 
 MANIFEST = Manifest(
     format="pre-post-mid",
@@ -93,11 +93,14 @@ def test_named_adapters(store: Store, adapter: Path) -> None:
         adapter_folder(Settings(adapter="nobody"), store)
 
 
-def test_a_promotion_needs_the_model(store: Store, adapter: Path) -> None:
-    """The default model was never fetched: that is what has to be said."""
-    promote(adapter, root=store.root)
-    with pytest.raises(ModelMissingError):
-        adapter_folder(Settings(), store)
+def test_a_file_that_is_gone(store: Store, tmp_path: Path) -> None:
+    """Whose adapter it would be nobody can tell."""
+    gone = tmp_path / "gone.gguf"
+    gone.write_bytes(b"")
+    settings = Settings(model=str(gone))
+    gone.unlink()
+    with pytest.raises(UnknownModelError):
+        adapter_folder(settings, store)
 
 
 def test_tokens_that_an_adapter_added() -> None:

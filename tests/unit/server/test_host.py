@@ -84,7 +84,7 @@ def engines(monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> Engines:
         registry = AdapterRegistry(empty_home)
         if settings.adapter == NO_ADAPTER:
             return None
-        return registry.find(settings.adapter) if settings.adapter else registry.promoted(BASE)
+        return registry.find(settings.adapter) if settings.adapter else registry.serving(BASE)
 
     monkeypatch.setattr(host_module, "adapter_folder", adapter_folder)
     return engines

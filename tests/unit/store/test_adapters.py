@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fimls.store.adapters import AdapterRegistry, promote
+from fimls.store.adapters import SHIPPED, AdapterRegistry, promote
 from fimls.types import AdapterMismatchError, StoreError, UnknownModelError
 
 BASE = "0" * 64
@@ -27,8 +27,15 @@ def adapter(
 
 @pytest.fixture
 def registry(tmp_path: Path) -> AdapterRegistry:
-    """An empty one."""
-    return AdapterRegistry(tmp_path / "home")
+    """An empty one, without fimls' own adapters."""
+    return AdapterRegistry(tmp_path / "home", shipped=tmp_path / "shipped")
+
+
+@pytest.fixture
+def with_own(tmp_path: Path) -> AdapterRegistry:
+    """An empty one where fimls brings an adapter of its own."""
+    adapter(tmp_path / "own" / "fimls-b", weights=b"own")
+    return AdapterRegistry(tmp_path / "home", shipped=tmp_path / "own")
 
 
 def test_adding_copies_the_files_alone(tmp_path: Path, registry: AdapterRegistry) -> None:
@@ -73,11 +80,11 @@ def test_promote_and_rollback(tmp_path: Path, registry: AdapterRegistry) -> None
     for name in ("one", "two"):
         registry.add(adapter(tmp_path / name))
         registry.promote(name)
-    assert registry.folder / "two" == registry.promoted(BASE)
+    assert registry.folder / "two" == registry.serving(BASE)
     assert [False, True] == [one.promoted for one in registry.list()]
     served = [registry.rollback() for _ in range(2)]
     assert [("one", "two"), ("", "one")] == [(one.name, one.before) for one in served]
-    assert registry.promoted(BASE) is None
+    assert registry.serving(BASE) is None
     with pytest.raises(StoreError, match="no adapter is promoted"):
         registry.rollback()
 
@@ -97,13 +104,13 @@ def test_bases_are_apart(tmp_path: Path, registry: AdapterRegistry) -> None:
     other = "1" * 64
     promote(adapter(tmp_path / "one"), root=tmp_path / "home")
     promote(adapter(tmp_path / "two", base_sha256=other, base="c"), root=tmp_path / "home")
-    assert registry.folder / "one" == registry.promoted(BASE)
-    assert registry.folder / "two" == registry.promoted(other)
+    assert registry.folder / "one" == registry.serving(BASE)
+    assert registry.folder / "two" == registry.serving(other)
     with pytest.raises(StoreError, match="several bases") as caught:
         registry.rollback()
     assert "name one: b, c" == caught.value.hint
     assert "two" == registry.rollback("c").before
-    assert registry.folder / "one" == registry.promoted(BASE)
+    assert registry.folder / "one" == registry.serving(BASE)
 
 
 def test_the_stamp_tells_every_change(tmp_path: Path, registry: AdapterRegistry) -> None:
@@ -149,7 +156,7 @@ def test_a_promoted_folder_that_is_gone(tmp_path: Path, registry: AdapterRegistr
     promote(adapter(tmp_path / "one"), root=tmp_path / "home")
     (registry.folder / "one").rename(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="'one' is promoted, but"):
-        registry.promoted(BASE)
+        registry.serving(BASE)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format_version": 2, "bases": {}}'])
@@ -158,4 +165,53 @@ def test_a_state_that_cannot_be_read(tmp_path: Path, registry: AdapterRegistry, 
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "promoted.json").write_text(text)
     with pytest.raises(StoreError, match="can't read which adapters are promoted"):
-        registry.promoted(BASE)
+        registry.serving(BASE)
+
+
+def test_fimls_own_serves_until_another_is_promoted(
+    tmp_path: Path, with_own: AdapterRegistry
+) -> None:
+    """It is found and listed like a registered one, and comes back when all is rolled back."""
+    own = tmp_path / "own" / "fimls-b"
+    assert own == with_own.serving(BASE) == with_own.find("fimls-b")
+    assert with_own.serving("1" * 64) is None
+    with_own.add(adapter(tmp_path / "mine"))
+    assert ("mine", "fimls-b") == (
+        (promotion := with_own.promote("mine")).name,
+        promotion.before,
+    )
+    assert [("fimls-b", False, True), ("mine", True, False)] == [
+        (one.name, one.promoted, one.shipped) for one in with_own.list()
+    ]
+    assert with_own.folder / "mine" == with_own.serving(BASE)
+    assert "fimls-b" == with_own.rollback().name
+    assert own == with_own.serving(BASE)
+    assert "fimls-b" == with_own.label(own)
+
+
+def test_fimls_own_can_be_promoted_over_another(tmp_path: Path, with_own: AdapterRegistry) -> None:
+    """Going back to it without losing what was promoted before."""
+    with_own.add(adapter(tmp_path / "mine"))
+    with_own.promote("mine")
+    with_own.promote("fimls-b")
+    assert tmp_path / "own" / "fimls-b" == with_own.serving(BASE)
+    assert "mine" == with_own.rollback().name
+
+
+def test_fimls_own_stays(tmp_path: Path, with_own: AdapterRegistry) -> None:
+    """Nobody takes its name, and it isn't removed: it belongs to the package."""
+    with pytest.raises(StoreError, match="comes with fimls") as caught:
+        with_own.remove("fimls-b")
+    assert 'adapter = "none"' in str(caught.value.hint)
+    with pytest.raises(StoreError, match="comes with fimls"):
+        with_own.add(adapter(tmp_path / "mine"), "fimls-b")
+
+
+def test_what_comes_with_fimls_is_whole() -> None:
+    """Each says its base and has a card; together they are small enough to ship."""
+    folders = sorted(path for path in SHIPPED.glob("*") if path.is_dir())
+    registry = AdapterRegistry(Path("nowhere"))
+    assert [folder.name for folder in folders] == [one.name for one in registry.list()]
+    for folder in folders:
+        assert (folder / "README.md").is_file()
+        assert sum(file.stat().st_size for file in folder.iterdir()) <= 20_000_000
