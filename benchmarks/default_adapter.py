@@ -18,7 +18,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ SOURCES = Path(__file__).parent / "data" / "default_adapter.json"
 EXAMPLES = 4_500
 # Compiled twins of a package's sources would be learnt twice.
 BUILT = ("**/dist/**", "**/build/**", "**/es6/**", "zod-*/v[34]/**", "zod-*/*.js")
-SUITES: Mapping[str, tuple[str, ...]] = {
+SUITES: Mapping[str, Sequence[str]] = {
     "single-raw": ("humaneval-single", "--raw"),
     "single": ("humaneval-single", "--one-per-problem", "--baseline", "none"),
     "multi": ("humaneval-multi", "--one-per-problem", "--baseline", "none"),
@@ -122,40 +122,23 @@ def main() -> None:
     if not (dataset / "dataset.json").exists():
         wheels = work / "wheels.json"
         wheels.write_text(json.dumps(packages["pypi"]), "utf-8")
-        seconds["prepare"] = fimls(
-            *("prepare", wheels, *fetch(packages, work / "sources"), "-o", dataset, "--public"),
-            *("--split", "repository", "--holdout", "0", "--validation", "0.04"),
-            *(
-                "--examples",
-                given.examples,
-                *(word for glob in BUILT for word in ("--exclude", glob)),
-            ),
-            log=work / "prepare.log",
-        )
+        sources = [str(path) for path in fetch(packages, work / "sources")]
+        arguments = ["prepare", str(wheels), *sources, "-o", str(dataset), "--public"]
+        arguments += ["--split", "repository", "--holdout", "0", "--validation", "0.04"]
+        arguments += ["--examples", given.examples]
+        arguments += [word for glob in BUILT for word in ("--exclude", glob)]
+        seconds["prepare"] = fimls(*arguments, log=work / "prepare.log")
     if not (adapter / "training.json").exists():
-        length = ("--tokens", given.tokens) if given.tokens else ()
-        seconds["train"] = fimls(
-            *(
-                "train",
-                dataset,
-                "-o",
-                adapter,
-                "--recipe",
-                given.recipe,
-                "--start",
-                "none",
-                *length,
-            ),
-            log=work / "train.log",
-        )
+        arguments = ["train", str(dataset), "-o", str(adapter), "--start", "none"]
+        arguments += ["--recipe", given.recipe]
+        arguments += ["--tokens", given.tokens] if given.tokens else []
+        seconds["train"] = fimls(*arguments, log=work / "train.log")
     make_small(adapter, shipped)
-    for name, (suite, *options) in SUITES.items():
+    for name, suite in SUITES.items():
         if not (work / name / "report.json").exists():
-            some = ("--limit", "2") if given.small else ()
-            seconds[name] = fimls(
-                *("eval", suite, *options, *some, "--adapter", shipped, "-o", work / name),
-                log=work / f"{name}.log",
-            )
+            more = ["--limit", "2"] if given.small else []
+            more += ["--adapter", str(shipped), "-o", str(work / name)]
+            seconds[name] = fimls("eval", *suite, *more, log=work / f"{name}.log")
     result = {
         "seconds": {name: round(value) for name, value in seconds.items()},
         "prepare": kept(dataset),
