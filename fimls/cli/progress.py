@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for whatever reports stage, done and total bytes."""
+"""A progress bar on standard error, for whatever reports stage, done and total."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 from fimls.store import Progress as ProgressCallback
 
 
 @contextmanager
-def progress_bar() -> Iterator[ProgressCallback]:
-    """A callback that shows each stage as a bar; nothing is shown until it is called."""
+def progress_bar(counted: str | None = None) -> Iterator[ProgressCallback]:
+    """A callback that shows each stage as a bar; nothing is shown until it is called.
+
+    counted: how the names of the stages begin that report pieces; the others report bytes.
+    """
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        _AmountColumn(),
+        _SpeedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
@@ -36,7 +41,8 @@ def progress_bar() -> Iterator[ProgressCallback]:
         if not tasks:
             bar.start()
         if stage not in tasks:
-            tasks[stage] = bar.add_task(stage, total=None)
+            pieces = counted is not None and stage.startswith(counted)
+            tasks[stage] = bar.add_task(stage, total=None, pieces=pieces)
         bar.update(tasks[stage], completed=done_bytes, total=total_bytes or None)
 
     try:
@@ -44,3 +50,20 @@ def progress_bar() -> Iterator[ProgressCallback]:
     finally:
         if tasks:
             bar.stop()
+
+
+class _AmountColumn(DownloadColumn):
+    """Bytes, or pieces."""
+
+    def render(self, task: Task) -> Text:
+        if not task.fields["pieces"]:
+            return super().render(task)
+        total = "?" if task.total is None else f"{task.total:,.0f}"
+        return Text(f"{task.completed:,.0f}/{total}", style="progress.download")
+
+
+class _SpeedColumn(TransferSpeedColumn):
+    """Bytes a second; pieces have the time that remains."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.fields["pieces"] else super().render(task)

@@ -57,7 +57,7 @@ def _compare(
     from training.export.agreement import check_agreement
     from training.export.check_prompts import default_code
 
-    with progress_bar() as progress:
+    with progress_bar("comparing") as progress:
         checking = check_agreement(
             exported,
             code or default_code(),

@@ -54,6 +54,17 @@ def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
     assert "downloading" in err
 
 
+def test_progress_counts_pieces_or_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    """What isn't bytes isn't called so."""
+    with progress_bar("comparing") as report:
+        report("comparing: torch", 7, 7)
+        report("merging", 2000, 2000)
+    pieces, size = capsys.readouterr().err.strip().splitlines()[-2:]
+    assert "7/7" in pieces
+    assert "byte" not in pieces
+    assert "2.0/2.0 kB" in size
+
+
 def test_doctor_quick_json(fimls: Fimls, empty_home: Path) -> None:
     """The quick report says what is installed and what is missing, without loading anything."""
     outcome = fimls("doctor", "--quick", "--json")
