@@ -11,14 +11,14 @@ import enum
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fimls.completer import Completer, ContextSource
-from fimls.config import NO_ADAPTER, Settings, needs_reload
+from fimls.config import Settings, needs_reload
 from fimls.engines.loading import adapter_folder, model_source
 from fimls.server.drain import Drain
-from fimls.server.pool import EnginePool
+from fimls.server.pool import EnginePool, with_adapter
 from fimls.store import ModelSpec, Progress, Store
 from fimls.store.adapters import AdapterRegistry
 from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownModelError
@@ -163,7 +163,7 @@ class EngineHost:
             async with self._open_bar(f"Loading {_name(settings)}") as progress:
                 self._adapter = await asyncio.to_thread(adapter_folder, settings, Store())
                 engine = await self._engines.lease(
-                    _with_adapter(settings, self._adapter), Store(), progress=progress, anew=anew
+                    with_adapter(settings, self._adapter), Store(), progress=progress, anew=anew
                 )
             try:
                 # Each engine's completions count from 1; an editor needs ids that stay unique.
@@ -243,11 +243,6 @@ def explain(error: FimlsError) -> str:
     """Return an error and what to do about it in one line."""
     text = f"{error}; {error.hint}" if error.hint else str(error)
     return " ".join(text.split())
-
-
-def _with_adapter(settings: Settings, adapter: Path | None) -> Settings:
-    """The settings with what they mean by their adapter, should that change meanwhile."""
-    return replace(settings, adapter=NO_ADAPTER if adapter is None else str(adapter))
 
 
 def _name(settings: Settings) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fimls import config
-from fimls.config import Settings
+from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.base import Engine
-from fimls.engines.loading import load_engine
+from fimls.engines.loading import adapter_folder, load_engine, model_source
 from fimls.store import Progress, Store
-from fimls.types import CancelToken, Delta, Prompt, SamplingParams
+from fimls.types import CancelToken, Delta, FimlsError, Prompt, SamplingParams
 
 
 class EnginePool:
@@ -19,6 +21,21 @@ class EnginePool:
 
     def __init__(self) -> None:
         self._shared: dict[tuple[object, ...], _Shared] = {}
+        self._ahead: asyncio.Task[None] | None = None
+
+    def load_ahead(self, settings: Settings, store: Store) -> None:
+        """Begin to load what the next lease will probably name, where that needs no conversion.
+
+        The next lease, whatever it names, ends what began here; so does :meth:`forget_ahead`.
+        """
+        self.forget_ahead()
+        self._ahead = asyncio.create_task(self._hold(settings, store))
+
+    def forget_ahead(self) -> None:
+        """Nobody will come for what was loaded ahead."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead = None
 
     async def lease(
         self,
@@ -36,12 +53,23 @@ class EnginePool:
         Raises:
             as :func:`load_engine`.
         """
+        key, shared = self._join(settings, store, progress, anew=anew)
+        self.forget_ahead()
+        return await self._loaded(key, shared)
+
+    def _join(
+        self, settings: Settings, store: Store, progress: Progress | None, *, anew: bool
+    ) -> tuple[tuple[object, ...], _Shared]:
+        """Count as a user of the engine that the settings name, which loads if it isn't there."""
         key = config.engine_key(settings)
         shared = self._shared.get(key)
         if shared is None or anew:
             loading = asyncio.create_task(load_engine(settings, store, progress=progress))
             shared = self._shared[key] = _Shared(loading)
         shared.users += 1
+        return key, shared
+
+    async def _loaded(self, key: tuple[object, ...], shared: _Shared) -> Engine:
         try:
             # Who leaves while it is loading must not take it from the others.
             engine = await asyncio.shield(shared.loading)
@@ -49,6 +77,18 @@ class EnginePool:
             await self._leave(key, shared)
             raise
         return _Lease(engine, lambda: self._leave(key, shared))
+
+    async def _hold(self, settings: Settings, store: Store) -> None:
+        """Lease until it is cancelled. Who comes for the engine is told what is wrong with it."""
+        with contextlib.suppress(FimlsError):
+            wanted = await asyncio.to_thread(_converted, settings, store)
+            if wanted is None:
+                return
+            engine = await self._loaded(*self._join(wanted, store, None, anew=False))
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await engine.aclose()
 
     async def _leave(self, key: tuple[object, ...], shared: _Shared) -> None:
         shared.users -= 1
@@ -60,6 +100,20 @@ class EnginePool:
         (loaded,) = await asyncio.gather(shared.loading, return_exceptions=True)
         if not isinstance(loaded, BaseException):
             await loaded.aclose()
+
+
+def with_adapter(settings: Settings, adapter: Path | None) -> Settings:
+    """The settings with what they mean by their adapter, should that change meanwhile."""
+    return replace(settings, adapter=NO_ADAPTER if adapter is None else str(adapter))
+
+
+def _converted(settings: Settings, store: Store) -> Settings | None:
+    """The settings with their adapter, if the store has what they name as the engine reads it."""
+    if settings.engine != "openvino":
+        return None
+    adapter = adapter_folder(settings, store)
+    there = store.prepared(model_source(settings.model), adapter, settings.quantization)
+    return with_adapter(settings, adapter) if there else None
 
 
 @dataclass(slots=True)

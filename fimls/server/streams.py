@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -115,15 +116,23 @@ async def run_session(
     engines: EnginePool | None = None,
 ) -> int:
     """Run the session until the client or its process has gone; return its exit code."""
-    from fimls.server.session import Session  # late: it imports lsprotocol
+    from fimls.server.pool import EnginePool  # late: it imports the engines
+    from fimls.store import Store
 
-    session = Session(client, settings, writer, engines)
+    engines = engines or EnginePool()
+    with contextlib.suppress(FimlsError):  # the session says what is wrong with them
+        options = client.options if isinstance(client.options, Mapping) else None
+        engines.load_ahead(config.load(None, options, settings), Store())
+    # It imports lsprotocol, which takes as long as half of the engine's loading.
+    module = await asyncio.to_thread(importlib.import_module, "fimls.server.session")
+    session: Session = module.Session(client, settings, writer, engines)
     reading = asyncio.create_task(session.run(reader))
     watching = asyncio.create_task(_until_gone(parent))
     await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
     gone = watching.done()
     reading.cancel()
     watching.cancel()
+    engines.forget_ahead()
     await _close(session)
     if gone:
         _log.info("the editor's process has gone")

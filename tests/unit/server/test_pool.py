@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,69 @@ async def test_anew(loader: Loader, store: Store) -> None:
     assert 1 == len(loader.closed)
     await late.aclose()
     assert 2 == len(loader.closed)
+
+
+@pytest.fixture
+def converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every model is there, as the engine reads it."""
+    monkeypatch.setattr(pool_module, "_converted", lambda settings, _store: settings)
+
+
+@pytest.mark.usefixtures("converted")
+async def test_ahead_is_what_the_first_lease_gets(loader: Loader, store: Store) -> None:
+    """It loads while nobody has asked yet, once, and lives as long as its lease."""
+    pool = EnginePool()
+    pool.load_ahead(Settings(model="a"), store)
+    await until(lambda: loader.started == 1)
+    loader.may_go_on.set()
+    engine = await pool.lease(Settings(model="a"), store)
+    assert (1, 0, []) == (loader.started, loader.cancelled, loader.closed)
+    await engine.aclose()
+    await until(lambda: loader.closed == ["a"])
+
+
+@pytest.mark.usefixtures("converted")
+async def test_ahead_ends_when_something_else_is_wanted(loader: Loader, store: Store) -> None:
+    """A wrong guess costs what was loaded so far."""
+    pool = EnginePool()
+    pool.load_ahead(Settings(model="a"), store)
+    await until(lambda: loader.started == 1)
+    loader.may_go_on.set()
+    await asyncio.sleep(0.01)
+    await pool.lease(Settings(model="b"), store)
+    await until(lambda: loader.closed == ["a"])
+    assert 2 == loader.started
+
+
+@pytest.mark.usefixtures("converted")
+async def test_ahead_is_forgotten(loader: Loader, store: Store) -> None:
+    """An editor that leaves at once leaves nothing behind; a failure is nobody's."""
+    pool = EnginePool()
+    pool.load_ahead(Settings(model="a"), store)
+    await until(lambda: loader.started == 1)
+    pool.forget_ahead()
+    await until(lambda: loader.cancelled == 1)
+    loader.failure = EngineError("broken")
+    loader.may_go_on.set()
+    pool.load_ahead(Settings(model="a"), store)
+    await until(lambda: loader.started == 2)
+    await asyncio.sleep(0.01)
+    with pytest.raises(EngineError, match="broken"):
+        await pool.lease(Settings(model="a"), store)
+
+
+async def test_nothing_is_converted_ahead(loader: Loader, store: Store) -> None:
+    """That shows its progress, and is the session's to begin; so is what isn't there at all."""
+    pool = EnginePool()
+    pool.load_ahead(Settings(), store)
+    await asyncio.sleep(0.05)
+    assert 0 == loader.started
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that other tasks do."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")
