@@ -5,7 +5,7 @@
 Speed: a step of one token, of a decoding step's eight and of a prefill chunk, 640 tokens in, the
 kinds taking turns in one process. Quality: the mean loss on 704 tokens of this repository's code
 read from left to right, and how often the likeliest token is the first kind's. Pass rates are
-``humaneval_infilling.py --set quantization=...``'s.
+``fimls --set quantization=... eval humaneval-single``'s.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ class RawAsker:
 async def completer_of(
     settings: Settings, *, adapter: str, progress: Progress | None = None
 ) -> AsyncIterator[Completer]:
-    """Load the engine with an adapter ("" for none), without deadline, and close it at the end.
+    """Load the engine with an adapter (as the setting), and close it at the end.
 
     Raises:
         as :func:`fimls.engines.loading.load_engine`.

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fimls.fim import FORMATS, PromptBuilder
-from fimls.types import Mode, Snippet
+from fimls.postprocess import process
+from fimls.types import CompletionContext, FinishReason, Generation, Mode, Snippet
 from tests.fim_tokenizers import byte_tokenizer
 from training.dataset import DatasetWriter
 from training.evaluation.suites import Item, Skipped, SuiteOptions, open_suite
@@ -220,3 +221,14 @@ def test_dataset_without_a_test_split_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(EvaluationError, match="holds nothing out"):
         open_suite(str(tmp_path / "data"), SuiteOptions())
+
+
+def test_post_processing_leaves_true_lines_alone() -> None:
+    """Of all true single-line middles, post-processing changes hardly one."""
+    changed = 0
+    for item in HumanEvalInfilling("humaneval-single").items():
+        assert isinstance(item, Item)
+        context = CompletionContext(item.prefix, item.suffix, mode=Mode.SINGLE)
+        generation = Generation((), item.reference, (), FinishReason.STOP)
+        changed += process(generation, context).text.strip() != item.reference.strip()
+    assert changed <= 2
