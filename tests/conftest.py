@@ -96,11 +96,17 @@ def smollm2_gguf(store: Store) -> Path:
 
 @pytest.fixture(scope="session")
 def default_model(store: Store, default_gguf: Path) -> PreparedModel:
-    """The default model as the openvino engine loads it; the first use converts it."""
+    """The default model alone, as the openvino engine loads it; the first use converts it, and
+    with the adapter that comes with fimls, which is what serves.
+    """
     from fimls.store import find_model
+    from fimls.store.adapters import AdapterRegistry
 
     del default_gguf  # asked for so that a model that was never pulled skips
-    return store.prepare(find_model("0.5b"))
+    spec = find_model("0.5b")
+    if adapter := AdapterRegistry(store.root).shipped(spec.sha256):
+        store.prepare(spec, adapter=adapter)
+    return store.prepare(spec)
 
 
 @pytest.fixture(scope="session")

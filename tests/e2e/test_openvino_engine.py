@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from fimls.config import Settings
+from fimls.config import NO_ADAPTER, Settings
 from fimls.engines import openvino
 from fimls.engines.loading import load_engine, prompt_builder
 from fimls.engines.openvino import OpenVinoEngine
@@ -50,9 +50,9 @@ SOON_S = 1.0
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def engine(default_model: PreparedModel, store: Store) -> AsyncIterator[OpenVinoEngine]:
-    """The default model's engine, loaded once."""
+    """The engine of the default model alone, which seldom ends by itself, loaded once."""
     del default_model  # skips where the model was never pulled, and converts it
-    loaded = await load_engine(Settings(), store)
+    loaded = await load_engine(Settings(adapter=NO_ADAPTER), store)
     assert isinstance(loaded, OpenVinoEngine)
     yield loaded
     await loaded.aclose()

@@ -9,7 +9,7 @@ import { StatusBar } from './statusBar';
 
 let server: Server | undefined;
 
-/** VS Code calls this once, after its window is up; nothing here waits for the server. */
+/** VS Code calls this once, after its window is up; nothing here looks for the server, or waits. */
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('fimls', { log: true });
   const bar = new StatusBar();
@@ -23,10 +23,12 @@ export function activate(context: vscode.ExtensionContext): void {
       }
     }),
   );
-  void server.start();
+  setTimeout(() => void server?.start());
 }
 
 /** VS Code calls this when the window closes, and waits for it. */
 export async function deactivate(): Promise<void> {
-  await server?.stop();
+  const last = server;
+  server = undefined;
+  await last?.stop();
 }
