@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from keystrokes import fetched
 from record import evaluation, write_result
 from train_repository import curve, fimls, kept, provenance
 
@@ -40,6 +41,9 @@ SUITES: Mapping[str, Sequence[str]] = {
     "multi": ("humaneval-multi", "--one-per-problem", "--baseline", "none"),
     "random-span": ("humaneval-random-span-light", "--baseline", "none"),
 }
+HELD_OUT = "held-out"
+"""Spans of packages that weren't learnt from, one or two of each language."""
+HELD_OUT_ITEMS = 12
 
 
 def fetch(packages: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -134,7 +138,12 @@ def main() -> None:
         arguments += ["--tokens", given.tokens] if given.tokens else []
         seconds["train"] = fimls(*arguments, log=work / "train.log")
     make_small(adapter, shipped)
-    for name, suite in SUITES.items():
+    suites = dict(SUITES)
+    if not given.small:
+        folders = [*fetch(packages["held_out"], work / "held-out"), *fetched(["diwire"])]
+        spans = [f"spans:{folder}" for folder in folders]
+        suites[HELD_OUT] = [*spans, "--limit", str(HELD_OUT_ITEMS), "--baseline", "none"]
+    for name, suite in suites.items():
         if not (work / name / "report.json").exists():
             more = ["--limit", "2"] if given.small else []
             more += ["--adapter", str(shipped), "-o", str(work / name)]
@@ -144,7 +153,7 @@ def main() -> None:
         "prepare": kept(dataset),
         "training": provenance(adapter),
         "curve": curve(adapter),
-        **{name: evaluation(work / name) for name in SUITES},
+        **{name: evaluation(work / name) for name in suites},
     }
     if not given.small:
         write_result("default-adapter", result, seed=0)

@@ -277,7 +277,7 @@ class Session(LanguageServer):
             result.completions,
             latency_ms=(time.monotonic() - began) * 1000,
             model=completer.engine.model,
-            adapter=self._host.settings.adapter,
+            adapter=self._host.status.adapter,
         )
         self._host.report_success(completer)
         self._last_failure = ""
