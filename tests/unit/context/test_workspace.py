@@ -288,9 +288,12 @@ async def test_known_is_fast(context: WorkspaceContext, folder: Path) -> None:
     """Names nobody has seen cost a few milliseconds, however much is open."""
     for number in range(40):
         context.opened(document(folder / f"{number}.py", f"name{number} = 1\n" * 20_000))
-    began = time.perf_counter()
-    context.known([f"unknown{number}" for number in range(20)])
-    assert time.perf_counter() - began < 0.05
+    taken_s = []
+    for attempt in range(3):
+        began = time.perf_counter()
+        context.known([f"unknown{attempt}_{number}" for number in range(20)])
+        taken_s.append(time.perf_counter() - began)
+    assert min(taken_s) < 0.05
 
 
 @pytest.mark.usefixtures("_no_process")
