@@ -1,4 +1,4 @@
-"""The adapter that comes with fimls: fetched, prepared, tuned, judged and made small.
+"""An adapter to come with fimls: its code fetched, prepared and learnt, judged and made small.
 
     python benchmarks/default_adapter.py                          # on two cores, about three hours
     python benchmarks/default_adapter.py --recipe default-gpu     # on a GPU, ten times the examples
@@ -30,6 +30,7 @@ from train_repository import curve, fimls, kept, provenance
 
 from fimls.store.adapter import CONFIG, MANIFEST, WEIGHTS
 from training.corpus.archives import unpack
+from training.tuning.output import PROVENANCE
 
 SOURCES = Path(__file__).parent / "data" / "default_adapter.json"
 EXAMPLES = 4_500
@@ -96,12 +97,15 @@ def _only(paths: Iterable[Path]) -> Path:
 
 
 def make_small(adapter: Path, out: Path) -> None:
-    """Copy what serving reads, the weights in half precision: 18 MB at rank 16."""
+    """Copy what serving reads and where it comes from, the weights in half precision: 18 MB at
+    rank 16.
+    """
     out.mkdir(parents=True, exist_ok=True)
     weights = safetensors.numpy.load_file(adapter / WEIGHTS)
     half = {name: tensor.astype(np.float16) for name, tensor in weights.items()}
-    safetensors.numpy.save_file(half, out / WEIGHTS, metadata={"format": "pt"})
-    for name in (CONFIG, MANIFEST):
+    # Not save_file: what it writes, only its owner may read.
+    (out / WEIGHTS).write_bytes(safetensors.numpy.save(half, metadata={"format": "pt"}))
+    for name in (CONFIG, MANIFEST, PROVENANCE):
         shutil.copyfile(adapter / name, out / name)
 
 

@@ -145,7 +145,7 @@ def _train(  # noqa: PLR0913 - a function argument for each option
         str,
         typer.Option(
             metavar="ADAPTER|none",
-            help="Go on from an adapter's weights [default: the one that comes with fimls].",
+            help="Go on from an adapter's weights [default: fimls' own for this base, if any].",
         ),
     ] = "",
     device: Annotated[

@@ -92,7 +92,7 @@ async function chooseModel(server: Server): Promise<void> {
 async function chooseAdapter(server: Server): Promise<void> {
   const adapters = (await server.execute<{ name: string; note: string }[]>('fimls.adapters')) ?? [];
   const items: (vscode.QuickPickItem & { setting?: string })[] = [
-    { label: 'The promoted one', description: 'what `fimls adapters promote` or the last gate chose; else the one that comes with fimls', setting: '' },
+    { label: 'The promoted one', description: 'what `fimls adapters promote` or the last gate chose', setting: '' },
     { label: 'None', description: 'the model alone', setting: 'none' },
     ...adapters.map(({ name, note }) => ({ label: name, description: note, setting: name })),
     { label: 'A folder...' },

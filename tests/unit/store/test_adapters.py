@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fimls.store.adapters import SHIPPED, AdapterRegistry, promote
+from fimls.store.adapters import AdapterRegistry, promote
 from fimls.types import AdapterMismatchError, StoreError, UnknownModelError
 
 BASE = "0" * 64
@@ -205,13 +205,3 @@ def test_fimls_own_stays(tmp_path: Path, with_own: AdapterRegistry) -> None:
     assert 'adapter = "none"' in str(caught.value.hint)
     with pytest.raises(StoreError, match="comes with fimls"):
         with_own.add(adapter(tmp_path / "mine"), "fimls-b")
-
-
-def test_what_comes_with_fimls_is_whole() -> None:
-    """Each says its base and has a card; together they are small enough to ship."""
-    folders = sorted(path for path in SHIPPED.glob("*") if path.is_dir())
-    registry = AdapterRegistry(Path("nowhere"))
-    assert [folder.name for folder in folders] == [one.name for one in registry.list()]
-    for folder in folders:
-        assert (folder / "README.md").is_file()
-        assert sum(file.stat().st_size for file in folder.iterdir()) <= 20_000_000
