@@ -54,8 +54,8 @@ from fimls.types import (
 # A pull needs the file and, for a while, a wheel of it or the copy that verification moves.
 _PULL_SPACE = 1.1
 # A conversion holds a Q8_0 copy, GenAI's graph and the final one side by side, about 3.2 bytes a
-# weight, for 0.56 of a four-bit file; merging puts a float32 copy of most weights beside some of them
-# (the default model with its adapter: 5.9 times the file).
+# weight, for 0.56 of a four-bit file; merging puts a float32 copy of most weights beside some of
+# them: 5.9 times the default model's file.
 _CONVERT_SPACE = 6
 _CONVERT_MERGED_SPACE = 8
 _KEY_HEX = 12
