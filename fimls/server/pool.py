@@ -13,7 +13,7 @@ from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import adapter_folder, load_engine, model_source
 from fimls.store import Progress, Store
-from fimls.types import CancelToken, Delta, FimlsError, Prompt, SamplingParams
+from fimls.types import CancelToken, Delta, Prompt, SamplingParams
 
 
 class EnginePool:
@@ -80,7 +80,7 @@ class EnginePool:
 
     async def _hold(self, settings: Settings, store: Store) -> None:
         """Lease until it is cancelled. Who comes for the engine is told what is wrong with it."""
-        with contextlib.suppress(FimlsError):
+        with contextlib.suppress(Exception):
             wanted = await asyncio.to_thread(_converted, settings, store)
             if wanted is None:
                 return

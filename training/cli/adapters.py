@@ -43,7 +43,8 @@ def list_adapters(*, as_json: bool) -> None:
             "yes" if one.promoted else "",
             "comes with fimls" if one.shipped else "",
         )
-    Console().print(table)
+    if adapters:
+        Console().print(table)
     if all(one.shipped for one in adapters):
         print("none of your own yet: `fimls train`, then `fimls adapters add`", file=sys.stderr)
 

@@ -63,14 +63,13 @@ def _differences(adapter: Adapter, base: Base, recipe: Recipe) -> str:
         "alpha": recipe.alpha,
         "rslora": recipe.rslora,
         "dora": recipe.dora,
-        "layers": recipe.layers,
+        # Which ones, the weights' names tell when they are loaded.
+        "layers": "all" if recipe.layers == "all" else "some",
         "format": base.format.name,
     }
-    parts = [
-        f"its {key} is {before[key]!r}, not {now[key]!r}" for key in now if before[key] != now[key]
-    ]
+    parts = [f"{key} {before[key]}, not {now[key]}" for key in now if before[key] != now[key]]
     added = dict(base.added)
     control_ids = Manifest.read(adapter.folder).control_ids
     if any(control_ids.get(token) != index for token, index in added.items()):
-        parts.append("it added other tokens")
-    return ", ".join(parts)
+        parts.append("other added tokens")
+    return "; ".join(parts)

@@ -341,8 +341,11 @@ def test_begins_from_no_adapter_of_another_shape(tmp_path: Path) -> None:
     named = str(first.output)
     assert starting_adapter(named, first.base, first.recipe) == Adapter.open(first.output)
     other = dataclasses.replace(first.recipe, rank=8)
-    with pytest.raises(TrainingError, match="its rank is 4, not 8"):
+    with pytest.raises(TrainingError, match="rank 4, not 8"):
         starting_adapter(named, first.base, other)
+    upper = dataclasses.replace(first.recipe, layers=1)
+    with pytest.raises(TrainingError, match="layers all, not some"):
+        starting_adapter(named, first.base, upper)
     elsewhere = dataclasses.replace(first.base, sha256="1" * 64)
     with pytest.raises(AdapterMismatchError, match="was trained on"):
         starting_adapter(named, elsewhere, first.recipe)
@@ -364,5 +367,5 @@ def test_begins_from_fimls_own_adapter(
     recipe = dataclasses.replace(first.recipe, rank=rank)
     start = starting_adapter("", first.base, recipe)
     assert expected == (start and start.folder.name)
-    assert ("its rank is 4, not 8" in caplog.text) == (expected is None)
+    assert ("rank 4, not 8" in caplog.text) == (expected is None)
     assert starting_adapter("none", first.base, recipe) is None

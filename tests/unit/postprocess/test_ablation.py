@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from fimls.types import Mode
+from fimls.types import FinishReason, Generation, Mode
+from training.evaluation.suites import Item
+from training.evaluation.suites.base import Verdict
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -22,25 +24,36 @@ def ablation() -> Iterator[Any]:
         yield importlib.import_module("postprocess_ablation")
 
 
-def task_of(ablation: Any, middle: str) -> Any:
-    """A function's task whose middle is its whole body but for the last line."""
-    return ablation.Task(
+class Judge:
+    """Passes a body that makes ``[2, 1]`` of 1."""
+
+    def __call__(self, completion: str) -> Verdict:
+        """See :class:`training.evaluation.suites.base.Judge`."""
+        return Verdict(completion == "    total = a + 1\n")
+
+
+def item_of(middle: str) -> Item:
+    """A function whose middle is its whole body but for the last line."""
+    return Item(
         id="a",
-        problem="a",
+        cluster="a",
+        kind="multi",
+        path="",
+        language_id="python",
         prefix="def f(a):\n",
         suffix="    return [total, a]\n",
-        middle=middle,
-        test="def check(f):\n    assert f(1) == [2, 1]\n",
-        entry_point="f",
+        reference=middle,
+        mode=Mode.MULTI,
+        judge=Judge(),
     )
 
 
 def test_ablate(ablation: Any) -> None:
-    """The step that a task needs is the one without which it fails."""
-    task = task_of(ablation, "    total = a + 1\n")
+    """The step that an item needs is the one without which it fails."""
+    item = item_of("    total = a + 1\n")
     text = "    total = a + 1\n    return [total, a]\n    return None\n"
-    answers = {"a": {"id": "a", "text": text, "finish_reason": "stop"}}
-    result = ablation.ablate([task], answers, Mode.MULTI)
+    written = Generation((), text, (), FinishReason.STOP)
+    result = ablation.ablate([item], [written], Mode.MULTI)
     passed = result["pass_at_1_percent_without"]
     assert 100 == passed[ablation.NOTHING]
     assert 0 == passed["line break"]
@@ -50,7 +63,5 @@ def test_ablate(ablation: Any) -> None:
 
 def test_references_changed(ablation: Any) -> None:
     """A reference that a step would cut counts, one that stays as it is doesn't."""
-    kept, cut = (
-        task_of(ablation, middle) for middle in ("    total = a\n", "    total = a\nb = 2\n")
-    )
-    assert 50 == ablation.references_changed_percent([kept, cut], Mode.MULTI)
+    kept, cut = (item_of(middle) for middle in ("    total = a\n", "    total = a\nb = 2\n"))
+    assert 50 == ablation.references_changed_percent([kept, cut])
