@@ -1,13 +1,13 @@
 """An adapter to come with fimls: its code fetched, prepared and learnt, judged and made small.
 
-    python benchmarks/default_adapter.py                          # on two cores, about three hours
-    python benchmarks/default_adapter.py --recipe default-gpu     # on a GPU, ten times the examples
-    python benchmarks/default_adapter.py --tokens 2000 --small    # every step, in some minutes
+    python benchmarks/default_adapter.py                          # on two cores, some hours
+    python benchmarks/default_adapter.py --recipe default-gpu     # on a GPU
+    python benchmarks/default_adapter.py --tokens 2000 --small    # every step, little of it
 
 ``data/default_adapter.json`` lists the code: wheels of the package index, npm packages, and source
-packages and crates as Debian has them (its tools fetch them: apt-get, dpkg-deb, dpkg-source). All
-of it is permissively licensed; what says no licence is left out. A step whose output is there
-already is not repeated. The result is ``WORK/shipped``; its scores go to
+packages and crates as Debian has them (apt-get and dpkg-deb fetch them; sources need a deb-src
+line). All of it is permissively licensed; what says no licence is left out. A step whose output is
+there already is not repeated. The result is ``WORK/shipped``; its scores go to
 ``results/default-adapter.json``.
 """
 
@@ -35,7 +35,7 @@ from training.tuning.output import PROVENANCE
 SOURCES = Path(__file__).parent / "data" / "default_adapter.json"
 EXAMPLES = 4_500
 # Compiled twins of a package's sources would be learnt twice.
-BUILT = ("**/dist/**", "**/build/**", "**/es6/**", "zod-*/v[34]/**", "zod-*/*.js")
+BUILT = ("**/dist/**", "**/build/**", "**/es6/**")
 SUITES: Mapping[str, Sequence[str]] = {
     "single-raw": ("humaneval-single", "--raw"),
     "single": ("humaneval-single", "--one-per-problem", "--baseline", "none"),
@@ -59,20 +59,20 @@ def fetch(packages: Mapping[str, Any], folder: Path) -> list[Path]:
 
 def _npm(name: str, folder: Path) -> Path:
     target = folder / name.replace("@", "-").replace("/", "-").strip("-")
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            _run("npm", "pack", "--silent", "--pack-destination", scratch, name, cwd=scratch)
-            unpack(_only(Path(scratch).glob("*.tgz")), target)
-    return target
+    return _archive(target, "*.tgz", "npm", "pack", "--silent", name)
 
 
 def _debian_source(name: str, folder: Path) -> Path:
     """As upstream wrote it: the patches and the packaging are no part of it."""
-    target = folder / name
+    command = ("apt-get", "source", "--download-only", "-qq", name)
+    return _archive(folder / name, "*.orig.tar.*[!c]", *command)
+
+
+def _archive(target: Path, pattern: str, *command: str) -> Path:
     if not target.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            _run("apt-get", "source", "--download-only", "-qq", name, cwd=scratch)
-            unpack(_only(Path(scratch).glob("*.orig.tar.*[!c]")), target)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            _run(*command, cwd=scratch)
+            unpack(_only(Path(scratch).glob(pattern)), target)
     return target
 
 
