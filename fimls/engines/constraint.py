@@ -16,13 +16,13 @@ class ByteConstraint:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         control = set(tokenizer.control_tokens.values())
-        tokens = sorted(
-            (token, index)
+        tokens = {
+            index: token
             for index in range(tokenizer.vocab_size)
             if index not in control and (token := tokenizer.token_bytes(index))
-        )
-        self._tokens = [token for token, _ in tokens]
-        self._ids = [index for _, index in tokens]
+        }
+        self._ids = sorted(tokens, key=tokens.__getitem__)
+        self._tokens = [tokens[index] for index in self._ids]
         self._longest = max(map(len, self._tokens), default=0)
 
     @property

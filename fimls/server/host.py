@@ -26,6 +26,8 @@ from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownM
 PROMOTIONS_LOOKED_AT_S = 1.0
 """How often a running server looks whether another adapter was promoted; a look is one ``stat``."""
 
+_LOADING_WAIT_S = 10.0  # a model that takes longer is asked again by the next keystroke
+
 _log = logging.getLogger(__name__)
 
 
@@ -84,6 +86,7 @@ class EngineHost:
         self._loads = 0  # how many engines there were
         self._loaded = False  # the engine is what the settings name
         self._dead = False  # it said so at its last request
+        self._settled = asyncio.Event()  # nothing is loading or being fetched
         self.status = self._status(State.LOADING, "waiting for the editor")
 
     def configure(self, settings: Settings) -> None:
@@ -111,6 +114,13 @@ class EngineHost:
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch_promotions())
         self._loading = asyncio.create_task(self._load(self.settings, anew=anew))
+
+    async def loaded(self) -> Completer | None:
+        """Return what completes, waited for while it is loading; None if there is nothing yet."""
+        if self.completer is None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), _LOADING_WAIT_S)
+        return self.completer
 
     async def pull(self) -> None:
         """Fetch the model that the settings name, then load it. A second call joins the first.
@@ -230,6 +240,10 @@ class EngineHost:
 
     def _tell(self, state: State, message: str = "") -> None:
         self.status = self._status(state, message)
+        if state is State.LOADING:
+            self._settled.clear()
+        else:
+            self._settled.set()
         _log.info("%s", message or state.value)
         self._on_status(self.status)
 

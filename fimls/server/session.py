@@ -212,9 +212,14 @@ class Session(LanguageServer):
     async def _on_inline_completion(
         self, params: lsp.InlineCompletionParams
     ) -> lsp.InlineCompletionList:
-        """Never null, after which Neovim leaves the last ghost text on the screen."""
+        """Never null, after which Neovim leaves the last ghost text on the screen.
+
+        What is asked while the model loads is answered once it has: nobody asks a second time for
+        the line where the cursor already is. (A popup isn't; some editors wait for it.)
+        """
         document = self._documents.get(params.text_document.uri)
-        if document is None:
+        await self._host.loaded()
+        if document is None or self._documents.get(document.uri) is not document:
             return lsp.InlineCompletionList([])
         invoked = params.context.trigger_kind is lsp.InlineCompletionTriggerKind.Invoked
         completions = await self._complete(document, params.position, invoked=invoked)

@@ -223,6 +223,18 @@ async def test_loading_is_shown(tmp_path: Path) -> None:
         assert (kinds[0], kinds[-1]) == ("WorkDoneProgressBegin", "WorkDoneProgressEnd")
 
 
+async def test_asked_while_loading(tmp_path: Path) -> None:
+    """Ghost text comes once the engine is there, unless the text has changed meanwhile."""
+    rule = {"after": "return ", "insert": "a + b"}
+    async with editor(*scripted(tmp_path, [rule])) as session:
+        session.open("return ")
+        early = asyncio.create_task(session.ghost_texts(0, 7))
+        await asyncio.sleep(0)  # it is sent
+        assert session.statuses == []
+        assert await early == ["a + b"]
+        assert session.statuses[-1]["state"] == "ready"
+
+
 async def test_status_command(tmp_path: Path) -> None:
     """`fimls.status` tells the state, model, engine and adapter."""
     async with editor(*scripted(tmp_path, []), "--model", "0.5b") as session:

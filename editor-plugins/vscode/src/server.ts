@@ -175,6 +175,7 @@ export class Server {
       case 'ready':
         this.backoff.reset();
         this.bar.state = { kind: 'ready' };
+        this.suggestions.ready();
         break;
       case 'loading':
         this.bar.state = { kind: 'loading', message: status.message };

@@ -28,6 +28,13 @@ export class Suggestions {
 
   constructor(private readonly server: Server) {}
 
+  /** The server can be asked now: who typed before needn't type again to see how it goes on. */
+  ready(): void {
+    if (this.waiting === 0 && vscode.window.activeTextEditor?.document.isDirty === true) {
+      void vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
+    }
+  }
+
   /** Ask the server, and note what it answers. */
   async provide(
     document: vscode.TextDocument,
