@@ -87,7 +87,7 @@ def main() -> None:
             result = {"all": replay(folders, on, *plan), "worth": {}}
             for source in REPLAYED_SOURCES:
                 without = Path(folder) / source
-                replay(folders, without, *plan, "--set", f"context_off={source}")
+                replay(folders, without, *plan, "--set", f'context_off=["{source}"]')
                 result["worth"][source] = compared(without, on)
     write_result(f"keystrokes-{options.what}-{options.seed}", result, seed=options.seed)
 

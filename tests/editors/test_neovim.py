@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import statistics
 import subprocess
@@ -17,6 +16,7 @@ from tests.editors.installed import FIMLS, editor
 from tests.editors.neovim import Neovim
 from tests.editors.record import measured
 from tests.editors.relay import answers, relay_script
+from tests.editors.typist import two_hundred_edits, type_fast
 
 pytestmark = [
     pytest.mark.editors,
@@ -32,8 +32,6 @@ DISPLAYS = [
     pytest.param(("nvim-0.10", "own"), id="0.10"),
 ]
 _GHOST_S = 5.0
-_KEYS_A_SECOND = 15
-_EDITS = 200
 
 Write = Callable[[str, str], Path]
 
@@ -186,27 +184,32 @@ def test_two_files_have_one_server(vim: Neovim, write: Write) -> None:
     assert 1 == vim.lua("return #vim.lsp.get_clients({ name = 'fimls' })")
 
 
+class _Screen:
+    """As :class:`tests.editors.typist.Screen`."""
+
+    def __init__(self, vim: Neovim) -> None:
+        self._vim = vim
+        self.ghost = vim.ghost
+
+    def key(self, character: str) -> None:
+        _type(self._vim, character, 0)
+
+    def take(self) -> None:
+        self._vim.keys("<Tab>")
+
+
 def test_fast_typing_loses_no_key_and_shows_no_stale_ghost(vim: Neovim, write: Write) -> None:
     """200 edits at 15 keys a second: the file is what was typed and accepted."""
-    rng = random.Random(1)  # noqa: S311 - keys to type
     file = write("a.py", "")
     vim.edit(file)
     vim.vim.command("set noautoindent")
     vim.keys("i")
-    expected = ""
-    stale: list[tuple[str, str]] = []
-    for edit in range(_EDITS):
-        key = rng.choice("abcdefgh=() ") if edit % 20 else "\n"
-        expected += key
-        _type(vim, key, 1 / _KEYS_A_SECOND)
-        ghost = vim.ghost()
-        # The script only answers behind "return " and the like, which is never typed here.
-        if ghost:
-            stale.append((expected[-20:], ghost))
+    typed = type_fast(_Screen(vim), two_hundred_edits(seed=1))
     vim.keys("<Esc>:w<CR>")
-    vim.until(lambda: file.stat().st_size > _EDITS // 2, _GHOST_S, "the file to be saved")
-    assert expected == file.read_text().removesuffix("\n") + "\n" * expected.endswith("\n")
-    assert [] == stale
+    vim.until(lambda: file.stat().st_size > len(typed.text) // 2, _GHOST_S, "the file to be saved")
+    assert [] == typed.wrong
+    assert typed.text.removesuffix("\n") == file.read_text().removesuffix("\n")
+    assert typed.taken >= 3
 
 
 @pytest.mark.parametrize(("version", "display"), [one.values[0] for one in DISPLAYS])
