@@ -7,10 +7,11 @@ with what was typed, and given up at once where it doesn't: stale work steals th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pathspec import GitIgnoreSpec
@@ -202,14 +203,26 @@ class Completer:
                 return self._nothing(request, request.why.suppressed or SUPERSEDED, flight)
             if await self._wait(request, flight, typed):
                 break
-        if not self._is_latest(request) or flight.given_up:
-            return self._nothing(request, SUPERSEDED, flight)
-        if flight.error is not None:
-            self._flights.drop(flight)
-            raise flight.error
-        flight.answered = True
-        _note_speed(pace, request.why)
-        return self._present(request, flight, typed)
+        result = await self._answer(request, flight, typed)
+        if result.suppressed != SUPERSEDED:
+            flight.answered = True
+            _note_speed(pace, request.why)
+        return result
+
+    async def _answer(self, request: _Request, flight: Flight, typed: str) -> CompletionResult:
+        """What is finished; if nothing is, the first that will be.
+
+        Who hasn't typed on meanwhile would rather see it late than not at all.
+        """
+        while self._is_latest(request) and not flight.given_up:
+            if flight.error is not None:
+                self._flights.drop(flight)
+                raise flight.error
+            result = self._present(request, flight, typed)
+            if result.suppressed != LATE or not flight.serves(typed):
+                return result
+            await self._wait_for_more(request, flight)
+        return self._nothing(request, SUPERSEDED, flight)
 
     def _is_latest(self, request: _Request) -> bool:
         return self._latest.get(request.document.uri) is request
@@ -344,8 +357,7 @@ class Completer:
         if why.answered_by is AnsweredBy.NONE:
             why.answered_by = AnsweredBy.CACHE
         limit_ms = 0 if request.invoked else self.settings.answer_ms
-        flight.waiting += 1
-        try:
+        with _waiting_for(flight):
             while not self._is_ready(request, flight, typed):
                 if why.answered_by is AnsweredBy.CACHE:
                     why.answered_by = AnsweredBy.FLIGHT
@@ -355,12 +367,18 @@ class Completer:
                 await flight.changed(left_s)
                 if not self._is_latest(request):
                     break
-        finally:
-            flight.waiting -= 1
-            if flight.waiting == 0 and not flight.settled:
-                asyncio.get_running_loop().call_later(_ORPHAN_S, _give_up_orphan, flight)
-            why.lap("wait", began)
+        why.lap("wait", began)
         return flight.serves(typed) or not self._is_latest(request) or flight.error is not None
+
+    async def _wait_for_more(self, request: _Request, flight: Flight) -> None:
+        """Wait for another line of the generation, or its end."""
+        began, lines = time.perf_counter(), flight.first.text.count("\n")
+        with _waiting_for(flight):
+            while not flight.settled and flight.first.text.count("\n") == lines:
+                await flight.changed(None)
+                if not self._is_latest(request):
+                    break
+        request.why.lap("wait", began)
 
     def _is_ready(self, request: _Request, flight: Flight, typed: str) -> bool:
         if flight.settled or not flight.serves(typed):
@@ -504,6 +522,17 @@ def _note_speed(pace: Pace, why: Explanation) -> None:
     """What was there already says nothing about the engine."""
     if why.answered_by is not AnsweredBy.CACHE:
         pace.answered(why.stages_ms["wait"])
+
+
+@contextlib.contextmanager
+def _waiting_for(flight: Flight) -> Iterator[None]:
+    flight.waiting += 1
+    try:
+        yield
+    finally:
+        flight.waiting -= 1
+        if flight.waiting == 0 and not flight.settled:
+            asyncio.get_running_loop().call_later(_ORPHAN_S, _give_up_orphan, flight)
 
 
 def _give_up_orphan(flight: Flight) -> None:

@@ -13,9 +13,12 @@ from typing import Any
 
 import pynvim
 
+from tests.editors.screen import Grid
+
 PLUGIN = Path(__file__).parents[2] / "editor-plugins" / "neovim"
 _NAMESPACES = ("fimls.ghost", "nvim.lsp.inline_completion")
 _START_S = 10.0
+_COLUMNS, _ROWS = 84, 30
 _WATCH = """
 local names = ...
 _G.ghosts_seen = {}
@@ -63,7 +66,7 @@ class Neovim:
         while not socket.exists() and time.monotonic() < until:
             time.sleep(0.01)
         self.vim = pynvim.attach("socket", path=str(socket))
-        self.vim.ui_attach(100, 30, rgb=True)
+        self.vim.ui_attach(_COLUMNS, _ROWS, rgb=True, ext_linegrid=True)
         # Room for messages: a prompt to press Enter would wait for one.
         self.vim.command("set cmdheight=6 nomore")
         self.vim.command(f"set runtimepath^={PLUGIN}")
@@ -131,6 +134,16 @@ class Neovim:
     def messages(self) -> str:
         """What Neovim has said."""
         return str(self.vim.command_output("messages"))
+
+    def grid(self) -> Grid:
+        """What is on the screen."""
+        self.vim.command("redraw!")
+        self.lua("vim.rpcnotify(vim.api.nvim_list_uis()[1].chan, 'drawn')")
+        grid = Grid()
+        while (message := self.vim.next_message())[1] != "drawn":
+            if message[1] == "redraw":
+                grid.redraw(message[2])
+        return grid
 
     def close(self) -> None:
         """Leave without saving."""

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.installed import FIMLS, editor
+from tests.editors.installed import FIMLS, editor, program
 from tests.editors.neovim import Neovim
 from tests.editors.record import measured
 from tests.editors.relay import answers, relay_script
+from tests.editors.screen import write_picture
 from tests.editors.typist import two_hundred_edits, type_fast
 
 pytestmark = [
@@ -278,9 +279,12 @@ def test_the_real_model_completes_a_real_file(
     binary = editor("nvim-0.12") / "usr" / "bin" / "nvim"
     vim = Neovim(binary, [str(FIMLS), "serve", "--stdio"], tmp_path / "home")
     try:
+        vim.vim.command("syntax on")
         vim.edit(file, timeout_s=40)
         vim.keys("GA")
         _type(vim, "return")
         vim.until(lambda: vim.ghost() != "", 20, "a suggestion")
+        if folder := os.environ.get("FIMLS_SCREENSHOTS"):
+            write_picture(vim.grid(), program("chromium"), Path(folder) / "neovim-model.png")
     finally:
         vim.close()

@@ -11,7 +11,7 @@ import pytest
 
 from fimls.completer import SUPERSEDED, Completer
 from fimls.completer.explanation import AnsweredBy
-from fimls.completer.pipeline import LATE, UNLIKELY
+from fimls.completer.pipeline import UNLIKELY
 from fimls.config import Settings
 from fimls.context import Selection
 from fimls.engines.scripted import Rule
@@ -181,13 +181,33 @@ async def test_answers_in_time_with_what_is_finished() -> None:
     completer.forget("file:///a.py")
 
 
-async def test_late_has_a_reason() -> None:
-    """An engine ten times too slow shows nothing yet, and says why; asked for, it is waited for."""
-    engine = WatchedEngine(Rule("x = ", ("1",), delay_ms=300))
+async def test_late_is_better_than_nothing() -> None:
+    """An engine too slow to have finished anything in time is waited for while nobody types."""
+    engine = WatchedEngine(Rule("x = ", ("1",), delay_ms=200))
     completer = Completer(engine, Settings(answer_ms=50))
-    assert LATE == (await completer.complete(*cursor("x = ¦\n"))).suppressed
-    assert ["1"] == texts(await completer.complete(*cursor("x = ¦\n"), invoked=True))
+    began = time.perf_counter()
+    assert ["1"] == texts(await completer.complete(*cursor("x = ¦\n")))
+    assert time.perf_counter() - began >= 0.2
     assert 1 == len(engine.asked)
+
+
+async def test_late_lines_come_one_by_one() -> None:
+    """The first line that is finished after the time is up is shown, not the last."""
+    engine = WatchedEngine(Rule("    ", ("first()\n    second()\n    third()\n",), delay_ms=20))
+    completer = Completer(engine, Settings(answer_ms=20))
+    assert ["first()"] == texts(await completer.complete(*cursor("def f():\n    ¦\n")))
+    assert 1 == engine.running
+    completer.forget("file:///a.py")
+
+
+async def test_typing_on_ends_the_wait() -> None:
+    """A request that waits beyond its time is superseded like any other."""
+    engine = WatchedEngine(Rule("x = ", ("1",), delay_ms=5000), Rule("y = ", ("2",)))
+    completer = Completer(engine, Settings(answer_ms=20))
+    late = asyncio.create_task(completer.complete(*cursor("x = ¦\n")))
+    await asyncio.sleep(0.1)
+    assert ["2"] == texts(await completer.complete(*cursor("y = ¦\n")))
+    assert SUPERSEDED == (await late).suppressed
 
 
 async def test_an_engine_that_dies_while_it_writes() -> None:
@@ -215,18 +235,19 @@ async def test_a_failure_that_nobody_waited_for_is_told() -> None:
         async def generate(
             self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
         ) -> AsyncGenerator[Delta, None]:
-            del prompt, cancel
+            del prompt, sampling, cancel
+            text = "a()\n    b"
+            yield Delta(0, tuple(text.encode()), text, (-0.01,) * len(text))
             await asyncio.sleep(0.1)
-            if sampling.max_tokens:
-                raise EngineError("late")
-            yield Delta()
+            raise EngineError("late")
 
     completer = Completer(LateFailure(), Settings(answer_ms=20))
-    assert LATE == (await completer.complete(*cursor("x = ¦\n"))).suppressed
+    first = await completer.complete(*cursor("def f():\n    ¦\n"))
+    assert ["a()"] == texts(first)
     await asyncio.sleep(0.15)
     with pytest.raises(EngineError, match="late"):
-        await completer.complete(*cursor("x = ¦\n"))
-    assert LATE == (await completer.complete(*cursor("x = ¦\n"))).suppressed
+        await completer.complete(*cursor("def f():\n    ¦\n"))
+    assert ["a()"] == texts(await completer.complete(*cursor("def f():\n    ¦\n")))
 
 
 async def test_unlikely_text_is_not_shown_unasked() -> None:
