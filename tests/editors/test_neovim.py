@@ -279,12 +279,13 @@ def test_the_real_model_completes_a_real_file(
     binary = editor("nvim-0.12") / "usr" / "bin" / "nvim"
     vim = Neovim(binary, [str(FIMLS), "serve", "--stdio"], tmp_path / "home")
     try:
-        vim.vim.command("syntax on")
+        vim.vim.command(f"cd {repository} | syntax on")
         vim.edit(file, timeout_s=40)
         vim.keys("GA")
         _type(vim, "return")
         vim.until(lambda: vim.ghost() != "", 20, "a suggestion")
         if folder := os.environ.get("FIMLS_SCREENSHOTS"):
+            vim.vim.command(r"set cmdheight=1 statusline=%t\ %m%=%l,%c")
             write_picture(vim.grid(), program("chromium"), Path(folder) / "neovim-model.png")
     finally:
         vim.close()
