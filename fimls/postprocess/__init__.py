@@ -9,13 +9,21 @@ the code below; ``ranking`` orders several.
 """
 
 from fimls.postprocess.draft import Draft
-from fimls.postprocess.pipeline import EMPTY, STEPS, Processed, is_complete, process
+from fimls.postprocess.pipeline import (
+    EMPTY,
+    MISSING_CLOSERS,
+    STEPS,
+    Processed,
+    is_complete,
+    process,
+)
 from fimls.postprocess.ranking import confidence, rank
 from fimls.postprocess.worth import MID_LINE, may_complete_here
 
 __all__ = [
     "EMPTY",
     "MID_LINE",
+    "MISSING_CLOSERS",
     "STEPS",
     "Draft",
     "Processed",

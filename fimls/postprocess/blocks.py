@@ -6,7 +6,7 @@ import re
 
 from rapidfuzz.distance import Indel
 
-from fimls.postprocess.draft import Draft, lines_below, typed_on_line
+from fimls.postprocess.draft import Draft, goes_on_in_line, lines_below, typed_on_line
 from fimls.postprocess.lines import indent_columns, split_lines
 from fimls.postprocess.seam import CLAUSES, Seam
 
@@ -95,11 +95,13 @@ def cut_to_fit(draft: Draft) -> str:
     """Cut at an earlier line's end if the completion's end doesn't fit the code below.
 
     Then the model has rewritten that code in its own words: of the lines' ends that fit, the one is
-    taken after which the rest of the completion reads most like the code below.
+    taken after which the rest of the completion reads most like the code below. Where the model
+    ended by itself inside a line, nothing is cut: what a line's halves make is hard to tell.
     """
     text = draft.text
     seam = Seam(text, draft.context)
-    if draft.ended or seam.fits(len(text)):
+    in_line = goes_on_in_line(draft.context) or text[-1] in " \t"
+    if (draft.ended and in_line) or seam.fits(len(text)):
         return text
     ends = [start + len(line.rstrip()) for start, line in split_lines(text) if line.strip()]
     fitting = [end for end in ends[-_MOST_ENDS - 1 : -1] if seam.fits(end)]

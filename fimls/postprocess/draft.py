@@ -50,6 +50,11 @@ def is_at_start_of_text(context: CompletionContext) -> bool:
     return not typed_on_line(context) and bool(rest_of_line(context).strip())
 
 
+def goes_on_in_line(context: CompletionContext) -> bool:
+    """Whether the cursor is in front of text that stays on its line."""
+    return bool(rest_of_line(context).strip()) and not is_at_start_of_text(context)
+
+
 def lines_below(context: CompletionContext) -> list[str]:
     """The first two lines with text after the completion, without their ends.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fimls.postprocess.blocks import cut_at_block_end, cut_at_fence, cut_to_fit, has_left_block
 from fimls.postprocess.draft import Draft, Step
 from fimls.postprocess.ends import (
+    close_brackets,
     cut_control_tokens,
     drop_extra_closers,
     finished_lines,
@@ -24,6 +25,9 @@ from fimls.types import CompletionContext, FinishReason, Generation, Mode
 
 EMPTY = "empty"
 """The reason when the model itself wrote nothing."""
+
+MISSING_CLOSERS = "missing closers"
+"""The step in front of the others, for a text that the model itself ended."""
 
 _Steps = tuple[tuple[str, Step], ...]
 
@@ -81,11 +85,13 @@ def process(
     trace = [("control tokens", text)] if text != generation.text else []
     if not text.strip():
         return Processed("", EMPTY, tuple(trace))
-    ended = (
-        generation.finish_reason is FinishReason.STOP
-        and not is_complete(text, context)
-        and not Seam(text, context).misplaced(len(text))
-    )
+    stopped = generation.finish_reason is FinishReason.STOP and not is_complete(text, context)
+    if stopped and MISSING_CLOSERS not in without:
+        closed = close_brackets(text, context)
+        if closed != text:
+            trace.append((MISSING_CLOSERS, closed))
+        text = closed
+    ended = stopped and not Seam(text, context).misplaced(len(text))
     for name, step in STEPS[context.mode]:
         if name in without:
             continue

@@ -220,7 +220,15 @@ def test_cut_to_fit(code: str, text: str, language_id: str, expected: str) -> No
     assert expected == cut_to_fit(draft(text, code, language_id))
 
 
-def test_cut_to_fit_trusts_the_model() -> None:
-    """Where the model ended by itself, its end stays."""
-    code, text = "def f(x):\n    ¦\n    print(x)\n", "y = 1\n    return y"
-    assert text == cut_to_fit(draft(text, code, ended=True))
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        ("def f(x):\n    ¦print(x)\n", "y = 1\n    return y, ", "y = 1\n    return y, "),
+        ("def f(x):\n¦    print(x)\n", "    y = 1\n    return y\n  ", None),
+        ("def f(x):\n    ¦\n    print(x)\n", "y = 1\n    return y", "y = 1"),
+        ("def f(x):\n¦    g(x)\n", "    if x:\n        a()\n    else:\n", "    if x:\n        a()"),
+    ],
+)
+def test_cut_to_fit_trusts_the_model(code: str, text: str, expected: str | None) -> None:
+    """Where the model ended by itself inside a line, its end stays."""
+    assert (expected or text) == cut_to_fit(draft(text, code, ended=True))

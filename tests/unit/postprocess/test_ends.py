@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fimls.postprocess.ends import (
+    close_brackets,
     cut_control_tokens,
     drop_extra_closers,
     finished_lines,
@@ -12,7 +13,7 @@ from fimls.postprocess.ends import (
     trim_end,
 )
 from fimls.types import FinishReason
-from tests.unit.postprocess.cursor import draft
+from tests.unit.postprocess.cursor import context, draft
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,27 @@ def test_cut_control_tokens(text: str, expected: str) -> None:
     """The text ends in front of its first control token."""
     tokens = ("<|endoftext|>", "<|fim_middle|>", "<|im_end|>")
     assert expected == cut_control_tokens(text, tokens)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "language_id", "expected"),
+    [
+        ("a = [¦]\n", "x for x in y if f(x", "python", "x for x in y if f(x)"),
+        ("a = ¦\n", "{k: [f(k", "python", "{k: [f(k)]}"),
+        ("a = f(¦)\n", "x", "python", "x"),
+        ("a = ¦)\n", "f(x", "python", "f(x"),
+        ("a = ¦\n    b)\n", "f(x,", "python", "f(x,"),
+        ("f(¦\n", "x", "python", "x"),  # what stands before the cursor is the person's
+        ("a = ¦\n", "f(')", "python", "f(')"),  # it ends in a string
+        ("a = f(¦)\n", '"(", g(1', "python", '"(", g(1)'),
+        ("a = ¦\n", "b  # (see", "python", "b  # (see"),
+        ("let a = [¦];\n", "f(x", "javascript", "f(x)"),
+        ("¦\n", "(see", "markdown", "(see"),
+    ],
+)
+def test_close_brackets(code: str, text: str, language_id: str, expected: str) -> None:
+    """What the text opens is closed where the code below doesn't."""
+    assert expected == close_brackets(text, context(code, language_id=language_id))
 
 
 @pytest.mark.parametrize(
