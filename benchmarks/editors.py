@@ -4,7 +4,8 @@
     python benchmarks/editors.py --runs 10   # results/editors.json
 
 Runs all editor tests, again and again. Wants a machine with nothing else to do. A run that fails is
-recorded with the names of the tests that did, and the next begins.
+recorded with the tests that did and their messages, and the next begins; what is there is written
+after each.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from xml.etree import ElementTree as ET
 from record import write_result
 from rich.progress import track
 
+_MESSAGE_CHARACTERS = 500
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -39,11 +41,12 @@ def run(numbers: Path) -> dict[str, Any]:
     subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=subprocess.DEVNULL)
     (suite,) = ET.parse(report).getroot()  # noqa: S314 - pytest's own
     cases = suite.findall("testcase")
-    failed = [
-        case.attrib["name"]
+    failed = {
+        case.attrib["name"]: found.attrib.get("message", "")[:_MESSAGE_CHARACTERS]
         for case in cases
-        if case.find("failure") is not None or case.find("error") is not None
-    ]
+        for found in case
+        if found.tag in {"failure", "error"}
+    }
     skipped = int(suite.attrib["skipped"])
     return {
         "passed": len(cases) - len(failed) - skipped,
@@ -51,6 +54,19 @@ def run(numbers: Path) -> dict[str, Any]:
         "skipped": skipped,
         "seconds": float(suite.attrib["time"]),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the editors that are installed."""
+    home = Path(os.environ.get("FIMLS_EDITORS", "~/.cache/fimls-editors")).expanduser()
+    product = home / "code-server/node_modules/code-server/lib/vscode/product.json"
+    found = {"code-server": str(json.loads(product.read_text("utf-8"))["version"])}
+    programs = {folder.name: folder / "usr/bin/nvim" for folder in sorted(home.glob("nvim-*"))}
+    for name, program in {**programs, "emacs": "emacs"}.items():
+        command = [str(program), "--version"]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        found[name] = done.stdout.splitlines()[0]
+    return found
 
 
 def summary(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,11 +91,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
+    editors = versions()
     with tempfile.TemporaryDirectory() as name:
         numbers = Path(name) / "numbers.jsonl"
-        runs = [run(numbers) for _ in track(range(options.runs), "running the editors' tests")]
-        lines = [json.loads(line) for line in numbers.read_text("utf-8").splitlines()]
-    write_result("editors", {"runs": runs, "measured": summary(lines)}, seed=0)
+        runs = []
+        for _ in track(range(options.runs), "running the editors' tests"):
+            runs.append(run(numbers))
+            lines = [json.loads(line) for line in numbers.read_text("utf-8").splitlines()]
+            result = {"editors": editors, "runs": runs, "measured": summary(lines)}
+            write_result("editors", result, seed=0)
 
 
 if __name__ == "__main__":
