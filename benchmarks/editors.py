@@ -70,10 +70,13 @@ def versions() -> dict[str, str]:
 
 
 def summary(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each measure's median over the runs, with each run's own."""
+    """Each measure's median over the runs, each run's own, and what the host took meanwhile."""
     medians = defaultdict(list)
+    stolen = defaultdict(list)
     for line in lines:
-        medians[line["name"], line["editor"], line["target"]].append(line["median"])
+        measure = line["name"], line["editor"], line["target"]
+        medians[measure].append(line["median"])
+        stolen[measure].append(line["stolen"])
     return [
         {
             "name": name,
@@ -81,6 +84,7 @@ def summary(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "median": round(statistics.median(values), 3),
             "target": target,
             "values": values,
+            "stolen": stolen[name, editor, target],
         }
         for (name, editor, target), values in medians.items()
     ]

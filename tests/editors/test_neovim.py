@@ -14,7 +14,7 @@ import pytest
 
 from tests.editors.installed import FIMLS, editor, program
 from tests.editors.neovim import Neovim
-from tests.editors.record import measured
+from tests.editors.record import ProcessorTime, measured
 from tests.editors.relay import answers, relay_script
 from tests.editors.screen import write_picture
 from tests.editors.typist import two_hundred_edits, type_fast
@@ -219,6 +219,7 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
 ) -> None:
     """The median of ten."""
     relayed, log = relay_script(tmp_path, FIMLS)
+    since = ProcessorTime()
     binary = editor(version) / "usr" / "bin" / "nvim"
     command = [str(relayed), *server[1:]]
     vim = Neovim(binary, command, tmp_path / "home", f"{{ display = '{display}' }}")
@@ -235,7 +236,7 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
             vim.until(lambda: vim.ghost() == "", _GHOST_S, "the ghost to go")
     finally:
         vim.close()
-    measured("ghost_after_answer_ms", f"{version} {display}", waits, target=50)
+    measured("ghost_after_answer_ms", f"{version} {display}", waits, target=50, since=since)
 
 
 @pytest.mark.parametrize("version", ["nvim-0.12", "nvim-0.10"])
@@ -258,11 +259,11 @@ def test_the_plugin_costs_hardly_any_start_up(version: str, tmp_path: Path) -> N
         return float(log.read_text().strip().splitlines()[-1].split()[0])
 
     setup = f"lua vim.opt.rtp:prepend('{plugin}') require('fimls').setup()"
+    since = ProcessorTime()
     # In turns: what else the machine does meets both.
     pairs = [(start_ms(), start_ms(setup)) for _ in range(7)]
     without, with_plugin = map(statistics.median, zip(*pairs, strict=True))
-    measured("start_up_ms", version, [with_plugin - without], target=5)
-    assert with_plugin - without <= 5
+    measured("start_up_ms", version, [with_plugin - without], target=5, since=since)
 
 
 @pytest.mark.weights
