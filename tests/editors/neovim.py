@@ -38,6 +38,19 @@ end))
 """
 
 
+_WHY = """
+local client = require('fimls.client')
+local explanation
+client.execute('fimls.explain', {}, function(result)
+  explanation = result or 'nothing was asked'
+end)
+vim.wait(2000, function()
+  return explanation ~= nil
+end)
+return explanation or 'it did not answer'
+"""
+
+
 class Neovim:
     """One Neovim. binary: which. server: the command of the language server.
 
@@ -127,9 +140,16 @@ class Neovim:
         began = time.monotonic()
         while not condition():
             if time.monotonic() - began > timeout_s:
-                raise TimeoutError(f"waited {timeout_s} s for {what}; messages: {self.messages()}")
+                raise TimeoutError(
+                    f"waited {timeout_s} s for {what}; the buffer: {self.text()!r}; "
+                    f"messages: {self.messages()}; the server: {self.why()}"
+                )
             time.sleep(0.01)
         return time.monotonic() - began
+
+    def why(self) -> str:
+        """The server's explanation of its last answer, or why there is none."""
+        return str(self.lua(_WHY))
 
     def messages(self) -> str:
         """What Neovim has said."""
