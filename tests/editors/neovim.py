@@ -75,10 +75,7 @@ class Neovim:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until = time.monotonic() + _START_S
-        while not socket.exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        self.vim = pynvim.attach("socket", path=str(socket))
+        self.vim = _attached(socket)
         self.vim.ui_attach(_COLUMNS, _ROWS, rgb=True, ext_linegrid=True)
         # Room for messages: a prompt to press Enter would wait for one.
         self.vim.command("set cmdheight=6 nomore")
@@ -179,3 +176,15 @@ class Neovim:
             warnings.simplefilter("ignore")
             del self.vim
             gc.collect()
+
+
+def _attached(path: Path) -> pynvim.Nvim:
+    """Connected with the Neovim that is about to listen there: the file comes before that."""
+    until = time.monotonic() + _START_S
+    while True:
+        try:
+            return pynvim.attach("socket", path=str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)

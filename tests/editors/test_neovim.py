@@ -164,6 +164,14 @@ def test_off_is_off(vim: Neovim, write: Write) -> None:
     _appears(vim, "self.width * self.height")
 
 
+def test_what_is_typed_in_the_same_moment_is_completed(vim: Neovim, write: Write) -> None:
+    """Keys that Neovim reads together with the command that switches on."""
+    vim.edit(write("a.py", "def area(self):\n    \n"))
+    vim.vim.command("Fimls buffer")
+    vim.keys("j:Fimls buffer<CR>Areturn<Space>")
+    _appears(vim, "self.width * self.height")
+
+
 def test_a_killed_server_comes_back(vim: Neovim, write: Write) -> None:
     """It is started again by itself, and completes again."""
     vim.edit(write("a.py", "def area(self):\n    \n"))

@@ -146,6 +146,7 @@ function M.attach(bufnr)
     on_attach = function(_, attached)
       if options.native() then
         vim.lsp.inline_completion.enable(true, { bufnr = attached })
+        require('fimls.native').attached(attached)
       end
     end,
     on_exit = function(code, signal)

@@ -61,6 +61,18 @@ function M.start()
   })
 end
 
+--- Neovim watches a buffer only a tick after it was attached; for what was typed until then nobody
+--- would ask.
+function M.attached(bufnr)
+  vim.schedule(function()
+    vim.schedule(function() -- behind Neovim's own, which this one was scheduled before
+      if vim.api.nvim_get_current_buf() == bufnr and vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
+        vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = bufnr, modeline = false })
+      end
+    end)
+  end)
+end
+
 --- What of an item stands before the cursor already.
 local function typed_of(bufnr, item)
   local row, col = item.range:to_extmark()
