@@ -71,22 +71,19 @@ def versions() -> dict[str, str]:
 
 def summary(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each measure's median over the runs, each run's own, and what the host took meanwhile."""
-    medians = defaultdict(list)
-    stolen = defaultdict(list)
+    runs = defaultdict(list)
     for line in lines:
-        measure = line["name"], line["editor"], line["target"]
-        medians[measure].append(line["median"])
-        stolen[measure].append(line["stolen"])
+        runs[line["name"], line["editor"], line["target"]].append(line)
     return [
         {
             "name": name,
             "editor": editor,
-            "median": round(statistics.median(values), 3),
+            "median": round(statistics.median(line["median"] for line in each), 3),
             "target": target,
-            "values": values,
-            "stolen": stolen[name, editor, target],
+            "values": [line["median"] for line in each],
+            "stolen": [line["stolen"] for line in each],
         }
-        for (name, editor, target), values in medians.items()
+        for (name, editor, target), each in runs.items()
     ]
 
 

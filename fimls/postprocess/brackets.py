@@ -91,6 +91,18 @@ def unmatched(code: str) -> tuple[tuple[int, int], ...]:
     return tuple((unopened, unclosed) for unopened, unclosed in counts.values())
 
 
+def missing_closers(code: str) -> str:
+    """What closes the brackets that the code leaves open, the innermost first."""
+    left: list[str] = []
+    for bracket in _BRACKET.findall(code):
+        closer = _PAIR_OF[bracket][1]
+        if bracket in _OPENERS:
+            left.append(closer)
+        elif left and bracket == left[-1]:
+            left.pop()
+    return "".join(reversed(left))
+
+
 def joined(
     first: tuple[tuple[int, int], ...], second: tuple[tuple[int, int], ...]
 ) -> tuple[tuple[int, int], ...]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fimls.postprocess.brackets import PAIRS
+from fimls.postprocess.brackets import PAIRS, missing_closers
 from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line
 from fimls.postprocess.seam import Seam
 from fimls.syntax import get_language
 from fimls.types import CompletionContext, FinishReason
 
-_CLOSER_OF = {pair[0]: pair[1] for pair in PAIRS}
 _CODE = "x"
 
 
@@ -32,16 +31,12 @@ def close_brackets(text: str, context: CompletionContext) -> str:
         return text  # prose, or nothing to close
     if Seam(text + _CODE, context).written()[-1:] != _CODE:
         return text  # it ends in a string or a comment
-    missing = {pair[1]: n for pair, n in zip(PAIRS, seam.excess(len(text)), strict=True)}
-    open_now: list[str] = []
-    for character in seam.written():
-        if character in _CLOSER_OF:
-            open_now.append(_CLOSER_OF[character])
-        elif open_now and character == open_now[-1]:
-            open_now.pop()
-    while open_now and missing[open_now[-1]] > 0:
-        missing[open_now[-1]] -= 1
-        text += open_now.pop()
+    excess = _excess(seam, text)
+    for closer in missing_closers(seam.written()):
+        if excess[closer] <= 0:
+            break
+        excess[closer] -= 1
+        text += closer
     return text
 
 
@@ -62,11 +57,16 @@ def drop_extra_closers(draft: Draft) -> str:
     seam = Seam(text, draft.context)
     if not seam.around.known:
         return text
-    extra = {pair[1]: -excess for pair, excess in zip(PAIRS, seam.excess(len(text)), strict=True)}
-    while extra.get(text.rstrip()[-1:], 0) > 0:
-        extra[text.rstrip()[-1]] -= 1
+    excess = _excess(seam, text)
+    while excess.get(text.rstrip()[-1:], 0) < 0:
+        excess[text.rstrip()[-1]] += 1
         text = text.rstrip()[:-1].rstrip()
     return text
+
+
+def _excess(seam: Seam, text: str) -> dict[str, int]:
+    """How many brackets of each kind ``text`` opens too many, by the closing one."""
+    return {pair[1]: count for pair, count in zip(PAIRS, seam.excess(len(text)), strict=True)}
 
 
 def trim_end(draft: Draft) -> str:

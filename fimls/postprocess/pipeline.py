@@ -86,12 +86,12 @@ def process(
     if not text.strip():
         return Processed("", EMPTY, tuple(trace))
     stopped = generation.finish_reason is FinishReason.STOP and not is_complete(text, context)
-    if stopped and MISSING_CLOSERS not in without:
+    ended = stopped and not Seam(text, context).misplaced(len(text))
+    if stopped and not ended and MISSING_CLOSERS not in without:
         closed = close_brackets(text, context)
         if closed != text:
             trace.append((MISSING_CLOSERS, closed))
-        text = closed
-    ended = stopped and not Seam(text, context).misplaced(len(text))
+            text, ended = closed, not Seam(closed, context).misplaced(len(closed))
     for name, step in STEPS[context.mode]:
         if name in without:
             continue

@@ -272,6 +272,7 @@ def test_the_plugin_costs_hardly_any_start_up(version: str, tmp_path: Path) -> N
     pairs = [(start_ms(), start_ms(setup)) for _ in range(7)]
     without, with_plugin = map(statistics.median, zip(*pairs, strict=True))
     measured("start_up_ms", version, [with_plugin - without], target=5, since=since)
+    assert with_plugin - without <= 5
 
 
 @pytest.mark.weights

@@ -61,13 +61,18 @@ function M.start()
   })
 end
 
+--- As a key in insert mode does; there is no other way.
+local function make_it_ask(bufnr)
+  vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = bufnr, modeline = false })
+end
+
 --- Neovim watches a buffer only a tick after it was attached; for what was typed until then nobody
 --- would ask.
 function M.attached(bufnr)
   vim.schedule(function()
     vim.schedule(function() -- behind Neovim's own, which this one was scheduled before
       if vim.api.nvim_get_current_buf() == bufnr and vim.startswith(vim.api.nvim_get_mode().mode, 'i') then
-        vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = bufnr, modeline = false })
+        make_it_ask(bufnr)
       end
     end)
   end)
@@ -123,7 +128,7 @@ function M.trigger()
   local params = vim.lsp.util.make_position_params(0, active.offset_encoding)
   params.context = { triggerKind = 1 }
   client.request('textDocument/inlineCompletion', params, function()
-    vim.api.nvim_exec_autocmds('CursorMovedI', { buffer = 0, modeline = false })
+    make_it_ask(0)
   end, 0)
 end
 
