@@ -111,8 +111,11 @@ class AdapterFolder:
         origin: Origin,
         encoder: ExampleEncoder,
         tied: bool,
+        dtype: str,
     ) -> None:
         """Put the result in its place and delete the run's folder.
+
+        dtype: what the base was computed in.
 
         The manifest goes first and comes back last: without it nobody serves what lies here.
         """
@@ -144,6 +147,7 @@ class AdapterFolder:
                 "seconds": round(state.seconds, 1),
                 "tokens_per_s": round(state.tokens / max(state.seconds, 1e-9), 1),
                 "best_step": state.best_step,
+                "dtype": dtype,
             },
             "before": state.first,
             "after": state.last,

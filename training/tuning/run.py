@@ -87,6 +87,7 @@ def train(job: Job, *, network: Any = None) -> RunState:
     if network is None:
         network = load_network(job.base, device=device, four_bit=job.recipe.method == "qlora")
     tied = bool(network.config.tie_word_embeddings)
+    dtype = str(network.dtype).removeprefix("torch.")
     adapted = attach(network, job.recipe, added=job.base.added, tokenizer=job.base.tokenizer)
     if job.start is not None:
         load_adapter_weights(adapted, job.start.folder, hint="--start none begins without it")
@@ -119,6 +120,7 @@ def train(job: Job, *, network: Any = None) -> RunState:
             origin=origin,
             encoder=encoder,
             tied=tied,
+            dtype=dtype,
         )
     accelerator.wait_for_everyone()
     return state

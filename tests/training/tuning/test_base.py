@@ -25,7 +25,7 @@ from tests.unit.store.tiny import (
     vocabulary,
     write_model,
 )
-from training.tuning.base import find_base, load_network
+from training.tuning.base import fastest_dtype, find_base, load_network
 from training.tuning.general import general_suite
 from training.tuning.gguf_network import load_gguf_network
 from training.types import TrainingError
@@ -111,7 +111,27 @@ def test_a_model_folder_is_a_base_too(tmp_path: Path) -> None:
     base = find_base(str(folder), store)
     assert store.folder_sha256(folder) == base.sha256
     network = load_network(base, device="cpu", four_bit=False)
-    assert torch.float32 == network.get_input_embeddings().weight.dtype
+    assert fastest_dtype("cpu") == network.get_input_embeddings().weight.dtype
+
+
+@pytest.mark.parametrize(
+    ("device", "capabilities", "expected"),
+    [
+        ("cpu", {"amx_bf16": True}, torch.bfloat16),
+        ("cpu", {"avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ("cpu", {}, torch.float32),
+        ("cuda", {}, torch.bfloat16),
+    ],
+)
+def test_bf16_is_for_processors_with_matrix_units(
+    device: str,
+    capabilities: dict[str, bool],
+    expected: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Instructions for bf16 alone are slower than float32."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert expected == fastest_dtype(device)
 
 
 def test_a_base_without_the_formats_tokens_is_refused_unless_they_are_added(tmp_path: Path) -> None:
