@@ -29,10 +29,10 @@ SCRIPT = [
 ]
 
 
-@pytest.fixture
-def script(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripted engine's answers."""
-    path = tmp_path / "script.json"
+    path = tmp_path_factory.mktemp("script") / "script.json"
     path.write_text(json.dumps(SCRIPT))
     return path
 
@@ -51,15 +51,15 @@ def server(script: Path) -> list[str]:
     ]
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A folder with a git mark, as root of a project."""
-    folder = tmp_path / "repository"
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a git mark, as root of a project; a window may be open in it for many tests."""
+    folder = tmp_path_factory.mktemp("project") / "repository"
     (folder / ".git").mkdir(parents=True)
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def write(repository: Path) -> Callable[[str, str], Path]:
     """Writes a file of the repository, byte for byte."""
 

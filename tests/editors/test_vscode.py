@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,12 @@ def installed(program_of_code: tuple[Path, Path], tmp_path_factory: pytest.TempP
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def code(
-    program_of_code: tuple[Path, Path], installed: Path, script: Path, tmp_path: Path
+    program_of_code: tuple[Path, Path],
+    installed: Path,
+    script: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[CodeServer]:
     """A code-server whose extension uses the scripted engine."""
     settings = {
@@ -63,29 +67,42 @@ def code(
         "fimls.engine": "scripted",
         "fimls.scripted_file": str(script),
     }
-    found = CodeServer(*program_of_code, installed, tmp_path / "home", settings)
+    found = CodeServer(*program_of_code, installed, tmp_path_factory.mktemp("code"), settings)
     yield found
     found.close()
 
 
+@pytest.fixture(scope="module")
+def window(browser: Browser, code: CodeServer, repository: Path) -> Iterator[Window]:
+    """The tests' window: starting one takes ten seconds."""
+    with _window(browser, code.address(repository)) as found:
+        yield found
+
+
 @pytest.fixture
-def opened(
-    browser: Browser, code: CodeServer, repository: Path
-) -> Iterator[Callable[[Path], Window]]:
-    """Opens a file in a window, and waits until fimls is ready."""
-    pages = []
+def opened(code: CodeServer, window: Window) -> Iterator[Callable[[Path], Window]]:
+    """Opens a file, no other test's, in the tests' window, and waits until fimls is ready."""
 
     def open_file(file: Path) -> Window:
-        page = browser.new_page(viewport={"width": 1000, "height": 600})
-        pages.append(page)
-        window = Window(page, code.address(repository, file))
-        window.wait_for_editor()
-        window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
-        return window
+        window.open(file)
+        return _ready(window)
 
     yield open_file
-    for page in pages:
+    code.set()
+
+
+@contextmanager
+def _window(browser: Browser, address: str) -> Iterator[Window]:
+    page = browser.new_page(viewport={"width": 1000, "height": 600})
+    try:
+        yield Window(page, address)
+    finally:
         page.close()
+
+
+def _ready(window: Window) -> Window:
+    window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
+    return window
 
 
 def screenshot(window: Window, name: str) -> None:
@@ -122,8 +139,8 @@ def _saved(window: Window, file: Path, part: str) -> None:
 def test_whole_word_line_cycle_undo_and_typing_along(
     opened: Callable[[Path], Window], write: Write
 ) -> None:
-    """What a person does with one suggestion, in one window: starting one takes twenty seconds."""
-    file = write("a.py", "def area(self):\n    \n")
+    """What a person does with one suggestion."""
+    file = write("area.py", "def area(self):\n    \n")
     window = opened(file)
     window.press("Control+End")
     window.press("ArrowUp")
@@ -158,7 +175,7 @@ def test_letters_beyond_ascii_and_dos_line_ends(
     opened: Callable[[Path], Window], write: Write
 ) -> None:
     """Positions are right behind an emoji, and a DOS file keeps its line ends."""
-    file = write("a.py", "# 🌳 größer\r\n\r\n")
+    file = write("tree.py", "# 🌳 größer\r\n\r\n")
     window = opened(file)
     window.press("Control+End")
     window.type("größe = ")
@@ -172,32 +189,30 @@ def test_off_on_and_a_killed_server(
     opened: Callable[[Path], Window], code: CodeServer, write: Write
 ) -> None:
     """Settings are followed while it runs, and a dead server is started again."""
-    file = write("a.py", "\n")
-    window = opened(file)
+    window = opened(write("off.py", "\n"))
     code.set(languages_off=["python"])
     window.until(lambda: _answer(window) == "", 20, "quiet")
-    code.set(languages_off=[])
+    code.set()
     window.until(lambda: "width" in _answer(window), 20, "a suggestion again")
 
     (server,) = code.servers()
     os.kill(server, signal.SIGKILL)
     window.until(lambda: "Ready" not in window.status(), _GHOST_S, "the death to be noticed")
-    window.until(lambda: "Ready" in window.status(), 40, "the server to be back")
+    _ready(window)
     window.type("\nreturn ")
     _appears(window, "width")
 
 
 def test_no_server_and_no_file(
-    opened: Callable[[Path], Window], code: CodeServer, script: Path, write: Write
+    opened: Callable[[Path], Window], code: CodeServer, write: Write
 ) -> None:
     """A missing server is said, with what to do; found, it also completes what isn't saved yet."""
-    window = opened(write("a.py", "\n"))
-    settings = {"engine": "scripted", "scripted_file": str(script)}
-    code.set(**settings, **{"server.path": "/nowhere/fimls"})
+    window = opened(write("missing.py", "\n"))
+    code.set(**{"server.path": "/nowhere/fimls"})
     window.until(lambda: "not found. Click to install" in window.status(), 20, "the error")
     window.until(lambda: "/nowhere/fimls" in window.notifications(), 20, "the notification")
-    code.set(**settings, **{"server.path": str(FIMLS)})
-    window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
+    code.set()
+    _ready(window)
     window.command("File: New Untitled Text File")
     window.page.wait_for_timeout(1000)
     window.type("return ")
@@ -205,16 +220,23 @@ def test_no_server_and_no_file(
 
 
 def test_two_windows_share_a_server(
-    opened: Callable[[Path], Window], code: CodeServer, write: Write
+    opened: Callable[[Path], Window],
+    browser: Browser,
+    code: CodeServer,
+    repository: Path,
+    write: Write,
 ) -> None:
     """Both are served by one process; a restart by hand gives its window another."""
-    first, second = opened(write("a.py", "return ")), opened(write("b.py", "return "))
-    assert len(code.servers()) == 1
-    second.command("fimls: Restart the Server")
-    second.until(lambda: len(code.servers()) == 2, 20, "another server")
-    second.until(lambda: "Ready" in second.status(), 40, "fimls to be ready")
-    for window in (first, second):
-        assert "width" in _answer(window)
+    first = opened(write("first.py", "return "))
+    with _window(browser, code.address(repository, write("second.py", "return "))) as second:
+        second.wait_for_editor()
+        _ready(second)
+        first.until(lambda: len(code.servers()) == 1, 20, "one server")
+        second.command("fimls: Restart the Server")
+        second.until(lambda: len(code.servers()) == 2, 20, "another server")
+        _ready(second)
+        for window in (first, second):
+            assert "width" in _answer(window)
 
 
 class _Screen:
@@ -235,7 +257,7 @@ def test_fast_typing_loses_no_key_and_shows_no_stale_ghost(
     opened: Callable[[Path], Window], write: Write
 ) -> None:
     """200 edits at 15 keys a second: the saved file is what was typed and accepted."""
-    file = write("a.py", "")
+    file = write("typed.py", "")
     window = opened(file)
     typed = type_fast(_Screen(window), two_hundred_edits(seed=1))
     window.press("Control+s")
@@ -250,8 +272,11 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
     """The median of ten; and how long the extension took to activate."""
     since = ProcessorTime()
     relayed, log = relay_script(tmp_path, FIMLS)
+    window = opened(write("soon.py", "\n"))
     code.set(**{"server.path": str(relayed)})
-    window = opened(write("a.py", "\n" * 12))
+    window.until(lambda: _answer(window) != "" and answers(log) != [], 20, "the relayed server")
+    window.press("Control+a")
+    window.type("\n" * _GHOSTS)
     window.press("Control+Home")
     window.watch_ghosts()
     waits = []
@@ -269,27 +294,35 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
 @pytest.mark.weights
 @pytest.mark.slow
 def test_the_real_model_completes_soon_after_the_window_is_up(
-    browser: Browser, code: CodeServer, default_model: object, write: Write, repository: Path
+    program_of_code: tuple[Path, Path],
+    installed: Path,
+    browser: Browser,
+    default_model: object,
+    write: Write,
+    repository: Path,
+    tmp_path: Path,
 ) -> None:
     """The default model's text is on the screen; how long that took after the window was up."""
     del default_model
-    code.set(engine=None, scripted_file=None)
     lines = (_EXTENSION.parents[1] / "examples" / "shapes.py").read_text().splitlines()
     file = write("shapes.py", "\n".join(lines[:22]) + "\n        \n")
-    page = browser.new_page(viewport={"width": 1000, "height": 600})
-    window = Window(page, code.address(repository, file))
-    since, began = ProcessorTime(), time.monotonic()
-    window.wait_for_editor()
-    window.press("Control+End")
-    window.press("ArrowUp")
-    window.press("End")
-    window.type("return")
-    window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
-    ready = time.monotonic() - began
-    window.until(lambda: window.ghost() != "", 20, "a suggestion for what was typed before")
-    seconds = time.monotonic() - began
-    screenshot(window, "vscode-model")
-    page.close()
+    settings = {"fimls.server.path": str(FIMLS)}
+    code = CodeServer(*program_of_code, installed, tmp_path / "home", settings)
+    try:
+        with _window(browser, code.address(repository, file)) as window:
+            since, began = ProcessorTime(), time.monotonic()
+            window.wait_for_editor()
+            window.press("Control+End")
+            window.press("ArrowUp")
+            window.press("End")
+            window.type("return")
+            _ready(window)
+            ready = time.monotonic() - began
+            window.until(lambda: window.ghost() != "", 20, "a suggestion for what was typed before")
+            seconds = time.monotonic() - began
+            screenshot(window, "vscode-model")
+    finally:
+        code.close()
     measured("window_to_ready_s", "vscode", [ready], target=8, since=since)
     measured("window_to_first_ghost_s", "vscode", [seconds], target=8, since=since)
 

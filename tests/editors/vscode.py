@@ -23,6 +23,7 @@ from tests.lobbies import shared_servers
 
 _GHOST = ".monaco-editor [class*=ghost-text]"
 _START_TIMEOUT_S = 40
+_PICK_S = 5
 _FLAGS = ("--auth", "none", "--disable-telemetry", "--disable-update-check")
 _WATCH = """selector => {
   window.ghostsSeen = [];
@@ -75,14 +76,8 @@ class CodeServer:
     def __init__(
         self, node: Path, entry: Path, installed: Path, home: Path, settings: Mapping[str, object]
     ) -> None:
-        self._home = home
-        user = home / "user" / "User"
-        user.mkdir(parents=True)
-        (user / "settings.json").write_text(json.dumps({**QUIET, **settings}))
-        # A remote window, which code-server's is, reads what belongs to a machine from here.
-        machine = home / "user" / "Machine"
-        machine.mkdir()
-        (machine / "settings.json").write_text(json.dumps(settings))
+        self._home, self._settings = home, dict(settings)
+        self._change(settings)
         command = [str(node), str(entry), "--user-data-dir", str(home / "user")]
         command += ["--extensions-dir", str(installed / "extensions")]
         self._runtime = tempfile.TemporaryDirectory()  # a socket's path has to be short
@@ -105,15 +100,19 @@ class CodeServer:
         _wait_for(f"http://127.0.0.1:{self.port}/healthz")
 
     def set(self, **settings: object) -> None:
-        """Change user settings, as the settings page does; names without "fimls.", None removes."""
+        """Settings other than the first ones, as the settings page makes them.
+
+        Names without "fimls."; what an earlier call has changed is as at first.
+        """
         named = {f"fimls.{name}": value for name, value in settings.items()}
-        removed = {name for name, value in named.items() if value is None}
-        # What belongs to a machine is read from the second alone.
-        for folder in ("User", "Machine"):
+        self._change({**self._settings, **named})
+
+    def _change(self, settings: Mapping[str, object]) -> None:
+        # A remote window, which code-server's is, reads what belongs to a machine from the second.
+        for folder, written in (("User", {**QUIET, **settings}), ("Machine", settings)):
             path = self._home / "user" / folder / "settings.json"
-            after = {**json.loads(path.read_text()), **named}
-            kept = {name: value for name, value in after.items() if name not in removed}
-            path.write_text(json.dumps(kept))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(written))
 
     def servers(self) -> list[int]:
         """The processes of the servers that its windows share."""
@@ -147,6 +146,12 @@ class Window:
         self.page = page
         page.goto(address)
         page.wait_for_selector(".monaco-workbench", timeout=_START_TIMEOUT_S * 1000)
+
+    def open(self, file: Path) -> None:
+        """Open a file of the folder by its name, and put the cursor into it."""
+        self._pick("Control+p", file.name, f"[aria-label^='{file.name}']")
+        self.page.wait_for_selector(f".tab.active[data-resource-name='{file.name}']")
+        self.wait_for_editor()
 
     def wait_for_editor(self) -> None:
         """Wait until a file is open, and put the cursor into it."""
@@ -191,11 +196,16 @@ class Window:
 
     def command(self, title: str) -> None:
         """Run a command of the palette."""
-        self.page.keyboard.press("F1")
+        self._pick("F1", title)
+
+    def _pick(self, keys: str, text: str, row: str = "") -> None:
+        """Open a list, and choose its first line for a text; ``row`` has to be among them."""
+        self.press(keys)
         self.page.wait_for_selector(".quick-input-widget input")
-        self.page.keyboard.type(title)
-        self.page.wait_for_selector(".quick-input-list .monaco-list-row", timeout=5000)
-        self.page.keyboard.press("Enter")
+        self.type(text)
+        rows = f".quick-input-list .monaco-list-row{row}"
+        self.page.wait_for_selector(rows, timeout=_PICK_S * 1000)
+        self.press("Enter")
 
     def activation_ms(self, extension: str) -> float:
         """How long an extension took to activate, as VS Code's own list of them says."""

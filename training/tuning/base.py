@@ -142,7 +142,7 @@ def fastest_dtype(device: str) -> Any:
     import torch
 
     # Older versions of torch don't tell.
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     half = device == "cuda" or capabilities.get("amx_bf16", False)
     return torch.bfloat16 if half else torch.float32
 
