@@ -64,7 +64,7 @@ def _npm(name: str, folder: Path) -> Path:
 
 def _debian_source(name: str, folder: Path) -> Path:
     """As upstream wrote it: the patches and the packaging are no part of it."""
-    command = ("apt-get", "source", "--download-only", "-qq", name)
+    command = ("apt-get", "source", "--download-only", "--tar-only", "-qq", name)
     return _archive(folder / name, "*.orig.tar.*[!c]", *command)
 
 
