@@ -91,16 +91,19 @@ def unmatched(code: str) -> tuple[tuple[int, int], ...]:
     return tuple((unopened, unclosed) for unopened, unclosed in counts.values())
 
 
-def missing_closers(code: str) -> str:
-    """What closes the brackets that the code leaves open, the innermost first."""
-    left: list[str] = []
-    for bracket in _BRACKET.findall(code):
+def missing_closers(code: str) -> list[tuple[int, str]]:
+    """What closes the brackets that the code leaves open, the innermost first, each with the place
+    of the bracket that it closes.
+    """
+    left: list[tuple[int, str]] = []
+    for match in _BRACKET.finditer(code):
+        bracket = match[0]
         closer = _PAIR_OF[bracket][1]
         if bracket in _OPENERS:
-            left.append(closer)
-        elif left and bracket == left[-1]:
+            left.append((match.start(), closer))
+        elif left and bracket == left[-1][1]:
             left.pop()
-    return "".join(reversed(left))
+    return left[::-1]
 
 
 def joined(

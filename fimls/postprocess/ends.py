@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fimls.postprocess.brackets import PAIRS, missing_closers
-from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line
+from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line, typed_on_line
 from fimls.postprocess.seam import Seam
 from fimls.syntax import get_language
 from fimls.types import CompletionContext, FinishReason
 
 _CODE = "x"
+_LINE_BREAK = re.compile(r"[ \t]*(\r\n?|\n)")
 
 
 def cut_control_tokens(text: str, control_tokens: Sequence[str]) -> str:
@@ -23,7 +25,7 @@ def close_brackets(text: str, context: CompletionContext) -> str:
     """Close what a text opens where neither it nor the code below does.
 
     For a text that the model itself ended. ``)]`` is one token: in front of ``]`` a model then
-    easily forgets the ``)``.
+    easily forgets the ``)``. A bracket that ends its line is closed on a line of its own.
     """
     seam = Seam(text, context)
     language = get_language(context.language_id)
@@ -32,12 +34,21 @@ def close_brackets(text: str, context: CompletionContext) -> str:
     if Seam(text + _CODE, context).written()[-1:] != _CODE:
         return text  # it ends in a string or a comment
     excess = _excess(seam, text)
-    for closer in missing_closers(seam.written()):
+    closed = text
+    for opener, closer in missing_closers(seam.written()):
         if excess[closer] <= 0:
             break
         excess[closer] -= 1
-        text += closer
-    return text
+        line_break = _line_break(typed_on_line(context) + text[:opener], text[opener + 1 :])
+        closed = (closed.rstrip() if line_break else closed) + line_break + closer
+    return closed
+
+
+def _line_break(before: str, behind: str) -> str:
+    """What stands in front of the closer of a bracket that ends its line; "" if it doesn't."""
+    end = _LINE_BREAK.match(behind)
+    line = before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
+    return end[1] + line[: len(line) - len(line.lstrip())] if end else ""
 
 
 def finished_lines(draft: Draft) -> str:

@@ -83,6 +83,14 @@ class Seam:
         """How many brackets the text up to ``end`` has too many or too few; 0 if unknown."""
         return sum(map(abs, self.excess(end))) if self.around.known else 0
 
+    def is_balanced(self, end: int) -> bool:
+        """Whether the text up to ``end`` opens just what the code below closes and none else opens.
+
+        Where somebody is still writing, brackets may well be missing: see :meth:`excess`.
+        """
+        written = nets(self._code[self._begin : self._begin + end])
+        return self.around.known and written == self.around.missing
+
     def takes_clause(self, start: int, indent: int, code: str) -> bool:
         """Whether a line like ``else:`` belongs to a statement before ``start`` in the text."""
         return _clause_belongs(self.lines_until(start), indent, code)

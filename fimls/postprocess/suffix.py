@@ -138,7 +138,19 @@ def cut_suffix_overlap(draft: Draft) -> str:
             best = max(best or (0.0, 0), (likeness, -place))
     if best:
         return text[: -best[1]]
-    return _cut_at_closer(text, rest, seam) if worst else text
+    return _cut_at_closer(text, rest, seam) if worst else _without_last_closers(text, rest, seam)
+
+
+def _without_last_closers(text: str, rest: str, seam: Seam) -> str:
+    """Without closers at the end that stand behind the cursor too, if all brackets fit only then.
+
+    ``this.|);`` takes ``run(``, where ``run()`` would do by itself.
+    """
+    closers = _CLOSERS.match(rest)
+    for count in range(len(closers[0]) if closers else 0, 0, -1):
+        if text.endswith(rest[:count]) and seam.is_balanced(len(text) - count):
+            return text[:-count]
+    return text
 
 
 def _cut_at_closer(text: str, rest: str, seam: Seam) -> str:

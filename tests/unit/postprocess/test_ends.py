@@ -46,6 +46,19 @@ def test_cut_control_tokens(text: str, expected: str) -> None:
         ("a = ¦\n", "b  # (see", "python", "b  # (see"),
         ("let a = [¦];\n", "f(x", "javascript", "f(x)"),
         ("¦\n", "(see", "markdown", "(see"),
+        (
+            "    ¦\n",
+            "for i in 0..n {\n        f(i);",
+            "rust",
+            "for i in 0..n {\n        f(i);\n    }",
+        ),
+        (
+            "\t¦\n",
+            "if (a) {\r\n\t\tf([\r\n\t\t\t1,",
+            "c",
+            "if (a) {\r\n\t\tf([\r\n\t\t\t1,\r\n\t\t])\r\n\t}",
+        ),
+        ("a = ¦\n", "f(\n    b,\n", "python", "f(\n    b,\n)"),
     ],
 )
 def test_close_brackets(code: str, text: str, language_id: str, expected: str) -> None:

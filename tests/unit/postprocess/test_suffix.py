@@ -203,6 +203,10 @@ def test_cut_where_line_goes_on(code: str, text: str, language_id: str, expected
         ("v = chr(¦ 5 - ord('a')) for c in s", "ord(c) - 5 + ord('a')) for c in s", "ord(c) -"),
         ("balan¦lance += op\n", "ce = 0\nbalance -= op", "ce = 0\nba"),
         ("    a\n¦    b(c)\n", "        b(c)", "        b(c)"),
+        ("a(b)\nc.¦)\n", "run()", "run("),
+        ("a(b)\nc.¦])\n", "run([])", "run(["),
+        ("a(b)\nc(¦)\n", "run()", "run()"),
+        ("def f():\n    a(b\n    c.¦)\n", "run()", "run()"),
         ("    a\n¦    b\n", "    c\n    b", "    c\n"),
     ],
 )
