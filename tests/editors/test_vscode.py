@@ -136,6 +136,45 @@ def _saved(window: Window, file: Path, part: str) -> None:
     window.until(lambda: part in file.read_text(), _GHOST_S, f"{part!r} in the file")
 
 
+@pytest.mark.weights
+@pytest.mark.slow
+def test_the_real_model_completes_soon_after_the_window_is_up(
+    program_of_code: tuple[Path, Path],
+    installed: Path,
+    browser: Browser,
+    default_model: object,
+    write: Write,
+    repository: Path,
+    tmp_path: Path,
+) -> None:
+    """The default model's text is on the screen; how long that took after the window was up.
+
+    The first test, so that the window is the only one.
+    """
+    del default_model
+    lines = (_EXTENSION.parents[1] / "examples" / "shapes.py").read_text().splitlines()
+    file = write("shapes.py", "\n".join(lines[:22]) + "\n        \n")
+    settings = {"fimls.server.path": str(FIMLS)}
+    code = CodeServer(*program_of_code, installed, tmp_path / "home", settings)
+    try:
+        with _window(browser, code.address(repository, file)) as window:
+            since, began = ProcessorTime(), time.monotonic()
+            window.wait_for_editor()
+            window.press("Control+End")
+            window.press("ArrowUp")
+            window.press("End")
+            window.type("return")
+            _ready(window)
+            ready = time.monotonic() - began
+            window.until(lambda: window.ghost() != "", 20, "a suggestion for what was typed before")
+            seconds = time.monotonic() - began
+            screenshot(window, "vscode-model")
+    finally:
+        code.close()
+    measured("window_to_ready_s", "vscode", [ready], target=8, since=since)
+    measured("window_to_first_ghost_s", "vscode", [seconds], target=8, since=since)
+
+
 def test_whole_word_line_cycle_undo_and_typing_along(
     opened: Callable[[Path], Window], write: Write
 ) -> None:
@@ -289,42 +328,6 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
         window.press("ArrowDown")
     measured("ghost_after_answer_ms", "vscode", waits, target=50, since=since)
     measured("activation_ms", "vscode", [window.activation_ms("fimls")], target=50, since=since)
-
-
-@pytest.mark.weights
-@pytest.mark.slow
-def test_the_real_model_completes_soon_after_the_window_is_up(
-    program_of_code: tuple[Path, Path],
-    installed: Path,
-    browser: Browser,
-    default_model: object,
-    write: Write,
-    repository: Path,
-    tmp_path: Path,
-) -> None:
-    """The default model's text is on the screen; how long that took after the window was up."""
-    del default_model
-    lines = (_EXTENSION.parents[1] / "examples" / "shapes.py").read_text().splitlines()
-    file = write("shapes.py", "\n".join(lines[:22]) + "\n        \n")
-    settings = {"fimls.server.path": str(FIMLS)}
-    code = CodeServer(*program_of_code, installed, tmp_path / "home", settings)
-    try:
-        with _window(browser, code.address(repository, file)) as window:
-            since, began = ProcessorTime(), time.monotonic()
-            window.wait_for_editor()
-            window.press("Control+End")
-            window.press("ArrowUp")
-            window.press("End")
-            window.type("return")
-            _ready(window)
-            ready = time.monotonic() - began
-            window.until(lambda: window.ghost() != "", 20, "a suggestion for what was typed before")
-            seconds = time.monotonic() - began
-            screenshot(window, "vscode-model")
-    finally:
-        code.close()
-    measured("window_to_ready_s", "vscode", [ready], target=8, since=since)
-    measured("window_to_first_ghost_s", "vscode", [seconds], target=8, since=since)
 
 
 def test_the_bundle_is_small() -> None:

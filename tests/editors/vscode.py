@@ -148,8 +148,9 @@ class Window:
         page.wait_for_selector(".monaco-workbench", timeout=_START_TIMEOUT_S * 1000)
 
     def open(self, file: Path) -> None:
-        """Open a file of the folder by its name, and put the cursor into it."""
-        self._pick("Control+p", file.name, f"[aria-label^='{file.name}']")
+        """Open a file by its path, and put the cursor into it."""
+        # Its name alone is looked for among the files of a moment ago.
+        self._pick("Control+p", str(file), f"[aria-label^='{file.name}']")
         self.page.wait_for_selector(f".tab.active[data-resource-name='{file.name}']")
         self.wait_for_editor()
 
