@@ -12,8 +12,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+_NOTED_S = 2.0
 
 
 def relay_script(folder: Path, program: Path) -> tuple[Path, Path]:
@@ -27,6 +30,20 @@ def relay_script(folder: Path, program: Path) -> tuple[Path, Path]:
 def answers(log: Path) -> list[float]:
     """When the server answered, oldest first."""
     return [float(line) for line in log.read_text().split()] if log.exists() else []
+
+
+def next_time(times: Callable[[], list[float]], known: int) -> float:
+    """The newest time, once there are more than ``known``: what happens is noted a moment later.
+
+    Raises:
+        TimeoutError: it isn't.
+    """
+    until = time.monotonic() + _NOTED_S
+    while len(found := times()) <= known:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{len(found)} times were noted, and no more")
+        time.sleep(0.005)
+    return found[-1]
 
 
 def _to_server(editor: IO[bytes], server: IO[bytes]) -> None:

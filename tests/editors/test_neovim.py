@@ -15,7 +15,7 @@ import pytest
 from tests.editors.installed import FIMLS, editor, program
 from tests.editors.neovim import Neovim
 from tests.editors.record import ProcessorTime, measured
-from tests.editors.relay import answers, relay_script
+from tests.editors.relay import answers, next_time, relay_script
 from tests.editors.screen import write_picture
 from tests.editors.typist import two_hundred_edits, type_fast
 
@@ -237,9 +237,11 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
         waits = []
         for line in range(1, 11):
             vim.keys(f"{line}GA")
+            seen, answered = len(vim.ghosts_seen()), len(answers(log))
             _type(vim, "return ")
             _appears(vim, "self.width * self.height")
-            waits.append(1000 * (vim.ghosts_seen()[-1] - answers(log)[-1]))
+            answer = next_time(lambda: answers(log), answered)
+            waits.append(1000 * (next_time(vim.ghosts_seen, seen) - answer))
             vim.keys("<Esc>")
             vim.until(lambda: vim.ghost() == "", _GHOST_S, "the ghost to go")
     finally:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.editors.installed import FIMLS, editor, program
 from tests.editors.record import ProcessorTime, measured
-from tests.editors.relay import answers, relay_script
+from tests.editors.relay import answers, next_time, relay_script
 from tests.editors.typist import two_hundred_edits, type_fast
 from tests.editors.vscode import CodeServer, Window, install_extension
 
@@ -320,9 +320,11 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
     window.watch_ghosts()
     waits = []
     for _ in range(_GHOSTS):
+        seen, answered = len(window.ghosts_seen()), len(answers(log))
         window.type("return ")
         _appears(window, "width")
-        waits.append(1000 * (window.ghosts_seen()[-1] - answers(log)[-1]))
+        answer = next_time(lambda: answers(log), answered)
+        waits.append(1000 * (next_time(window.ghosts_seen, seen) - answer))
         window.press("Escape")
         window.until(lambda: window.ghost() == "", _GHOST_S, "the ghost to go")
         window.press("ArrowDown")
