@@ -18,7 +18,7 @@ from tests.training.tuning import tiny
 from training.batches import PackedRow
 from training.tuning import fused_lora
 from training.tuning.adapter import attach, trainable
-from training.tuning.base import load_network
+from training.tuning.gguf_network import load_gguf_network
 from training.tuning.loss import MaskedLoss, RowTensors
 from training.tuning.recipe import Recipe
 
@@ -47,7 +47,7 @@ def adapted(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 def make(folder: Path, recipe: Recipe, arch: str = "qwen2") -> Any:
     """A tiny model under a recipe's adapter, whose B factors are no longer zero."""
     base = tiny.base(folder / "base", arch)
-    network = load_network(base, device="cpu", four_bit=False)
+    network = load_gguf_network(base.path, torch.float32)
     adapted = attach(network, recipe, added=(), tokenizer=base.tokenizer)
     for name, parameter in trainable(adapted).items():
         if "lora_B" in name:
