@@ -138,7 +138,11 @@ def cut_suffix_overlap(draft: Draft) -> str:
             best = max(best or (0.0, 0), (likeness, -place))
     if best:
         return text[: -best[1]]
-    return _cut_at_closer(text, rest, seam) if worst else _without_last_closers(text, rest, seam)
+    if worst:
+        return _cut_at_closer(text, rest, seam)
+    # Where the line itself opens something, what stands behind the cursor closes that.
+    opens = any(unclosed for _, unclosed in unmatched(typed_on_line(context)))
+    return text if opens else _without_last_closers(text, rest, seam)
 
 
 def _without_last_closers(text: str, rest: str, seam: Seam) -> str:

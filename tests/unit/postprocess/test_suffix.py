@@ -207,6 +207,8 @@ def test_cut_where_line_goes_on(code: str, text: str, language_id: str, expected
         ("a(b)\nc.¦])\n", "run([])", "run(["),
         ("a(b)\nc(¦)\n", "run()", "run()"),
         ("def f():\n    a(b\n    c.¦)\n", "run()", "run()"),
+        ("def f():\n    c(¦);\n    d);\n", "run()", "run()"),
+        ("def f():\n    c.¦);\n    d();\n", "run()", "run("),
         ("    a\n¦    b\n", "    c\n    b", "    c\n"),
     ],
 )
