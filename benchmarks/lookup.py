@@ -23,7 +23,7 @@ from record import write_result
 
 from fimls.config import Settings
 from fimls.engines.loading import Identity
-from fimls.engines.openvino import COMMON_PROPERTIES, PREFILL_CHUNK_TOKENS, PROPERTIES
+from fimls.engines.openvino import PREFILL_CHUNK_TOKENS, properties_of
 from fimls.engines.openvino_worker.generation import Generation
 from fimls.engines.openvino_worker.healing import Healing
 from fimls.engines.openvino_worker.model import PagedModel
@@ -87,7 +87,7 @@ class Runner:
             directory,
             blocks=self._blocks.capacity,
             block_tokens=KV_BLOCK_TOKENS,
-            properties={**COMMON_PROPERTIES, **PROPERTIES.get(quantization, {})},
+            properties=properties_of(quantization),
         )
 
     def run(

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from record import write_result
 
 from fimls.config import Settings
-from fimls.engines.openvino import COMMON_PROPERTIES, PREFILL_CHUNK_TOKENS, PROPERTIES
+from fimls.engines.openvino import PREFILL_CHUNK_TOKENS, properties_of
 from fimls.engines.openvino_worker.model import PagedModel, Part
 from fimls.engines.openvino_worker.service import DECODE_TOKENS
 from fimls.engines.prefix_blocks import KV_BLOCK_TOKENS
@@ -43,7 +43,7 @@ def load(directory: Path, quantization: str) -> PagedModel:
         directory,
         blocks=BLOCKS,
         block_tokens=KV_BLOCK_TOKENS,
-        properties={**COMMON_PROPERTIES, **PROPERTIES.get(quantization, {})},
+        properties=properties_of(quantization),
     )
 
 

@@ -44,7 +44,7 @@ PROPERTIES: Mapping[str, Mapping[str, object]] = {
     "int8": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 128},
 }
 """OpenVINO's properties by quantization."""
-COMMON_PROPERTIES: Mapping[str, object] = {
+_COMMON_PROPERTIES: Mapping[str, object] = {
     # On a processor that computes bf16 OpenVINO would choose it, and make keys and values bf16 too,
     # which numpy lacks. With AMX it is slower: 60 ms instead of 34 for a step of eight tokens.
     "INFERENCE_PRECISION_HINT": "f32",
@@ -55,6 +55,11 @@ COMMON_PROPERTIES: Mapping[str, object] = {
 """Those of all quantizations."""
 
 _MOST_RESTARTS = 3
+
+
+def properties_of(quantization: str) -> dict[str, object]:
+    """What OpenVINO is told when it compiles a model whose weights are kept so."""
+    return {**_COMMON_PROPERTIES, **PROPERTIES.get(quantization, {})}
 
 
 class OpenVinoEngine:
@@ -108,7 +113,7 @@ class OpenVinoEngine:
                 f"the openvino engine runs on a CPU, not on {device}",
                 hint="use device = auto; for a GPU, engine = torch, or engine = http with a server",
             )
-        properties = json.dumps({**COMMON_PROPERTIES, **PROPERTIES.get(quantization, {})})
+        properties = json.dumps(properties_of(quantization))
         command = (
             *(sys.executable, "-m", "fimls.engines.openvino_worker", str(directory)),
             *(str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS), properties),

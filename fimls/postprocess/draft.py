@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from fimls.postprocess.lines import LINE_END, split_lines
+from fimls.postprocess.lines import LINE_END, last_line, split_lines
 from fimls.types import CompletionContext, FinishReason
 
 NEAR_CHARACTERS = 8_000
@@ -36,8 +36,7 @@ Step = Callable[[Draft], str]
 
 def typed_on_line(context: CompletionContext) -> str:
     """The cursor's line up to the cursor."""
-    near = context.prefix[-NEAR_CHARACTERS:]
-    return near[max(near.rfind("\n"), near.rfind("\r")) + 1 :]
+    return last_line(context.prefix[-NEAR_CHARACTERS:])
 
 
 def rest_of_line(context: CompletionContext) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from fimls.postprocess.brackets import PAIRS, missing_closers
 from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line, typed_on_line
+from fimls.postprocess.lines import last_line
 from fimls.postprocess.seam import Seam
 from fimls.syntax import get_language
 from fimls.types import CompletionContext, FinishReason
@@ -47,7 +48,7 @@ def close_brackets(text: str, context: CompletionContext) -> str:
 def _line_break(before: str, behind: str) -> str:
     """What stands in front of the closer of a bracket that ends its line; "" if it doesn't."""
     end = _LINE_BREAK.match(behind)
-    line = before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
+    line = last_line(before)
     return end[1] + line[: len(line) - len(line.lstrip())] if end else ""
 
 

@@ -13,6 +13,11 @@ _WORD_CHARS_OF_DISTINCT_LINE = 5
 _TAB_COLUMNS = 8
 
 
+def last_line(text: str) -> str:
+    """What stands behind the last line end."""
+    return text[max(text.rfind("\n"), text.rfind("\r")) + 1 :]
+
+
 def split_lines(text: str) -> Iterator[tuple[int, str]]:
     """The lines of a text with their ends, each with the offset of its start."""
     return ((match.start(), match[0]) for match in _LINE.finditer(text))

@@ -16,7 +16,7 @@ from fimls.postprocess.draft import (
     rest_of_line,
     typed_on_line,
 )
-from fimls.postprocess.lines import LINE_END, indent_columns, is_distinct, only_closes, split_lines
+from fimls.postprocess.lines import indent_columns, is_distinct, last_line, only_closes, split_lines
 from fimls.postprocess.seam import Seam
 
 # Says enough to be told from other lines, and yet stands at the end of many a block.
@@ -114,7 +114,7 @@ def cut_suffix_overlap(draft: Draft) -> str:
     """
     text, context = draft.text, draft.context
     rest = rest_of_line(context).rstrip()
-    if not rest.strip() or (is_at_start_of_text(context) and _last_line(text) != rest):
+    if not rest.strip() or (is_at_start_of_text(context) and last_line(text) != rest):
         return text
     after = context.suffix[:_AFTER_CHARACTERS]
     shared = ((count, -place) for place, count in enumerate(_shared_lengths(text, after)) if count)
@@ -138,20 +138,19 @@ def cut_suffix_overlap(draft: Draft) -> str:
             best = max(best or (0.0, 0), (likeness, -place))
     if best:
         return text[: -best[1]]
-    if worst:
-        return _cut_at_closer(text, rest, seam)
-    # Where the line itself opens something, what stands behind the cursor closes that.
-    opens = any(unclosed for _, unclosed in unmatched(typed_on_line(context)))
-    return text if opens else _without_last_closers(text, rest, seam)
+    return _cut_at_closer(text, rest, seam) if worst else _without_last_closers(draft, rest, seam)
 
 
-def _without_last_closers(text: str, rest: str, seam: Seam) -> str:
+def _without_last_closers(draft: Draft, rest: str, seam: Seam) -> str:
     """Without closers at the end that stand behind the cursor too, if all brackets fit only then.
 
     ``this.|);`` takes ``run(``, where ``run()`` would do by itself.
     """
-    closers = _CLOSERS.match(rest)
-    for count in range(len(closers[0]) if closers else 0, 0, -1):
+    text, closers = draft.text, _CLOSERS.match(rest)
+    # Where the line itself opens something, what stands behind the cursor closes that.
+    if not closers or any(unclosed for _, unclosed in unmatched(typed_on_line(draft.context))):
+        return text
+    for count in range(len(closers[0]), 0, -1):
         if text.endswith(rest[:count]) and seam.is_balanced(len(text) - count):
             return text[:-count]
     return text
@@ -168,12 +167,8 @@ def _cut_at_closer(text: str, rest: str, seam: Seam) -> str:
 
 def _closes_quote(text: str, prefix: str) -> bool:
     """Whether a text ends with the quote that ends the string which the cursor is in."""
-    line = _last_line(prefix[-_LINE_CHARACTERS:] + text)
+    line = last_line(prefix[-_LINE_CHARACTERS:] + text)
     return text[-1] in _QUOTES and line.count(text[-1]) % 2 == 0
-
-
-def _last_line(text: str) -> str:
-    return LINE_END.split(text)[-1]
 
 
 def _likeness(written: str, rest: str, after: str) -> float:
