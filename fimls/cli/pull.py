@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from rich.table import Table
 
 from fimls.cli.options import Invocation
 from fimls.cli.progress import progress_bar
-from fimls.engines.loading import model_source
+from fimls.engines.loading import adapter_folder, model_source
 from fimls.store import ModelSpec, Store, known_models
+from fimls.store.adapters import AdapterRegistry
 
 _MEGABYTE = 1_000_000
 # Names are there to be copied: a narrow terminal wraps the line, it does not cut them.
@@ -21,7 +23,9 @@ _TABLE_COLUMNS = 130
 def run(invocation: Invocation, model: str | None, *, source: Path | None, verify: bool) -> None:
     """Make a model ready to use, whatever part of that is still missing."""
     settings = invocation.settings(None)
-    named = model_source(model or settings.model)
+    if model is not None:  # the settings' adapter is one of their own model
+        settings = dataclasses.replace(settings, model=model, adapter="")
+    named = model_source(settings.model)
     store = Store()
     with progress_bar() as progress:
         if isinstance(named, ModelSpec):
@@ -33,8 +37,14 @@ def run(invocation: Invocation, model: str | None, *, source: Path | None, verif
                 path = store.pull(named, progress=progress)
             print(f"{named.name}: {path} (SHA-256 verified, {named.licence})", file=sys.stderr)
         if settings.engine == "openvino":
-            prepared = store.prepare(named, quantization=settings.quantization, progress=progress)
-            print(f"ready, as {prepared.quantization}: {prepared.directory}", file=sys.stderr)
+            adapter = adapter_folder(settings, store)
+            prepared = store.prepare(
+                named, adapter=adapter, quantization=settings.quantization, progress=progress
+            )
+            merged = f" with {AdapterRegistry(store.root).label(adapter)}" if adapter else ""
+            print(
+                f"ready, as {prepared.quantization}{merged}: {prepared.directory}", file=sys.stderr
+            )
 
 
 def list_models() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fimls.cli.progress import progress_bar
-from fimls.store import known_models
+from fimls.store import PreparedModel, Store, known_models
+from fimls.store.adapters import promote
+from fimls.store.models import default_model
 from tests.unit.cli.conftest import Fimls
+from tests.unit.store.test_adapters import adapter
 
 
 def test_pull_list(fimls: Fimls) -> None:
@@ -39,6 +43,36 @@ def test_pull_from_a_wrong_file(fimls: Fimls, tmp_path: Path, empty_home: Path) 
     left = [path for path in empty_home.rglob("*") if path.is_file() and "locks" not in path.parts]
     assert [] == [path for path in left if path.read_bytes() == wrong.read_bytes()]
     assert "no" == fimls("pull", "--list").out.splitlines()[-1].split()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "merged"),
+    [((), "mine"), (("smollm2",), None), (("--adapter", "none"), None)],
+    ids=["settings' model", "another model", "no adapter"],
+)
+def test_pull_prepares_what_will_be_served(
+    fimls: Fimls,
+    tmp_path: Path,
+    empty_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    merged: str | None,
+) -> None:
+    """The adapter that serves a model is merged at once, not while somebody waits for a ghost."""
+    base = default_model().sha256
+    promote(adapter(tmp_path / "mine", base_sha256=base), root=empty_home)
+    prepared: list[Path | None] = []
+
+    def prepare(_store: Store, source: object, *, adapter: Path | None, **_other: Any) -> Any:
+        prepared.append(adapter)
+        return PreparedModel("m", tmp_path, tmp_path, base, None, None, "int8")
+
+    monkeypatch.setattr(Store, "pull", lambda *_ignored, **_also: tmp_path)
+    monkeypatch.setattr(Store, "prepare", prepare)
+    outcome = fimls("pull", *arguments)
+    assert 0 == outcome.code, outcome.err
+    assert [merged] == [folder and folder.name for folder in prepared]
+    assert (f"ready, as int8 with {merged}:" if merged else "ready, as int8:") in outcome.err
 
 
 def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
