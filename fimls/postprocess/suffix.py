@@ -109,8 +109,8 @@ def cut_where_line_goes_on(draft: Draft) -> str:
 def cut_suffix_overlap(draft: Draft) -> str:
     """Cut the completion where it goes on most like the text after the cursor.
 
-    ``f(|)`` takes ``g()`` as it is, since the brackets fit then. Where the model ended by itself,
-    only its end is looked at.
+    ``f(|)`` takes ``g()`` as it is, since the brackets fit then, and ``f((|)`` takes ``x, y)``.
+    Where the model ended by itself, only its end is looked at.
     """
     text, context = draft.text, draft.context
     rest = rest_of_line(context).rstrip()
@@ -120,11 +120,14 @@ def cut_suffix_overlap(draft: Draft) -> str:
     shared = ((count, -place) for place, count in enumerate(_shared_lengths(text, after)) if count)
     seam = Seam(text, context)
     worst = seam.misplaced(len(text))
+    whole = draft.ended and seam.is_balanced(len(text))
     best: tuple[float, int] | None = None
     for count, minus in nlargest(_MOST_PLACES, shared):
         place = -minus
         ends = place + count == len(text)
         if (draft.ended and not ends) or seam.misplaced(place) > worst:
+            continue
+        if whole and not seam.is_balanced(place):
             continue
         said = len(after[:count].strip())
         if ends and (count == len(rest) or (said == 1 and _closes_quote(text, context.prefix))):

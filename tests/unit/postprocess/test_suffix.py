@@ -224,3 +224,4 @@ def test_cut_suffix_overlap_trusts_the_model() -> None:
     assert text == cut_suffix_overlap(draft(text, code, ended=True))
     assert "r" == cut_suffix_overlap(draft(text, code))
     assert "a, b" == cut_suffix_overlap(draft("a, b)", "f(¦)\n", ended=True))
+    assert "a, b)" == cut_suffix_overlap(draft("a, b)", "f((¦)\n", ended=True))
