@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +31,28 @@ from train_repository import curve, fimls, kept, provenance
 
 from fimls.store.adapter import CONFIG, MANIFEST, WEIGHTS
 from training.corpus.archives import unpack
+from training.evaluation.figures import ALL
+from training.evaluation.gate import decide
+from training.evaluation.journal import NAME as JOURNAL
+from training.evaluation.journal import Row, read_journal
+from training.evaluation.paired import compare
+from training.evaluation.report import read_report, run_folder
 from training.tuning.output import PROVENANCE
 
 SOURCES = Path(__file__).parent / "data" / "default_adapter.json"
-EXAMPLES = 4_500
+EXAMPLES = 6_000
+RECIPES = ("default-cpu", "default-cpu-long")
 # Compiled twins of a package's sources would be learnt twice.
 BUILT = ("**/dist/**", "**/build/**", "**/es6/**")
 SUITES: Mapping[str, Sequence[str]] = {
     "single-raw": ("humaneval-single", "--raw"),
-    "single": ("humaneval-single", "--one-per-problem", "--baseline", "none"),
+    "single": ("humaneval-single", "--baseline", "none"),
     "multi": ("humaneval-multi", "--one-per-problem", "--baseline", "none"),
     "random-span": ("humaneval-random-span-light", "--baseline", "none"),
 }
 HELD_OUT = "held-out"
-"""Spans of packages that weren't learnt from, one or two of each language."""
-HELD_OUT_ITEMS = 12
+"""Spans of packages that weren't learnt from: ten of Python, one of each other language."""
+HELD_OUT_ITEMS, HELD_OUT_SEED = 50, 7
 
 
 def fetch(packages: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -109,12 +117,73 @@ def make_small(adapter: Path, out: Path) -> None:
         shutil.copyfile(adapter / name, out / name)
 
 
+def together(folder: Path) -> dict[str, Any]:
+    """What an adapter changed in all suites of a report at once; see ``paired.compare``.
+
+    A package's few dozen items can't tell a few points; those of all can.
+    """
+    before: list[Row] = []
+    after: list[Row] = []
+    for run in read_report(folder)["runs"]:
+        side = before if run["label"] == "base" else after
+        side += read_journal(run_folder(folder, run["suite"], run["label"]) / JOURNAL)[1]
+    return compare(before, after, 0)
+
+
+def prepare(packages: Mapping[str, Any], examples: str, work: Path) -> dict[str, float]:
+    """Make ``WORK/dataset`` of the packages; return the seconds that it took, as all steps do."""
+    dataset = work / "dataset"
+    if (dataset / "dataset.json").exists():
+        return {}
+    wheels = work / "wheels.json"
+    wheels.write_text(json.dumps(packages["pypi"]), "utf-8")
+    sources = [str(path) for path in fetch(packages, work / "sources")]
+    arguments = ["prepare", str(wheels), *sources, "-o", str(dataset), "--public"]
+    arguments += ["--split", "repository", "--holdout", "0", "--validation", "0.04"]
+    arguments += ["--examples", examples]
+    arguments += [word for glob in BUILT for word in ("--exclude", glob)]
+    return {"prepare": fimls(*arguments, log=work / "prepare.log")}
+
+
+def tune(adapters: Mapping[str, Path], tokens: str | None, work: Path) -> dict[str, float]:
+    """Train an adapter with each recipe, from the one before."""
+    seconds = {}
+    start = "none"
+    for seed, (recipe, adapter) in enumerate(adapters.items()):
+        if not (adapter / PROVENANCE).exists():
+            arguments = ["train", str(work / "dataset"), "-o", str(adapter), "--start", start]
+            arguments += ["--recipe", recipe, "--seed", str(seed)]
+            arguments += ["--tokens", tokens] if tokens else []
+            seconds[adapter.name] = fimls(*arguments, log=work / f"{adapter.name}.log")
+        start = str(adapter)
+    return seconds
+
+
+def judge(suites: Mapping[str, Sequence[str]], adapter: Path, work: Path) -> dict[str, float]:
+    """Evaluate an adapter; the reports are ``WORK/NAME``."""
+    seconds = {}
+    for name, suite in suites.items():
+        if not (work / name / "report.json").exists():
+            arguments = [*suite, "--adapter", str(adapter), "-o", str(work / name)]
+            seconds[name] = fimls("eval", *arguments, log=work / f"{name}.log")
+    return seconds
+
+
+def held_out_suite(packages: Mapping[str, Any], work: Path) -> list[str]:
+    """The same spans of each package each time."""
+    folders = [*fetch(packages["held_out"], work / "held-out"), *fetched([])]
+    sample = ["--limit", str(HELD_OUT_ITEMS), "--seed", str(HELD_OUT_SEED)]
+    return [*(f"spans:{folder}" for folder in folders), *sample, "--baseline", "none"]
+
+
 def main() -> None:
     """Do what isn't done yet, and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("build/default-adapter"))
-    parser.add_argument("--recipe", default="default-cpu")
-    parser.add_argument("--tokens", help="of the run [the recipe's]")
+    parser.add_argument(
+        "--recipe", nargs="+", default=RECIPES, help="of each run; each begins from the one before"
+    )
+    parser.add_argument("--tokens", help="of each run [the recipe's]")
     parser.add_argument("--examples", default=str(EXAMPLES))
     parser.add_argument("--small", action="store_true", help="two packages, few items")
     given = parser.parse_args()
@@ -122,45 +191,44 @@ def main() -> None:
     work: Path = given.work
     work.mkdir(parents=True, exist_ok=True)
     packages: dict[str, Any] = json.loads(SOURCES.read_text("utf-8"))
+    suites = {name: list(suite) for name, suite in SUITES.items()}
     if given.small:
         packages = {**packages, "pypi": packages["pypi"][1:2], "npm": packages["npm"][:1]}
         packages |= {"debian_sources": [], "debian_crates": []}
-    dataset, adapter, shipped = (work / name for name in ("dataset", "adapter", "shipped"))
-    seconds = {}
-    if not (dataset / "dataset.json").exists():
-        wheels = work / "wheels.json"
-        wheels.write_text(json.dumps(packages["pypi"]), "utf-8")
-        sources = [str(path) for path in fetch(packages, work / "sources")]
-        arguments = ["prepare", str(wheels), *sources, "-o", str(dataset), "--public"]
-        arguments += ["--split", "repository", "--holdout", "0", "--validation", "0.04"]
-        arguments += ["--examples", given.examples]
-        arguments += [word for glob in BUILT for word in ("--exclude", glob)]
-        seconds["prepare"] = fimls(*arguments, log=work / "prepare.log")
-    if not (adapter / "training.json").exists():
-        arguments = ["train", str(dataset), "-o", str(adapter), "--start", "none"]
-        arguments += ["--recipe", given.recipe]
-        arguments += ["--tokens", given.tokens] if given.tokens else []
-        seconds["train"] = fimls(*arguments, log=work / "train.log")
-    make_small(adapter, shipped)
-    suites = dict(SUITES)
+        suites = {name: [*suite, "--limit", "2"] for name, suite in suites.items()}
+    else:
+        suites[HELD_OUT] = held_out_suite(packages, work)
+    adapters = {recipe: work / f"adapter-{recipe}" for recipe in given.recipe}
+    seconds = prepare(packages, given.examples, work)
+    seconds |= tune(adapters, given.tokens, work)
+    make_small(list(adapters.values())[-1], work / "shipped")
+    seconds |= judge(suites, work / "shipped", work)
     if not given.small:
-        folders = [*fetch(packages["held_out"], work / "held-out"), *fetched(["diwire"])]
-        spans = [f"spans:{folder}" for folder in folders]
-        suites[HELD_OUT] = [*spans, "--limit", str(HELD_OUT_ITEMS), "--baseline", "none"]
-    for name, suite in suites.items():
-        if not (work / name / "report.json").exists():
-            more = ["--limit", "2"] if given.small else []
-            more += ["--adapter", str(shipped), "-o", str(work / name)]
-            seconds[name] = fimls("eval", *suite, *more, log=work / f"{name}.log")
+        record(adapters.values(), suites, seconds, work)
+
+
+def record(
+    adapters: Iterable[Path], suites: Iterable[str], seconds: Mapping[str, float], work: Path
+) -> None:
+    """Write ``results/default-adapter.json``; the gate is that of ``fimls eval``."""
+    adapters = list(adapters)
+    found = {name: evaluation(work / name) for name in suites}
+    held_out = together(work / HELD_OUT)
+    packages = {
+        one["suite"]: one["changes"][ALL][ALL] for one in found.pop(HELD_OUT)["comparisons"]
+    }
+    (single,) = found["single"]["comparisons"]
     result = {
         "seconds": {name: round(value) for name, value in seconds.items()},
-        "prepare": kept(dataset),
-        "training": provenance(adapter),
-        "curve": curve(adapter),
-        **{name: evaluation(work / name) for name in suites},
+        "prepare": kept(work / "dataset"),
+        "training": [provenance(adapter) for adapter in adapters],
+        "curve": [curve(adapter) for adapter in adapters],
+        **found,
+        "held_out": packages,
+        "held_out_together": held_out,
+        "gate": asdict(decide({HELD_OUT: held_out}, {single["suite"]: single["changes"]})),
     }
-    if not given.small:
-        write_result("default-adapter", result, seed=0)
+    write_result("default-adapter", result, seed=0)
 
 
 if __name__ == "__main__":

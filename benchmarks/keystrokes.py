@@ -1,13 +1,15 @@
-"""The published replays: latency at human pace, and what context is worth on the same plan.
+"""The published replays: latency at human pace, and what context and the adapter are worth.
 
     python benchmarks/keystrokes.py human --seed 1        # results/keystrokes-human-1.json
     python benchmarks/keystrokes.py context --seed 1      # results/keystrokes-context-1.json
     python benchmarks/keystrokes.py sources --seed 1      # results/keystrokes-sources-1.json
+    python benchmarks/keystrokes.py adapter --seed 1      # results/keystrokes-adapter-1.json
 
 All type held-out packages (``heldout.py`` fetches them) that the gate was not fitted on. ``human``
 wants a machine with nothing else to do. ``context`` compares snippets of other files with none,
-``sources`` all sources of snippets with all but one; both wait for each answer, so that only what
-is shown differs, not how fast, and their answers have no deadline.
+``sources`` all sources of snippets with all but one, ``adapter`` the one that comes with fimls with
+the model alone, which the others type with. Those three wait for each answer, so that only what is
+shown differs, not how fast, and their answers have no deadline.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ PACKAGES = ("zapros", "sheetwise", "pytest-impacted", "openai-agents")
 """Not those that ``results/gate.json`` was fitted on (pydocket, diwire, verifiers, sqlit-tui)."""
 REPLAYED_SOURCES = ("imports", "names", "same-file", "siblings", "lexical", "recent")
 """A replay's workspace has no uncommitted changes, and its editor no clipboard."""
+ALONE = ("--set", "adapter=none")
+SWITCHED_OFF = {"context": ("--set", "context=false"), "adapter": ALONE}
+"""What is compared with the same replay without it."""
 PATIENT = ("--set", "answer_ms=0", "--set", "deadline_ms=0")
 
 
@@ -61,7 +66,7 @@ def compared(before: Path, after: Path) -> dict[str, Any]:
 def main() -> None:
     """Replay and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("human", "context", "sources"))
+    parser.add_argument("what", choices=("human", *SWITCHED_OFF, "sources"))
     parser.add_argument("--functions", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--looks", choices=("key", "word", "line"), default="key")
@@ -70,20 +75,21 @@ def main() -> None:
     folders = fetched(options.packages)
     plan = ["--functions", str(options.functions), "--seed", str(options.seed)]
     plan += ["--looks", options.looks]
-    plan += ["--set", "adapter=none"]
+    if options.what != "adapter":
+        plan += ALONE
+    if options.what != "human":
+        plan += ["--pace", "wait", *PATIENT]
     with tempfile.TemporaryDirectory() as folder:
         on, off = Path(folder) / "on", Path(folder) / "off"
         if options.what == "human":
             result = replay(folders, on, *plan)
-        elif options.what == "context":
-            plan += ["--pace", "wait", *PATIENT]
+        elif options.what in SWITCHED_OFF:
             result = {
                 "on": replay(folders, on, *plan),
-                "off": replay(folders, off, *plan, "--set", "context=false"),
+                "off": replay(folders, off, *plan, *SWITCHED_OFF[options.what]),
                 "difference": compared(off, on),
             }
         else:
-            plan += ["--pace", "wait", *PATIENT]
             result = {"all": replay(folders, on, *plan), "worth": {}}
             for source in REPLAYED_SOURCES:
                 without = Path(folder) / source

@@ -115,7 +115,7 @@ class Settings:
     )
     adapter: str = _setting(
         "a LoRA adapter trained for the model: a folder or a registered name; none: the model "
-        "alone; empty: the promoted one (`fimls adapters`)",
+        "alone; empty: the promoted one, else the one that comes with fimls (`fimls adapters`)",
         "engine",
         default="",
     )

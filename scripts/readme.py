@@ -41,7 +41,7 @@ def _typing() -> list[str]:
     all_of_it = _result(name)["figures"]["all"]
     engine, cached = (all_of_it["latency_ms"][key] for key in ("with_engine", "without_engine"))
     rows = {
-        "typing at human pace: keys answered without the engine": (
+        "typing at human pace, the model alone: keys answered without the engine": (
             f"{_percent(all_of_it['without_engine_share'])}, p95 {cached['p95']['value']:.0f} ms"
         ),
         "the others, key to ghost text": (
@@ -60,21 +60,27 @@ def _percent(figure: dict[str, float]) -> str:
 
 
 def _quality() -> list[str]:
+    name = "default-adapter"
+    result = _result(name)
     suites = {
-        "single": "single-line",
-        "multi": "multi-line",
-        "random-span-light": "random span, light",
+        "single": "HumanEval-infilling single-line",
+        "multi": "HumanEval-infilling multi-line",
+        "random-span": "HumanEval-infilling random span, light",
     }
-    rows = []
-    for suite, title in suites.items():
-        name = f"humaneval-infilling-{suite}"
-        result = _result(name)
-        rows.append(
-            f"| HumanEval-infilling {title}, pass@1 of {result['tasks_count']} tasks | "
-            f"{result['pass_at_1_percent']:.1f} % "
-            f"(standard error {result['standard_error_percent']:.1f}) | `{name}.json` |"
-        )
-    return rows
+    changes = {
+        f"{title}, pass@1": result[suite]["comparisons"][0]["changes"]["all"]["all"]
+        for suite, title in suites.items()
+    }
+    held_out = result["held_out_together"]["all"]["all"]
+    rows = [(title, change["items"], change["passed"]) for title, change in changes.items()]
+    rows.append(
+        ("middles of code that it has not seen, exact", held_out["items"], held_out["exact"])
+    )
+    return [
+        f"| {title} of {items}, with fimls-0.5b; the model alone | "
+        f"{_percent(change['after'])}; {_percent(change['before'])} | `{name}.json` |"
+        for title, items, change in rows
+    ]
 
 
 def _editors() -> list[str]:

@@ -51,7 +51,7 @@ def test_complete_json() -> None:
     expected = {
         "mode": "single",
         "model": "qwen2.5-coder-0.5b-instruct-q4_k_m",
-        "adapter": None,
+        "adapter": "fimls-0.5b",
         "reused_tokens": 0,
         "suppressed": None,
         "finish_reason": "stop",
