@@ -11,9 +11,8 @@ from rich.table import Table
 
 from fimls.cli.options import Invocation
 from fimls.cli.progress import progress_bar
-from fimls.engines.loading import adapter_folder, model_source
+from fimls.engines.loading import adapter_folder, adapter_label, model_source
 from fimls.store import ModelSpec, Store, known_models
-from fimls.store.adapters import AdapterRegistry
 
 _MEGABYTE = 1_000_000
 # Names are there to be copied: a narrow terminal wraps the line, it does not cut them.
@@ -37,14 +36,15 @@ def run(invocation: Invocation, model: str | None, *, source: Path | None, verif
                 path = store.pull(named, progress=progress)
             print(f"{named.name}: {path} (SHA-256 verified, {named.licence})", file=sys.stderr)
         if settings.engine == "openvino":
-            adapter = adapter_folder(settings, store)
             prepared = store.prepare(
-                named, adapter=adapter, quantization=settings.quantization, progress=progress
+                named,
+                adapter=adapter_folder(settings, store),
+                quantization=settings.quantization,
+                progress=progress,
             )
-            merged = f" with {AdapterRegistry(store.root).label(adapter)}" if adapter else ""
-            print(
-                f"ready, as {prepared.quantization}{merged}: {prepared.directory}", file=sys.stderr
-            )
+            label = adapter_label(settings, store)
+            form = f"{prepared.quantization} with {label}" if label else prepared.quantization
+            print(f"ready, as {form}: {prepared.directory}", file=sys.stderr)
 
 
 def list_models() -> None:
