@@ -31,12 +31,12 @@ from train_repository import curve, fimls, kept, provenance
 
 from fimls.store.adapter import CONFIG, MANIFEST, WEIGHTS
 from training.corpus.archives import unpack
+from training.evaluation.compare import rows_of
 from training.evaluation.figures import ALL
 from training.evaluation.gate import decide
-from training.evaluation.journal import NAME as JOURNAL
-from training.evaluation.journal import Row, read_journal
+from training.evaluation.journal import Row
 from training.evaluation.paired import compare
-from training.evaluation.report import read_report, run_folder
+from training.evaluation.report import read_report
 from training.tuning.output import PROVENANCE
 
 SOURCES = Path(__file__).parent / "data" / "default_adapter.json"
@@ -126,7 +126,7 @@ def together(folder: Path) -> dict[str, Any]:
     after: list[Row] = []
     for run in read_report(folder)["runs"]:
         side = before if run["label"] == "base" else after
-        side += read_journal(run_folder(folder, run["suite"], run["label"]) / JOURNAL)[1]
+        side += rows_of(folder, run)
     return compare(before, after, 0)
 
 
@@ -145,11 +145,13 @@ def prepare(packages: Mapping[str, Any], examples: str, work: Path) -> dict[str,
     return {"prepare": fimls(*arguments, log=work / "prepare.log")}
 
 
-def tune(adapters: Mapping[str, Path], tokens: str | None, work: Path) -> dict[str, float]:
+def tune(
+    recipes: Sequence[str], adapters: Sequence[Path], tokens: str | None, work: Path
+) -> dict[str, float]:
     """Train an adapter with each recipe, from the one before."""
     seconds = {}
     start = "none"
-    for seed, (recipe, adapter) in enumerate(adapters.items()):
+    for seed, (recipe, adapter) in enumerate(zip(recipes, adapters, strict=True)):
         if not (adapter / PROVENANCE).exists():
             arguments = ["train", str(work / "dataset"), "-o", str(adapter), "--start", start]
             arguments += ["--recipe", recipe, "--seed", str(seed)]
@@ -176,6 +178,29 @@ def held_out_suite(packages: Mapping[str, Any], work: Path) -> list[str]:
     return [*(f"spans:{folder}" for folder in folders), *sample, "--baseline", "none"]
 
 
+def publish(
+    adapters: Sequence[Path], suites: Iterable[str], seconds: Mapping[str, float], work: Path
+) -> None:
+    """Write ``results/default-adapter.json``; the gate is that of ``fimls eval``."""
+    found = {name: evaluation(work / name) for name in suites}
+    held_out = together(work / HELD_OUT)
+    packages = {
+        one["suite"]: one["changes"][ALL][ALL] for one in found.pop(HELD_OUT)["comparisons"]
+    }
+    (single,) = found["single"]["comparisons"]
+    result = {
+        "seconds": {name: round(value) for name, value in seconds.items()},
+        "prepare": kept(work / "dataset"),
+        "training": [provenance(adapter) for adapter in adapters],
+        "curve": [curve(adapter) for adapter in adapters],
+        **found,
+        "held_out": packages,
+        "held_out_together": held_out,
+        "gate": asdict(decide({HELD_OUT: held_out}, {single["suite"]: single["changes"]})),
+    }
+    write_result("default-adapter", result, seed=0)
+
+
 def main() -> None:
     """Do what isn't done yet, and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -198,37 +223,13 @@ def main() -> None:
         suites = {name: [*suite, "--limit", "2"] for name, suite in suites.items()}
     else:
         suites[HELD_OUT] = held_out_suite(packages, work)
-    adapters = {recipe: work / f"adapter-{recipe}" for recipe in given.recipe}
+    adapters = [work / f"adapter-{Path(recipe).stem}" for recipe in given.recipe]
     seconds = prepare(packages, given.examples, work)
-    seconds |= tune(adapters, given.tokens, work)
-    make_small(list(adapters.values())[-1], work / "shipped")
+    seconds |= tune(given.recipe, adapters, given.tokens, work)
+    make_small(adapters[-1], work / "shipped")
     seconds |= judge(suites, work / "shipped", work)
     if not given.small:
-        record(adapters.values(), suites, seconds, work)
-
-
-def record(
-    adapters: Iterable[Path], suites: Iterable[str], seconds: Mapping[str, float], work: Path
-) -> None:
-    """Write ``results/default-adapter.json``; the gate is that of ``fimls eval``."""
-    adapters = list(adapters)
-    found = {name: evaluation(work / name) for name in suites}
-    held_out = together(work / HELD_OUT)
-    packages = {
-        one["suite"]: one["changes"][ALL][ALL] for one in found.pop(HELD_OUT)["comparisons"]
-    }
-    (single,) = found["single"]["comparisons"]
-    result = {
-        "seconds": {name: round(value) for name, value in seconds.items()},
-        "prepare": kept(work / "dataset"),
-        "training": [provenance(adapter) for adapter in adapters],
-        "curve": [curve(adapter) for adapter in adapters],
-        **found,
-        "held_out": packages,
-        "held_out_together": held_out,
-        "gate": asdict(decide({HELD_OUT: held_out}, {single["suite"]: single["changes"]})),
-    }
-    write_result("default-adapter", result, seed=0)
+        publish(adapters, suites, seconds, work)
 
 
 if __name__ == "__main__":

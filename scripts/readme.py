@@ -63,23 +63,25 @@ def _quality() -> list[str]:
     name = "default-adapter"
     result = _result(name)
     suites = {
-        "single": "HumanEval-infilling single-line",
-        "multi": "HumanEval-infilling multi-line",
-        "random-span": "HumanEval-infilling random span, light",
+        "single": "single-line",
+        "multi": "multi-line",
+        "random-span": "random span, light",
     }
-    changes = {
-        f"{title}, pass@1": result[suite]["comparisons"][0]["changes"]["all"]["all"]
+    rows = [
+        (
+            f"HumanEval-infilling {title}, pass@1",
+            "passed",
+            result[suite]["comparisons"][0]["changes"],
+        )
         for suite, title in suites.items()
-    }
-    held_out = result["held_out_together"]["all"]["all"]
-    rows = [(title, change["items"], change["passed"]) for title, change in changes.items()]
-    rows.append(
-        ("middles of code that it has not seen, exact", held_out["items"], held_out["exact"])
-    )
+    ]
+    unseen = "middles of code that it has not seen, exact"
+    rows.append((unseen, "exact", result["held_out_together"]))
     return [
-        f"| {title} of {items}, with fimls-0.5b; the model alone | "
-        f"{_percent(change['after'])}; {_percent(change['before'])} | `{name}.json` |"
-        for title, items, change in rows
+        f"| {title} of {changes['all']['all']['items']}, with fimls-0.5b; the model alone | "
+        f"{_percent(changes['all']['all'][measure]['after'])}; "
+        f"{_percent(changes['all']['all'][measure]['before'])} | `{name}.json` |"
+        for title, measure, changes in rows
     ]
 
 

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from fimls.cli.options import Invocation
 from fimls.cli.progress import progress_bar
-from fimls.engines.loading import adapter_folder, adapter_label, model_source
+from fimls.config import NO_ADAPTER
+from fimls.engines.loading import adapter_folder, adapter_label, model_source, prepare_model
 from fimls.store import ModelSpec, Store, known_models
 
 _MEGABYTE = 1_000_000
@@ -22,8 +23,9 @@ _TABLE_COLUMNS = 130
 def run(invocation: Invocation, model: str | None, *, source: Path | None, verify: bool) -> None:
     """Make a model ready to use, whatever part of that is still missing."""
     settings = invocation.settings(None)
-    if model is not None:  # the settings' adapter is one of their own model
-        settings = dataclasses.replace(settings, model=model, adapter="")
+    if model is not None:  # the settings' adapter is one of their own model; none is of any
+        adapter = NO_ADAPTER if settings.adapter == NO_ADAPTER else ""
+        settings = dataclasses.replace(settings, model=model, adapter=adapter)
     named = model_source(settings.model)
     store = Store()
     with progress_bar() as progress:
@@ -36,12 +38,7 @@ def run(invocation: Invocation, model: str | None, *, source: Path | None, verif
                 path = store.pull(named, progress=progress)
             print(f"{named.name}: {path} (SHA-256 verified, {named.licence})", file=sys.stderr)
         if settings.engine == "openvino":
-            prepared = store.prepare(
-                named,
-                adapter=adapter_folder(settings, store),
-                quantization=settings.quantization,
-                progress=progress,
-            )
+            prepared = prepare_model(settings, adapter_folder(settings, store), store, progress)
             label = adapter_label(settings, store)
             form = f"{prepared.quantization} with {label}" if label else prepared.quantization
             print(f"ready, as {form}: {prepared.directory}", file=sys.stderr)

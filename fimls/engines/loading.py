@@ -37,7 +37,7 @@ async def _load_openvino(settings: Settings, store: Store, progress: Progress | 
     from fimls.engines.openvino import OpenVinoEngine
 
     adapter = await asyncio.to_thread(adapter_folder, settings, store)
-    prepared = await asyncio.to_thread(_prepare, settings, adapter, store, progress)
+    prepared = await asyncio.to_thread(prepare_model, settings, adapter, store, progress)
     identity = Identity.of(prepared)
     return await OpenVinoEngine.load(
         prepared.directory,
@@ -131,9 +131,12 @@ def adapter_label(settings: Settings, store: Store) -> str:
     return "" if folder is None else AdapterRegistry(store.root).label(folder)
 
 
-def _prepare(
+def prepare_model(
     settings: Settings, adapter: Path | None, store: Store, progress: Progress | None
 ) -> PreparedModel:
+    """The settings' model with an adapter merged into it, as openvino loads it; see
+    :meth:`Store.prepare`.
+    """
     return store.prepare(
         model_source(settings.model),
         adapter=adapter,
@@ -261,7 +264,7 @@ async def load_prompt_builder(
     """
     if settings.engine == "openvino":
         adapter = await asyncio.to_thread(adapter_folder, settings, store)
-        prepared = await asyncio.to_thread(_prepare, settings, adapter, store, progress)
+        prepared = await asyncio.to_thread(prepare_model, settings, adapter, store, progress)
         tokenizer = await asyncio.to_thread(Tokenizer.from_file, prepared.tokenizer)
         return Identity.of(prepared).builder(settings, tokenizer)
     if settings.engine == "torch":

@@ -35,7 +35,7 @@ def compare_reports(before: Path, after: Path, *, seed: int) -> list[dict[str, A
                 f"the reports have {name} in two versions: {versions[0]} and {versions[1]}",
                 hint="the files of the suite have changed: evaluate both again",
             )
-        rows = [_rows(folder, runs[name]) for folder, runs in sides]
+        rows = [rows_of(folder, runs[name]) for folder, runs in sides]
         found.append(
             {
                 "suite": name,
@@ -51,5 +51,6 @@ def _last_runs(report: Mapping[str, Any]) -> dict[str, Any]:
     return {run["suite"]: run for run in report["runs"]}
 
 
-def _rows(folder: Path, run: Mapping[str, Any]) -> list[Row]:
+def rows_of(folder: Path, run: Mapping[str, Any]) -> list[Row]:
+    """The rows of one of a report's runs."""
     return list(read_journal(run_folder(folder, run["suite"], run["label"]) / JOURNAL)[1])

@@ -47,8 +47,14 @@ def test_pull_from_a_wrong_file(fimls: Fimls, tmp_path: Path, empty_home: Path) 
 
 @pytest.mark.parametrize(
     ("arguments", "merged"),
-    [((), "mine"), (("smollm2",), None), (("--adapter", "none"), None)],
-    ids=["settings' model", "another model", "no adapter"],
+    [
+        ((), "mine"),
+        (("0.5b",), "mine"),
+        (("smollm2",), None),
+        (("--adapter", "none"), None),
+        (("0.5b", "--adapter", "none"), None),
+    ],
+    ids=["settings' model", "named", "another model", "no adapter", "named, no adapter"],
 )
 def test_pull_prepares_what_will_be_served(
     fimls: Fimls,
