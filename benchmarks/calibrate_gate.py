@@ -37,7 +37,7 @@ FEATURES = (
     "unknown_names",
     "comment",
 )
-_RIDGE = 10.0  # several hundred rows of a few dozen functions: strong
+_RIDGE = 10.0  # hundreds of rows of a few dozen functions: strong
 _FOLDS = 5
 _MINIMA = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
 

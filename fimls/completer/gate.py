@@ -23,17 +23,17 @@ _WORD = re.compile(r"(?<!\w)[^\W\d]\w*")
 _LONG_CHARS = 40
 
 WEIGHTS: Mapping[str, float] = {
-    "bias": 0.992,
-    "sum_logprob": 1.095,
-    "min_logprob": 0.183,
-    "mean_logprob": -0.129,
-    "log_chars": -0.267,
-    "line_start": 0.249,
-    "in_word": -0.057,
-    "after_dot": -0.216,
-    "several_lines": -0.395,
-    "unknown_names": -0.125,
-    "comment": -0.12,
+    "bias": 1.182,
+    "sum_logprob": 1.181,
+    "min_logprob": 0.009,
+    "mean_logprob": 0.209,
+    "log_chars": -0.173,
+    "line_start": 0.424,
+    "in_word": -0.073,
+    "after_dot": -0.308,
+    "several_lines": -0.476,
+    "unknown_names": -0.006,
+    "comment": -0.357,
 }
 """Of the logistic model: ``benchmarks/results/gate.json`` says on what they were fitted."""
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from training.corpus.decontamination.windows import (
     LINES,
+    are_among,
     read_windows,
     window_hashes,
     write_windows,
@@ -98,7 +99,7 @@ class Traces:
 
         Windows with too little in them to be somebody's are left out.
         """
-        return np.isin(window_hashes(words_of(text)), self.windows)
+        return are_among(window_hashes(words_of(text)), self.windows)
 
     def longest_run(self, text: str) -> int:
         """Return how many lines in a row of a text were trained on, 0 if fewer than six."""

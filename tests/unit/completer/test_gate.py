@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +88,9 @@ def test_unseen_names(text: str, expected: set[str]) -> None:
 def test_a_word_that_was_begun_is_one_name() -> None:
     """Inside a word the name is the whole of it, what was typed included."""
     assert {"value", "other"} == gate.names("ue + other + x ", "y = val")
+
+
+def test_weights_are_those_that_were_fitted() -> None:
+    """What judges is what ``benchmarks/calibrate_gate.py`` found, not an older fit."""
+    result = Path(__file__).parents[3] / "benchmarks" / "results" / "gate.json"
+    assert json.loads(result.read_text(encoding="utf-8"))["weights"] == gate.WEIGHTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.corpus.decontamination.windows import read_windows, window_hashes
+from training.corpus.decontamination.windows import are_among, read_windows, window_hashes
 from training.corpus.words import Words, words_of
 
 
@@ -31,8 +31,5 @@ class Decontaminator:
 
     def holds(self, text: str | Words) -> bool:
         """Whether the words of six lines in a row stand in a suite too."""
-        if not len(self._windows):
-            return False
         hashes = window_hashes(words_of(text) if isinstance(text, str) else text)
-        places = np.searchsorted(self._windows, hashes).clip(max=len(self._windows) - 1)
-        return bool((self._windows[places] == hashes).any())
+        return bool(are_among(hashes, self._windows).any())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from training.corpus.words import VERSION, Hashes, Words, mixed, runs_of
 from training.types import CorpusError
@@ -35,6 +36,14 @@ def window_hashes(words: Words) -> Hashes:
     windows = runs_of(np.add.reduceat(placed, firsts), LINES)
     words_of_windows = np.convolve(counts, np.ones(LINES, np.int64), "valid")
     return windows[words_of_windows[: len(windows)] >= MIN_WORDS]
+
+
+def are_among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
+    """Whether each hash is one of ``known``, which is sorted. np.isin would sort millions again."""
+    if not len(known):
+        return np.zeros(len(hashes), bool)
+    places = np.searchsorted(known, hashes).clip(max=len(known) - 1)
+    return np.equal(known[places], hashes)
 
 
 def read_windows(path: Path) -> Hashes:
