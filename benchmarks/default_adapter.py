@@ -26,17 +26,13 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 from keystrokes import fetched
-from record import evaluation, write_result
+from record import evaluation, together, write_result
 from train_repository import curve, fimls, kept, provenance
 
 from fimls.store.adapter import CONFIG, MANIFEST, WEIGHTS
 from training.corpus.archives import unpack
-from training.evaluation.compare import rows_of
 from training.evaluation.figures import ALL
 from training.evaluation.gate import decide
-from training.evaluation.journal import Row
-from training.evaluation.paired import compare
-from training.evaluation.report import read_report
 from training.tuning.output import PROVENANCE
 
 SOURCES = Path(__file__).parent / "data" / "default_adapter.json"
@@ -115,19 +111,6 @@ def make_small(adapter: Path, out: Path) -> None:
     (out / WEIGHTS).write_bytes(safetensors.numpy.save(half, metadata={"format": "pt"}))
     for name in (CONFIG, MANIFEST, PROVENANCE):
         shutil.copyfile(adapter / name, out / name)
-
-
-def together(folder: Path) -> dict[str, Any]:
-    """What an adapter changed in all suites of a report at once; see ``paired.compare``.
-
-    A package's few dozen items can't tell a few points; those of all can.
-    """
-    before: list[Row] = []
-    after: list[Row] = []
-    for run in read_report(folder)["runs"]:
-        side = before if run["label"] == "base" else after
-        side += rows_of(folder, run)
-    return compare(before, after, 0)
 
 
 def prepare(packages: Mapping[str, Any], examples: str, work: Path) -> dict[str, float]:

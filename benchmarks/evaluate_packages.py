@@ -1,11 +1,11 @@
-"""Functions of real packages, completed by the default model and judged by the packages' own tests.
+"""Functions of real packages, completed and judged by the packages' own tests.
 
     python benchmarks/evaluate_packages.py                       # results/functions.json
 
 Source archives with tests, and a virtual environment for each package and what its tests need, are
 made in the work folder the first time: that runs the packages' own code, as their tests do. The
-tests themselves run in the sandbox of ``fimls eval``. A package whose report is there already is
-not evaluated again.
+tests themselves run in the sandbox of ``fimls eval``. The adapter that comes with fimls is compared
+with the model alone. A package whose report is there already is not evaluated again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from record import evaluation, write_result
+from record import evaluation, together, write_result
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ def evaluated(
     folder: Path, python: Path, output: Path, limit: int, tests: tuple[str, ...]
 ) -> dict[str, Any]:
     """What ``fimls eval`` reports of a package's functions."""
-    if (output / "report.json").exists():
-        return evaluation(output)
-    command = [sys.executable, "-m", "fimls", "eval", f"functions:{folder}"]
-    options = ["--python", str(python), "--limit", str(limit), "-o", str(output)]
-    for path in tests:
-        options += ["--tests", path]
-    subprocess.run([*command, *options], check=True)
+    if not (output / "report.json").exists():
+        command = [sys.executable, "-m", "fimls", "eval", f"functions:{folder}"]
+        options = ["--python", str(python), "--limit", str(limit), "-o", str(output)]
+        options += ["--baseline", "none"]
+        for path in tests:
+            options += ["--tests", path]
+        subprocess.run([*command, *options], check=True)
     return evaluation(output)
 
 
@@ -103,14 +103,15 @@ def main() -> None:
     work: Path = given.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
     result = {}
+    reports = {name: work / f"report-{name}" for name in PACKAGES}
     for name, package in PACKAGES.items():
         folder = source(name, package.version, work)
         python = interpreter(name, package, work)
-        report = work / f"report-{name}"
         result[f"{name}-{package.version}"] = evaluated(
-            folder, python, report, given.limit, package.tests
+            folder, python, reports[name], given.limit, package.tests
         )
-    write_result("functions", {"packages": result}, seed=0)
+    changes = together(*reports.values())
+    write_result("functions", {"packages": result, "together": changes}, seed=0)
 
 
 if __name__ == "__main__":

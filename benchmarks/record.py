@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from fimls.replay import machine
+from training.evaluation.compare import rows_of
+from training.evaluation.journal import Row
+from training.evaluation.paired import compare
+from training.evaluation.report import read_report
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -51,6 +55,20 @@ def evaluation(folder: Path) -> dict[str, Any]:
     return {"suites": sorted({run["suite"] for run in report["runs"]}), "runs": runs} | {
         "comparisons": report["comparisons"]
     }
+
+
+def together(*folders: Path) -> dict[str, Any]:
+    """What an adapter changed in all suites of reports at once; see ``paired.compare``.
+
+    A package's few dozen items can't tell a few points; those of all can.
+    """
+    before: list[Row] = []
+    after: list[Row] = []
+    for folder in folders:
+        for run in read_report(folder)["runs"]:
+            side = before if run["label"] == "base" else after
+            side += rows_of(folder, run)
+    return compare(before, after, 0)
 
 
 def _short(times: Mapping[str, Any]) -> dict[str, Any]:
