@@ -24,6 +24,7 @@ from typing import Any
 from fimls.engines.base import Capabilities
 from fimls.engines.candidate import CandidateText, candidate_sampling
 from fimls.engines.constraint import ByteConstraint
+from fimls.engines.libraries import tame
 from fimls.fim import Manifest, Tokenizer
 from fimls.types import (
     CancelToken,
@@ -461,6 +462,7 @@ def _library(name: str) -> Any:
     Raises:
         CapabilityError: it isn't installed.
     """
+    tame()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
