@@ -121,7 +121,8 @@ def _train(  # noqa: PLR0913 - a function argument for each option
         str | None,
         typer.Option(
             metavar="NAME|FILE",
-            help="cpu-small, default-gpu, qlora, smollm2, or a TOML file [default: the device's].",
+            help="cpu-further, cpu-small, default-gpu, qlora, smollm2, or a TOML file "
+            "[default: cpu-further from an adapter, cpu-small from none, default-gpu with CUDA].",
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fimls.cli.options import Invocation
+from fimls.config import NO_ADAPTER
 from fimls.store import Store
 from fimls.store.hashes import file_sha256
 from training.batches import ExampleSource
@@ -22,8 +23,8 @@ from training.tuning.base import find_base
 from training.tuning.canaries import make_canaries, write_canaries
 from training.tuning.general import general_examples
 from training.tuning.output import Corpus
-from training.tuning.recipe import DEFAULT_CPU, DEFAULT_CUDA, Recipe, load_recipe
-from training.tuning.start import starting_adapter
+from training.tuning.recipe import Recipe, default_recipe, load_recipe
+from training.tuning.start import starting_adapter, starting_folder
 from training.tuning.strewn import Strewn
 from training.types import FimExample, Split, TrainingError
 
@@ -59,14 +60,15 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
     Raises:
         FimlsError: what can't be done, and why. KeyboardInterrupt: the run was saved.
     """
-    chosen = load_recipe(choice.recipe or _default_recipe(choice.device))
-    recipe = chosen.with_changes(choice.changes, source="the command line")
     model = invocation.settings(None).model
     dialogues = source.suffix == DIALOGUES_SUFFIX
     base = find_base(model, Store(), format_name=choice.format, dialogues=dialogues)
-    dataset = None if dialogues else Dataset.open(_dataset_folder(source, output, model, recipe))
     # fimls' own adapter fills in; dialogues have nothing of it, unless somebody wants that.
-    started = "none" if dialogues and not choice.start else choice.start
+    started = NO_ADAPTER if dialogues and not choice.start else choice.start
+    goes_on = starting_folder(started, base) is not None
+    name = choice.recipe or default_recipe(cuda=_has_cuda(choice.device), goes_on=goes_on)
+    recipe = load_recipe(name).with_changes(choice.changes, source="the command line")
+    dataset = None if dialogues else Dataset.open(_dataset_folder(source, output, model, recipe))
     start = starting_adapter(started, base, recipe)
     planted = make_canaries(choice.canaries, recipe.seed)
     examples: ExampleSource[Any] = DialogueSource(source) if dataset is None else dataset
@@ -131,12 +133,12 @@ def _report(state: RunState) -> None:
         )
 
 
-def _default_recipe(device: str) -> str:
+def _has_cuda(device: str) -> bool:
     if device == "cpu":
-        return DEFAULT_CPU
+        return False
     import torch
 
-    return DEFAULT_CUDA if torch.cuda.is_available() else DEFAULT_CPU
+    return bool(torch.cuda.is_available())
 
 
 def _dataset_folder(source: Path, output: Path, model: str, recipe: Recipe) -> Path:

@@ -18,7 +18,6 @@ else:
     import tomli as tomllib
 
 RECIPES = Path(__file__).parent.parent / "recipes"
-DEFAULT_CPU, DEFAULT_CUDA = "cpu-small", "default-gpu"
 
 _METHODS = ("lora", "qlora")
 _LAYERS = ("all", "top-half")
@@ -165,6 +164,15 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def default_recipe(*, cuda: bool, goes_on: bool) -> str:
+    """The name of the recipe for a GPU or a CPU; on the latter, goes_on: from an adapter that can
+    fill in already.
+    """
+    if cuda:
+        return "default-gpu"
+    return "cpu-further" if goes_on else "cpu-small"
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -6,6 +6,7 @@ fimls' own adapter has learnt to fill in and to stop; a repository's goes on fro
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from fimls.config import NO_ADAPTER
 from fimls.fim import Manifest
@@ -18,19 +19,27 @@ from training.types import TrainingError
 _log = logging.getLogger(__name__)
 
 
+def starting_folder(named: str, base: Base) -> Path | None:
+    """Where the adapter of that name lies; "": fimls' own for this base, if any; ``none``: none.
+
+    Raises:
+        UnknownModelError: there is no such adapter.
+    """
+    if named == NO_ADAPTER:
+        return None
+    registry = AdapterRegistry()
+    return registry.find(named) if named else registry.shipped(base.sha256)
+
+
 def starting_adapter(named: str, base: Base, recipe: Recipe) -> Adapter | None:
-    """The adapter of that name or folder; "": fimls' own for this base, if the recipe fits it;
-    ``none``: none.
+    """The adapter in :func:`starting_folder`; fimls' own only if the recipe fits it.
 
     Raises:
         UnknownModelError: there is no such adapter.
         AdapterMismatchError: it was trained on another base.
         TrainingError: the recipe makes adapters of another shape.
     """
-    if named == NO_ADAPTER:
-        return None
-    registry = AdapterRegistry()
-    folder = registry.find(named) if named else registry.shipped(base.sha256)
+    folder = starting_folder(named, base)
     if folder is None:
         return None
     adapter = Adapter.open(folder)

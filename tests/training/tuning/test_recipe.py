@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.tuning import Recipe, load_recipe, recipe_names
+from training.tuning.recipe import default_recipe
 from training.tuning.schedule import Plan, learning_rate, validations_due
 from training.types import TrainingError
 
@@ -84,3 +85,14 @@ def test_progress_is_counted_in_the_plans_unit() -> None:
     """Examples or tokens, never past the end."""
     assert 0.5 == Plan("examples", 10).progress(examples=5, tokens=999)
     assert 1.0 == Plan("tokens", 10).progress(examples=5, tokens=999)
+
+
+def test_the_default_goes_by_device_and_start() -> None:
+    """A repository that goes on from fimls' adapter needn't be taught where to stop again."""
+    found = {
+        default_recipe(cuda=cuda, goes_on=goes_on)
+        for cuda in (True, False)
+        for goes_on in (True, False)
+    }
+    assert {"default-gpu", "cpu-further", "cpu-small"} == found <= set(recipe_names())
+    assert "cpu-further" == default_recipe(cuda=False, goes_on=True)
