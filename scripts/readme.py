@@ -32,7 +32,7 @@ def settings_table() -> str:
 
 def measured_table() -> str:
     """The figures, each with the file they come from."""
-    rows = [*_typing(), *_quality(), *_editors(), *_latency()]
+    rows = [*_typing(), *_adapter_while_typing(), *_quality(), *_editors(), *_latency()]
     return "\n".join(["| what | measured | in |", "| --- | --- | --- |", *rows])
 
 
@@ -52,6 +52,20 @@ def _typing() -> list[str]:
         "prompt tokens reused": _percent(all_of_it["prompts"]["reused_share"]),
     }
     return [f"| {what} | {measured} | `{name}.json` |" for what, measured in rows.items()]
+
+
+def _adapter_while_typing() -> list[str]:
+    name = "keystrokes-adapter-2"
+    sides = [_result(name)[side]["figures"]["all"] for side in ("on", "off")]
+    shown = {
+        "saved_share": f"{sides[0]['functions']} functions, each look waited for: characters saved",
+        "right_share": "there, of the characters shown, right",
+    }
+    return [
+        f"| {what}, with fimls-0.5b; the model alone | "
+        f"{'; '.join(_percent(side[measure]) for side in sides)} | `{name}.json` |"
+        for measure, what in shown.items()
+    ]
 
 
 def _percent(figure: dict[str, float]) -> str:
