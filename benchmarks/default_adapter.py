@@ -46,6 +46,8 @@ SUITES: Mapping[str, Sequence[str]] = {
     "multi": ("humaneval-multi", "--one-per-problem", "--baseline", "none"),
     "random-span": ("humaneval-random-span-light", "--baseline", "none"),
 }
+LONG_ENOUGH = ("--set", "max_tokens_single=256")
+"""For the model alone: after typing's 48 tokens it isn't yet clear whether it stops by itself."""
 HELD_OUT = "held-out"
 """Spans of packages that weren't learnt from: ten of Python, one of each other language."""
 HELD_OUT_ITEMS, HELD_OUT_SEED = 50, 7
@@ -150,7 +152,8 @@ def judge(suites: Mapping[str, Sequence[str]], adapter: Path, work: Path) -> dic
     for name, suite in suites.items():
         if not (work / name / "report.json").exists():
             arguments = [*suite, "--adapter", str(adapter), "-o", str(work / name)]
-            seconds[name] = fimls("eval", *arguments, log=work / f"{name}.log")
+            settings = LONG_ENOUGH if "--raw" in suite else ()
+            seconds[name] = fimls(*settings, "eval", *arguments, log=work / f"{name}.log")
     return seconds
 
 
