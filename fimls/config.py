@@ -187,7 +187,7 @@ class Settings:
     min_likelihood: float = _setting(
         "unasked, text is cut where the model is less sure of it than this; 0: never",
         "workspace",
-        default=0.35,
+        default=0.4,
         between=(0.0, 1.0),
     )
     show_above: float = _setting(
