@@ -43,7 +43,8 @@ def are_among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
     if not len(known):
         return np.zeros(len(hashes), bool)
     places = np.searchsorted(known, hashes).clip(max=len(known) - 1)
-    return np.equal(known[places], hashes)
+    found: npt.NDArray[np.bool_] = known[places] == hashes
+    return found
 
 
 def read_windows(path: Path) -> Hashes:
