@@ -46,7 +46,7 @@ def machine_facts() -> dict[str, object]:
 
 def evaluation(folder: Path) -> dict[str, Any]:
     """What a report of ``fimls eval`` says, without its examples and each item's time."""
-    report = json.loads((folder / "report.json").read_text("utf-8"))
+    report = read_report(folder)
     runs = [
         {"label": run["label"], "items": run["items"], "skipped": run["skipped"]}
         | {"figures": run["figures"], "times": _short(run["times"])}

@@ -63,10 +63,18 @@ def _adapter_while_typing() -> list[str]:
         "right_share": "there, of the characters shown, right",
     }
     return [
-        f"| {what}, with fimls-0.5b; the model alone | "
-        f"{'; '.join(_percent(side[measure]) for side in sides)} | `{name}.json` |"
+        _with_and_alone(name, what, *(side[measure] for side in sides))
         for measure, what in shown.items()
     ]
+
+
+def _with_and_alone(
+    name: str, what: str, with_it: dict[str, float], alone: dict[str, float]
+) -> str:
+    return (
+        f"| {what}, with fimls-0.5b; the model alone | "
+        f"{_percent(with_it)}; {_percent(alone)} | `{name}.json` |"
+    )
 
 
 def _percent(figure: dict[str, float]) -> str:
@@ -94,17 +102,16 @@ def _quality() -> list[str]:
     rows.append((unseen, "exact", result["held_out_together"]))
     tested = "functions of packages that it has not seen, passing their tests,"
     return [
-        *(_with_and_alone(name, *row) for row in rows),
-        _with_and_alone("functions", tested, "passed", _result("functions")["together"]),
+        *(_changed(name, *row) for row in rows),
+        _changed("functions", tested, "passed", _result("functions")["together"]),
     ]
 
 
-def _with_and_alone(name: str, title: str, measure: str, changes: Mapping[str, Any]) -> str:
+def _changed(name: str, title: str, measure: str, changes: Mapping[str, Any]) -> str:
     figures = changes["all"]["all"]
-    return (
-        f"| {title} of {figures['items']}, with fimls-0.5b; the model alone | "
-        f"{_percent(figures[measure]['after'])}; "
-        f"{_percent(figures[measure]['before'])} | `{name}.json` |"
+    change = figures[measure]
+    return _with_and_alone(
+        name, f"{title} of {figures['items']}", change["after"], change["before"]
     )
 
 
