@@ -222,7 +222,11 @@ class _Decoder:
         self._network = network
         self._tokenizer = tokenizer
         self._constraint = ByteConstraint(tokenizer)
-        parameters = inspect.signature(network.forward).parameters
+        # A quantized model's adapter wraps it, and its own forward names neither keyword.
+        inner = network.get_base_model() if hasattr(network, "get_base_model") else network
+        parameters = inspect.signature(inner.forward).parameters
+        # transformers 5.24 renamed it; one that forward doesn't name would vanish in its **kwargs.
+        self._cache_keyword = "cache" if "cache" in parameters else "past_key_values"
         self._last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
         # Sliding windows and recurrent states forget: such a cache can't go back to a prefix.
         layer = self._transformers.cache_utils.DynamicLayer
@@ -338,9 +342,8 @@ class _Decoder:
     def _forward(self, rows: Sequence[list[int]], cache: Any) -> Any:
         """Logits of shape [rows, vocabulary] after each row's last token, in float32."""
         ids = self._torch.tensor(rows, device=self._network.device)
-        output = self._network(
-            input_ids=ids, past_key_values=cache, use_cache=True, **self._last_only
-        )
+        keywords = {self._cache_keyword: cache, **self._last_only}
+        output = self._network(input_ids=ids, use_cache=True, **keywords)
         return output.logits[:, -1, :].float()
 
     def _branch(self, rows: int) -> Any:
@@ -359,9 +362,20 @@ class _Decoder:
         return self._transformers.DynamicCache(config=self._network.config)
 
     def _warm_up(self) -> None:
-        """Load kernels and allocate buffers now rather than under the first keystroke."""
+        """Load kernels and allocate buffers now rather than under the first keystroke.
+
+        Raises:
+            ModelError: the model leaves the cache that it is given empty.
+        """
+        cache = self._new_cache()
         with self._torch.inference_mode():
-            self._forward([[0] * _MIN_CHUNK_TOKENS], self._new_cache())
+            self._forward([[0] * _MIN_CHUNK_TOKENS], cache)
+        if self.plain_cache and cache.get_seq_length() != _MIN_CHUNK_TOKENS:
+            raise ModelError(
+                f"{type(self._network).__name__} ignores the cache it is given "
+                f"({self._cache_keyword}=): each token would be generated without the prompt",
+                hint="install a version of transformers that fimls supports (fimls doctor)",
+            )
 
     def _require_room(self, tokens: int) -> None:
         limit = getattr(self._network.config, "max_position_embeddings", None)

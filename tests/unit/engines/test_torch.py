@@ -143,6 +143,41 @@ async def test_greedy_is_what_transformers_generates(model: Any, engine: TorchEn
     assert FinishReason.LENGTH == deltas[-1].finish_reason
 
 
+async def test_the_cache_changes_nothing(model: Any, engine: TorchEngine) -> None:
+    """Each token is what a pass over the whole text, without a cache, puts first."""
+    ids = [*prompt().token_ids]
+    with torch.inference_mode():
+        for _ in range(20):
+            logits = model(torch.tensor([ids]), use_cache=False).logits
+            ids.append(int(logits[0, -1].argmax()))
+    assert ids[len(prompt().token_ids) :] == ids_of(await collect(engine, prompt()))
+
+
+@PEFT_WARNING
+async def test_an_adapter_that_is_not_merged_is_given_the_cache() -> None:
+    """As a quantized model's: peft's wrapper names no cache, the model inside of it does."""
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    adapted = peft.get_peft_model(tiny_model(), config).eval()
+    engine = make_engine(adapted)
+    assert reference(adapted, prompt()) == ids_of(await collect(engine, prompt()))
+    await engine.aclose()
+
+
+class _Forgetful(transformers.Qwen2ForCausalLM):  # type: ignore[misc]
+    """A model whose cache goes by a name that the engine doesn't know."""
+
+    def forward(self, input_ids: Any, logits_to_keep: int = 0, **_ignored: Any) -> Any:
+        return super().forward(input_ids, logits_to_keep=logits_to_keep, use_cache=False)
+
+
+def test_a_model_that_ignores_its_cache_is_refused(model: Any) -> None:
+    """It would see one token at each step; the engine says so before the first request."""
+    with pytest.raises(ModelError, match="ignores the cache") as caught:
+        make_engine(_Forgetful(model.config).eval())
+    assert caught.value.hint
+
+
 async def test_a_stop_token_ends_the_generation(model: Any, engine: TorchEngine) -> None:
     """The generation ends before a stop token, which is in neither ids nor text."""
     expected = reference(model, prompt())
