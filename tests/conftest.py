@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,12 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from fimls.store import PreparedModel, Store
 
-# Set by `make test`: a model that isn't there is then a failure, not a skip.
-REQUIRE_WEIGHTS = os.environ.get("FIMLS_REQUIRE_WEIGHTS") == "1"
+# Set by `make test`, which installs what its tests need: a skip is then a failure, save for a GPU.
+REQUIRE_ALL = os.environ.get("FIMLS_REQUIRE_ALL") == "1"
+
+# Before torch is imported, and for children: threads that spin while they wait for each other make
+# a test of a tiny model a hundred times slower on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline: the machine is shared, and a slow example is not a wrong one.
 settings.register_profile("local", deadline=None)
@@ -28,16 +34,16 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped ``weights`` test into a failure where `make test` promised the weights.
+    """Turn a skipped test into a failure where `make test` promised what it needs.
 
-    It doesn't promise editors; `make test-editors` does, by FIMLS_REQUIRE_EDITORS.
+    It promises neither GPUs nor editors; `make test-editors` does, by FIMLS_REQUIRE_EDITORS.
     """
     report = yield
-    promised = item.get_closest_marker("weights") and not item.get_closest_marker("editors")
-    if REQUIRE_WEIGHTS and report.skipped and promised:
+    promised = not item.get_closest_marker("gpu") and not item.get_closest_marker("editors")
+    if REQUIRE_ALL and report.skipped and promised and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"FIMLS_REQUIRE_WEIGHTS=1, but {item.nodeid} was skipped: {reason}"
+        report.longrepr = f"FIMLS_REQUIRE_ALL=1, but {item.nodeid} was skipped: {reason}"
     return report
 
 
@@ -67,6 +73,34 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
     yield
     # Here too: code under test may well catch the refusal.
     assert [] == refused, "the test tried to leave the machine"
+
+
+@pytest.fixture
+def permissions() -> Generator[None, None, None]:
+    """File permissions hold, in this thread and for children that it starts, also for root.
+
+    Root gives up the two capabilities that pass over them (capabilities(7)), and that programs
+    which root starts get all of them back (``SECBIT_NOROOT``), until the test is over.
+    """
+    if os.name != "posix" or os.geteuid() != 0:
+        yield
+        return
+    if sys.platform != "linux":
+        pytest.skip("root may do everything here")
+    set_securebits, noroot, overrides = 28, 1, 1 << 1 | 1 << 2
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    held = (ctypes.c_uint32 * 6)()
+    assert 0 == libc.capget(header, held)
+    fewer = type(held)(*held)
+    fewer[0] &= ~overrides  # of those in effect; those that are permitted come back below
+    assert 0 == libc.prctl(set_securebits, noroot, 0, 0, 0)
+    assert 0 == libc.capset(header, fewer)
+    try:
+        yield
+    finally:
+        assert 0 == libc.capset(header, held)
+        assert 0 == libc.prctl(set_securebits, 0, 0, 0, 0)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ import pytest
 from training.evaluation.execution import Limits, Sandbox
 from training.evaluation.execution.runners import find_runner
 from training.evaluation.execution.runners.base import FAILING, FLAKY, NETWORK, SKIPPED
-from training.evaluation.execution.runners.node import NodeRunner
 from training.evaluation.execution.runners.pytest_runner import PytestRunner
 from training.evaluation.suites.base import Item, Skipped
 from training.evaluation.suites.functions import RepositoryFunctions
@@ -207,65 +205,3 @@ def test_the_suite_keeps_functions_that_tests_can_judge(
     assert 1 == reasons["no passing test calls it"]
     assert 1 == reasons["its tests pass without it"]
     assert (4, 1, 3) == (suite.numbers.functions, suite.numbers.items, suite.numbers.tests_passing)
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """A package for node's own test runner."""
-    (tmp_path / "package.json").write_text('{"type": "module", "scripts": {"test": "node --test"}}')
-    (tmp_path / "sums.js").write_text(
-        "export function add(a, b) {\n  return a + b;\n}\n"
-        "export function unused(a) {\n  return a;\n}\n"
-    )
-    (tmp_path / "sums.test.js").write_text(
-        'import test from "node:test";\nimport assert from "node:assert";\n'
-        'import { add } from "./sums.js";\n'
-        'test("adds", () => assert.equal(add(1, 2), 3));\n'
-        'test("fails", () => assert.equal(add(1, 2), 4));\n'
-    )
-    return tmp_path
-
-
-@pytest.mark.optional
-@pytest.mark.skipif(shutil.which("node") is None, reason="no node here")
-def test_node_judges(package: Path) -> None:
-    """The same for node: what passes, what is called, and that leaving early is no pass."""
-    runner = find_runner(package)
-    assert isinstance(runner, NodeRunner)
-    with Sandbox(package, readable=runner.readable) as sandbox:
-        survey = runner.survey(sandbox, LIMITS)
-        assert ["sums.test.js::adds"] == list(survey.passing)
-        assert {"sums.test.js::fails": FAILING} == survey.left_out
-        assert ("sums.test.js::adds",) == survey.called["sums.js", 1]
-        assert ("sums.js", 4) not in survey.called
-        for body, passed in (
-            ("return b + a", True),
-            ("return a - b", False),
-            ("process.exit(0)", False),
-        ):
-            text = {"sums.js": f"export function add(a, b) {{ {body}; }}\n"}
-            assert passed == runner.judge(sandbox, list(survey.passing), text, LIMITS).passed
-
-
-@pytest.mark.optional
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("go") is None, reason="no go here")
-def test_go_judges(tmp_path: Path) -> None:
-    """The same for Go."""
-    (tmp_path / "go.mod").write_text("module example.org/sums\n\ngo 1.19\n")
-    (tmp_path / "sums.go").write_text(
-        "package sums\n\nfunc Add(a, b int) int {\n\treturn a + b\n}\n"
-    )
-    (tmp_path / "sums_test.go").write_text(
-        'package sums\n\nimport "testing"\n\nfunc TestAdd(t *testing.T) {\n'
-        '\tif Add(1, 2) != 3 {\n\t\tt.Fatal("wrong")\n\t}\n}\n'
-    )
-    runner = find_runner(tmp_path)
-    limits = Limits(cpu_s=120, wall_s=120.0, processes=256, file_bytes=64 << 20)
-    with Sandbox(tmp_path, readable=runner.readable) as sandbox:
-        survey = runner.survey(sandbox, limits)
-        assert [".::TestAdd"] == list(survey.passing)
-        assert (".::TestAdd",) == survey.called["sums.go", 3]
-        text = {"sums.go": "package sums\n\nfunc Add(a, b int) int { return a - b }\n"}
-        judged = runner.judge(sandbox, list(survey.passing), text, limits)
-        assert (False, "wrong") == (judged.passed, judged.detail.rsplit(": ", 1)[-1])

@@ -344,7 +344,7 @@ def test_files_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [] == list(Exclusions(tmp_path / "gone").walk())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.usefixtures("permissions")
 def test_folders_without_permission(tmp_path: Path) -> None:
     """What can't be listed is skipped."""
     write(tmp_path / "a.py")

@@ -229,7 +229,7 @@ async def test_a_cache_that_cannot_be_written(new_indexer: NewIndexer, tmp_path:
     await indexer.idle()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.usefixtures("permissions")
 async def test_a_read_only_cache(new_indexer: NewIndexer, tmp_path: Path) -> None:
     """The same with a folder that has no write permission."""
     (tmp_path / "cache").mkdir(mode=0o500)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import http.server
-import os
 import re
 import sys
 import threading
@@ -70,7 +69,7 @@ class TestPath:
         with pytest.raises(DownloadError, match=r"can't read .*absent\.gguf: No such file"):
             fetched(PathSource(tmp_path / "absent.gguf"), partial)
 
-    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
+    @pytest.mark.usefixtures("permissions")
     def test_unreadable(self, tmp_path: Path, partial: Partial) -> None:
         """A file without permission is a reason that says so."""
         (tmp_path / "tiny.gguf").write_bytes(DATA)
