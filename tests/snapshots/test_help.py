@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.snapshots.stored import compare, fimls
+from tests.snapshots.stored import compare, run
 
 COMMANDS = (
     "",
@@ -33,6 +32,16 @@ COMMANDS = (
 
 # So wide that nothing is wrapped: where lines break is up to the library that prints them.
 _WIDE = {"COLUMNS": "500"}
+# One process for all: most of their time is its start.
+_ASK_EACH = """
+import runpy, sys
+for command in sys.argv[1:]:
+    sys.argv = ["fimls", *command.split(), "--help"]
+    try:
+        runpy.run_module("fimls", run_name="__main__")
+    except SystemExit:
+        print(end="\\f\\n")
+"""
 _BOX = re.compile(r"[\u2500-\u257f]+")
 # The library's own names of types, which it has changed before.
 _TYPE = re.compile(
@@ -46,15 +55,12 @@ def words(text: str) -> str:
     """Return what is said without how it is drawn: no boxes, no columns, no names of types."""
     rows = (_TYPE.sub(" ", _CHOICES.sub(r"\1", _BOX.sub(" ", row))) for row in text.splitlines())
     solid = (" ".join(row.split()) for row in rows)
-    return "\n".join(row for row in solid if row).replace("python -m fimls", "fimls")
+    return "\n".join(row for row in solid if row)
 
 
 def test_every_command(tmp_path: Path) -> None:
     """Commands, their options, defaults and descriptions are those that are stored."""
-
-    def help_of(command: str) -> str:
-        return words(fimls(tmp_path, *command.split(), "--help", variables=_WIDE))
-
-    with ThreadPoolExecutor(2) as pool:
-        pages = list(pool.map(help_of, COMMANDS))
+    printed = run(tmp_path, "-c", _ASK_EACH, *COMMANDS, variables=_WIDE)
+    pages = [words(page) for page in printed.split("\f\n")[:-1]]
+    assert len(COMMANDS) == len(pages)
     compare("help.txt", "\n\n".join(pages) + "\n")

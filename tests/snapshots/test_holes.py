@@ -10,7 +10,7 @@ import json
 import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +28,17 @@ MARKED = re.compile(f"{START}(.*?){END}", re.DOTALL)
 FOUND = ("context_state", "context_note", "considered")
 MADE = ("mode", "answered_by", "generation", "gate", "shown", "suppressed")
 
+OFFERED = ("text", "range", "candidates", "mode", "suppressed")
+
+PROJECT = DATA / "project"
+FILES = sorted(path.stem for path in PROJECT.glob("*.txt"))
+
 Ask = Callable[..., dict[str, Any]]
 
 
 class Hole(NamedTuple):
     """A place in a file, where its middle was taken out."""
 
-    path: str
     prefix: str
     middle: str
     suffix: str
@@ -45,37 +49,55 @@ class Hole(NamedTuple):
         line_start = self.prefix.rfind("\n") + 1
         return f"{self.prefix.count(chr(10)) + 1}:{len(self.prefix) - line_start + 1}"
 
-
-def holes() -> Iterator[Hole]:
-    """Each hole, with the middles of its file's other holes in their places."""
-    for path in sorted((DATA / "project").glob("*.txt")):
-        text = path.read_text(encoding="utf-8")
-        for mark in MARKED.finditer(text):
-            prefix, suffix = (
-                MARKED.sub(r"\1", part) for part in (text[: mark.start()], text[mark.end() :])
-            )
-            yield Hole(path.stem, prefix, mark[1], suffix)
+    @property
+    def first_line(self) -> str:
+        """The middle's first line of code."""
+        return self.middle.strip().partition("\n")[0]
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The files as a workspace without holes."""
-    folder = tmp_path / "project"
+def holes_of(name: str) -> Iterator[Hole]:
+    """Each hole of a file, with the middles of the others in their places."""
+    text = (PROJECT / f"{name}.txt").read_text(encoding="utf-8")
+    for mark in MARKED.finditer(text):
+        around = text[: mark.start()], text[mark.end() :]
+        prefix, suffix = (MARKED.sub(r"\1", part) for part in around)
+        yield Hole(prefix, mark[1], suffix)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files without holes, and the index that a server leaves for the commands."""
+    folder = tmp_path_factory.mktemp("workspace") / "project"
     folder.mkdir()
-    for hole in holes():
-        (folder / hole.path).write_text(hole.prefix + hole.middle + hole.suffix, encoding="utf-8")
+    for name in FILES:
+        text = (PROJECT / f"{name}.txt").read_text(encoding="utf-8")
+        (folder / name).write_text(MARKED.sub(r"\1", text), encoding="utf-8")
+    with served(folder.parent, [], folder.as_uri()) as (wire, process):
+        wire.initialize(workspaceFolders=[{"uri": folder.as_uri(), "name": "project"}])
+        while not is_indexed(wire.run_unrecorded("fimls.status")):
+            pass
+        wire.ask("shutdown")
+        wire.notify("exit")
+        assert 0 == process.wait()
     return folder
 
 
+def is_indexed(status: dict[str, Any]) -> bool:
+    """Whether a server has read its workspace."""
+    return [folder["index"] for folder in status["context"].get("folders", ())] == ["ready"]
+
+
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Run ``fimls COMMAND... --json`` on an engine that plays the rule, and return the object.
+def ask(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ask:
+    """Run ``fimls COMMAND... --json`` on an engine that writes a text, and return the object.
 
     In this process: many are run.
     """
-    for name, value in environment(tmp_path).items():
+    for name, value in environment(workspace.parent).items():
         monkeypatch.setenv(name, value)
-    script = tmp_path / "script.json"
+    script = workspace.parent / "script.json"
     engine = ("--engine", "scripted", "--set", f"scripted_file={script}", *PATIENT)
 
     def run(*command: str, insert: object = "", logprob: float = -0.001) -> dict[str, Any]:
@@ -92,66 +114,55 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
-def in_each_hole(project: Path, look: Callable[[Hole, str], list[str]]) -> str:
-    """What ``look`` finds at each hole while its middle is missing."""
-    pages = []
-    for hole in holes():
-        file = project / hole.path
-        file.write_text(hole.prefix + hole.suffix, encoding="utf-8")
-        found = look(hole, f"{file}:{hole.place}")
-        file.write_text(hole.prefix + hole.middle + hole.suffix, encoding="utf-8")
-        pages.append("\n".join([f"=== {hole.path}:{hole.place} {hole.middle!r}", *found]))
-    return "\n\n".join(pages) + "\n"
+@pytest.mark.parametrize("name", FILES)
+def test_holes(workspace: Path, ask: Ask, name: str) -> None:
+    """Prompts, snippets, steps of post-processing, gate and verdicts are those that are stored."""
+    file = workspace / name
+    whole = file.read_text(encoding="utf-8")
+    found = []
+    try:
+        for hole in holes_of(name):
+            file.write_text(hole.prefix + hole.suffix, encoding="utf-8")
+            place = f"{file}:{hole.place}"
+            found += [f"=== {name}:{hole.place} {hole.middle!r}", *prompted(ask, place)]
+            found += [*explained(ask, place, hole), *asked_for(ask, place, hole), ""]
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    compare(f"holes/{name}.txt", "\n".join(found))
 
 
-def index(project: Path) -> None:
-    """Have a server index the workspace; it leaves the index for the commands."""
-    with served(project.parent, [], project.as_uri()) as (wire, process):
-        wire.initialize(workspaceFolders=[{"uri": project.as_uri(), "name": "project"}])
-        while True:
-            context = wire.run_unrecorded("fimls.status")["context"]
-            if [one["index"] for one in context.get("folders", ())] == ["ready"]:
-                break
-        wire.ask("shutdown")
-        wire.notify("exit")
-        assert 0 == process.wait()
+def prompted(ask: Ask, place: str) -> list[str]:
+    """The prompt, part by part and id by id."""
+    report = ask("prompt", place)
+    ids = hashlib.sha256(json.dumps(report["token_ids"]).encode()).hexdigest()[:16]
+    parts = [f"{part['kind']} {part['tokens']}: {part['text']!r}" for part in report["parts"]]
+    return [*parts, f"healing: {report['healing']!r}", f"ids: {ids}"]
 
 
-def test_prompts(project: Path, ask: Ask) -> None:
-    """Each hole has the stored prompt, part by part and id by id, snippets included."""
-    index(project)
-
-    def prompt(_: Hole, place: str) -> list[str]:
-        report = ask("prompt", place)
-        ids = hashlib.sha256(json.dumps(report["token_ids"]).encode()).hexdigest()[:16]
-        parts = [f"{part['kind']} {part['tokens']}: {part['text']!r}" for part in report["parts"]]
-        return [*parts, f"healing: {report['healing']!r}", f"ids: {ids}"]
-
-    compare("prompts.txt", in_each_hole(project, prompt))
-
-
-def test_what_is_made_of_generations(project: Path, ask: Ask) -> None:
-    """Each step of post-processing, the gate and the verdict are those that are stored."""
-    index(project)
-
-    def explain(hole: Hole, place: str) -> list[str]:
-        line = hole.middle.strip().split("\n")[0]
-        runs_on = {"insert": hole.middle + hole.suffix[:80]}
-        repeats = {"insert": "\n".join([line] * 4), "logprob": -0.01}
-        doubts = {"insert": f"{hole.middle} + unheard_of", "logprob": -0.05}
-        found = []
-        for name, rule in (("runs on", runs_on), ("repeats", repeats), ("doubts", doubts)):
-            why = ask("why", place, **rule)
-            found += [] if found else selected(why, FOUND)
-            steps = [f"  {step['name']}: {step['text']!r}" for step in why["steps"]]
-            found += [f"--- {name}", *selected(why, MADE), "steps:", *steps]
-        several = ask("complete", place, "-n", "3", insert=[line, hole.middle, f"{line} + 1"])
-        chosen = ("text", "range", "candidates", "mode", "suppressed")
-        return [*found, "--- asked for three", *selected(several, chosen)]
-
-    compare("explanations.txt", in_each_hole(project, explain))
+def explained(ask: Ask, place: str, hole: Hole) -> list[str]:
+    """What is made, while typing, of a text that runs on, of one that repeats, of an unsure one."""
+    line = hole.first_line
+    texts: dict[str, dict[str, Any]] = {
+        "runs on": {"insert": hole.middle + hole.suffix[:80]},
+        "repeats": {"insert": "\n".join([line] * 4), "logprob": -0.01},
+        "doubts": {"insert": f"{hole.middle} + unheard_of", "logprob": -0.05},
+    }
+    found = []
+    for name, text in texts.items():
+        why = ask("why", place, **text)
+        found += [] if found else selected(why, FOUND)
+        steps = [f"  {step['name']}: {step['text']!r}" for step in why["steps"]]
+        found += [f"--- {name}", *selected(why, MADE), "steps:", *steps]
+    return found
 
 
-def selected(report: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+def asked_for(ask: Ask, place: str, hole: Hole) -> list[str]:
+    """Which of three texts are offered to somebody who asks, in which order."""
+    line = hole.first_line
+    report = ask("complete", place, "-n", "3", insert=[line, hole.middle, f"{line} + 1"])
+    return ["--- asked for three", *selected(report, OFFERED)]
+
+
+def selected(report: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Some fields of an object, a line for each."""
     return [f"{name}: {json.dumps(report[name], ensure_ascii=False)}" for name in names]

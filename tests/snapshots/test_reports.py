@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.snapshots.stored import PATIENT, as_text, compare, fimls, without
+from tests.snapshots.stored import PATIENT, as_text, compare, run, without
 
 SHOP = '''\
 """A shop."""
@@ -99,7 +99,7 @@ def test_replay(tmp_path: Path, shop: Path, engine: list[str]) -> None:
     """
     out = tmp_path / "out"
     options = ["--seed", "1", "--pace", "wait", "--set", "ahead=false", "-o", str(out), *engine]
-    fimls(tmp_path, "bench", "keystrokes", str(shop), *options)
+    run(tmp_path, "-m", "fimls", "bench", "keystrokes", str(shop), *options)
     compare("keystrokes.json", report_in(out))
 
 
@@ -107,5 +107,5 @@ def test_evaluation(tmp_path: Path, shop: Path, engine: list[str]) -> None:
     """Holes in the folder give the stored report."""
     out = tmp_path / "out"
     options = ["--per-kind", "4", "--jobs", "1", "--adapter", "none", "-o", str(out), *engine]
-    fimls(tmp_path, "eval", f"spans:{shop}", *options)
+    run(tmp_path, "-m", "fimls", "eval", f"spans:{shop}", *options)
     compare("evaluation.json", report_in(out))
