@@ -43,7 +43,7 @@ test: install-test ## all tests, with torch and real models
 	FIMLS_REQUIRE_WEIGHTS=1 $(PYTEST) $(ARGS)
 
 test-quick: install-dev ## tests that need neither torch nor a model, about 2 minutes
-	$(PYTEST) tests/unit tests/parity tests/e2e -m "not weights and not slow and not gpu" $(ARGS)
+	$(PYTEST) tests/unit tests/parity tests/e2e tests/snapshots -m "not weights and not slow and not gpu" $(ARGS)
 
 test-editors: install-dev ## real VS Code, Neovim and Emacs; installs them first (apt, npm)
 	@$(PIP) -e '.[dev,editors]'

@@ -147,7 +147,7 @@ def explained(ask: Ask, place: str, hole: Hole) -> list[str]:
         "repeats": {"insert": "\n".join([line] * 4), "logprob": -0.01},
         "doubts": {"insert": f"{hole.middle} + unheard_of", "logprob": -0.05},
     }
-    found = []
+    found: list[str] = []
     for name, text in texts.items():
         why = ask("why", place, **text)
         found += [] if found else selected(why, FOUND)

@@ -105,6 +105,7 @@ def test_replay(tmp_path: Path, shop: Path, engine: list[str]) -> None:
 
 def test_evaluation(tmp_path: Path, shop: Path, engine: list[str]) -> None:
     """Holes in the folder give the stored report."""
+    pytest.importorskip("pyarrow")  # of the extra `train`, as all of an evaluation
     out = tmp_path / "out"
     options = ["--per-kind", "4", "--jobs", "1", "--adapter", "none", "-o", str(out), *engine]
     run(tmp_path, "-m", "fimls", "eval", f"spans:{shop}", *options)

@@ -76,7 +76,7 @@ class Wire:
 
     def initialize(self, **params: Any) -> None:
         """Go through the handshake until the engine is there."""
-        capabilities = {"textDocument": {"inlineCompletion": {}}}
+        capabilities: dict[str, Any] = {"textDocument": {"inlineCompletion": {}}}
         self.ask("initialize", processId=None, capabilities=capabilities, **params)
         self.notify("initialized")
         self.until("ready")
