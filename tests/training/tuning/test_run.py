@@ -38,6 +38,7 @@ from training.tuning.base import fastest_dtype, find_base
 from training.tuning.gguf_network import load_gguf_network
 from training.tuning.run import train
 from training.tuning.start import starting_adapter
+from training.tuning.validation import score
 from training.types import DatasetError, TrainingError
 
 pytestmark = [
@@ -293,7 +294,7 @@ class Machine:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._now = 0.0
-        backward, score = loop.Trainer._backward, loop.score
+        backward = loop.Trainer._backward
 
         def trained(trainer: Any, row: Any, *arguments: Any, **options: Any) -> float:
             self._now += row.tokens / 1000

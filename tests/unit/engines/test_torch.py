@@ -273,7 +273,8 @@ def watch_steps(engine: TorchEngine, at_step: Callable[[int], object]) -> list[i
 
     Returns the list in which the numbers are kept.
     """
-    forward, steps = engine._decoder._forward, []
+    forward = engine._decoder._forward
+    steps: list[int] = []
 
     def noting(rows: Any, cache: Any) -> Any:
         if len(rows[0]) == 1:
@@ -288,7 +289,7 @@ def watch_steps(engine: TorchEngine, at_step: Callable[[int], object]) -> list[i
 async def test_cancel_while_decoding(engine: TorchEngine) -> None:
     """After a cancel no other step is taken, and the engine serves the next."""
     cancel = CancelToken()
-    steps = watch_steps(engine, lambda step: step == 5 and cancel.cancel())
+    steps = watch_steps(engine, lambda step: cancel.cancel() if step == 5 else None)
     deltas = await collect(engine, prompt(), cancel, max_tokens=2000)
     assert (5, 5) == (len(steps), len(ids_of(deltas)))
     assert FinishReason.CANCEL == deltas[-1].finish_reason
@@ -353,7 +354,7 @@ async def test_deadline(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) ->
     assert 15 == len(ids_of(deltas))
     usage = deltas[-1].usage
     assert usage is not None
-    assert (10, 160) == (pytest.approx(usage.ttft_ms), pytest.approx(usage.total_ms))
+    assert pytest.approx((10, 160)) == (usage.ttft_ms, usage.total_ms)
 
 
 async def test_a_failing_forward_pass(model: Any) -> None:
