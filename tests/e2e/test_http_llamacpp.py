@@ -29,7 +29,7 @@ from fimls.types import (
 )
 from tests.clocks import HANG_S
 
-pytestmark = [pytest.mark.weights, pytest.mark.slow]
+pytestmark = [pytest.mark.weights, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # xllamacpp's server runs inside the process that makes it; it prints its address when it is up.
 _SERVE = """

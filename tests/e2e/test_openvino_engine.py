@@ -32,7 +32,8 @@ from fimls.types import (
     SamplingParams,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# On a machine with other work a step of the model takes as long as ten.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 weights = pytest.mark.weights
 
 CODE = '''\
