@@ -5,7 +5,8 @@ A script is JSON: a list of rules. The first rule whose ``after`` ends the promp
     [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
 
 ``insert`` is a text, or a list of texts, one for each candidate; further candidates are empty.
-``delay_ms`` passes before each character. ``logprob`` is each token's. ``fail`` breaks instead:
+``delay_ms`` passes before each character. ``hold`` is a file that the engine makes when it begins;
+nothing comes until somebody removes it. ``logprob`` is each token's. ``fail`` breaks instead:
 ``"raise"`` (an error at this request), ``"die"`` (the engine is dead from then on), ``"hang"``
 (nothing comes, until cancelled).
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from fimls.types import (
 
 _FORMAT = FORMATS["pre-post-mid"]
 _FAILURES = ("", "raise", "die", "hang")
+_LOOK_EVERY_S = 0.01  # at a file that holds an answer
 _CONTROL = (*_FORMAT.layout_tokens, _FORMAT.end, *_FORMAT.stops, "<repo_name>", "<file_sep>")
 
 
@@ -47,6 +49,7 @@ class Rule:
     after: str
     insert: tuple[str, ...] = ()
     delay_ms: float = 0.0
+    hold: str = ""
     logprob: float = -0.001
     fail: str = ""
 
@@ -75,8 +78,8 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
     insert = entry.get("insert", ())
     texts = (insert,) if isinstance(insert, str) else tuple(insert)
     rule = Rule(**{**entry, "insert": texts})
-    if not all(isinstance(text, str) for text in (rule.after, *texts)):
-        raise TypeError("'after' and 'insert' are texts")
+    if not all(isinstance(text, str) for text in (rule.after, rule.hold, *texts)):
+        raise TypeError("'after', 'insert' and 'hold' are texts")
     if rule.fail not in _FAILURES:
         raise ValueError(f"'fail' is one of {', '.join(_FAILURES[1:])}, not {rule.fail!r}")
     for name in ("delay_ms", "logprob"):
@@ -117,6 +120,10 @@ class ScriptedEngine:
         self._fail(rule)
         reused = _common_prefix(self._last_ids, prompt.token_ids)
         self._last_ids = prompt.token_ids
+        for _ in _held(rule):
+            if _end(sampling, cancel, _since_ms(began), 0) is not None:
+                break
+            await asyncio.sleep(_LOOK_EVERY_S)
         ttft_ms: float | None = None
         blank = ("",) * sampling.candidates
         texts = (*rule.insert, *blank)[: sampling.candidates]
@@ -127,7 +134,7 @@ class ScriptedEngine:
             reason = FinishReason.CANCEL if cancel.cancelled else None
             for character in text:
                 await asyncio.sleep(rule.delay_ms / 1000)
-                elapsed_ms = (time.perf_counter() - began) * 1000
+                elapsed_ms = _since_ms(began)
                 reason = _end(sampling, cancel, elapsed_ms, spent)
                 if reason is not None:
                     break
@@ -140,8 +147,7 @@ class ScriptedEngine:
                 yield Delta(index, ids, character, (rule.logprob,) * len(ids), usage=usage)
             usage = None
             if index == len(texts) - 1:
-                total_ms = (time.perf_counter() - began) * 1000
-                usage = Usage(len(prompt.token_ids), reused, ttft_ms, total_ms)
+                usage = Usage(len(prompt.token_ids), reused, ttft_ms, _since_ms(began))
             yield Delta(index, finish_reason=reason or FinishReason.STOP, usage=usage)
 
     async def aclose(self) -> None:
@@ -168,6 +174,20 @@ class ScriptedEngine:
 
     def _rule_for(self, prefix: str) -> Rule:
         return next((rule for rule in self._rules if prefix.endswith(rule.after)), Rule(""))
+
+
+def _held(rule: Rule) -> Iterator[None]:
+    """Make the rule's file, then go on for as long as it is there."""
+    if not rule.hold:
+        return
+    path = Path(rule.hold)
+    path.touch()
+    while path.exists():
+        yield
+
+
+def _since_ms(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
 
 
 async def _cancelled(cancel: CancelToken) -> None:

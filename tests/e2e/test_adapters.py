@@ -8,24 +8,27 @@ from pathlib import Path
 import pytest
 
 from fimls.store.adapters import AdapterRegistry
+from tests.clocks import until
 from tests.e2e.session import editor, scripted
 from tests.unit.store.test_adapters import adapter
 
 RETURN = {"after": "return ", "insert": "a + b"}
-SLOW = {"after": "slow = ", "insert": "x" * 20, "delay_ms": 50}
 
 
 async def test_another_adapter_by_settings(tmp_path: Path) -> None:
     """The new engine takes over when it is ready; a request under way ends on the old one."""
     (tmp_path / "mine").mkdir()
-    async with editor(*scripted(tmp_path, [RETURN, SLOW]), "--set", "answer_ms=0") as session:
+    held = tmp_path / "held"
+    slow_rule = {"after": "slow = ", "insert": "x" * 20, "hold": str(held)}
+    async with editor(*scripted(tmp_path, [RETURN, slow_rule])) as session:
         assert "" == (await session.until("ready"))["adapter"]
         session.open("slow = ")
         slow = asyncio.create_task(session.ghost_texts(0, 7, invoked=True))
-        await asyncio.sleep(0.2)
+        await until(held.exists)
         session.configure({"adapter": str(tmp_path / "mine")})
         assert str(tmp_path / "mine") == (await session.until("ready", count=2))["adapter"]
         assert not slow.done()
+        held.unlink()
         assert ["x" * 20] == await slow
         session.replace("return ")
         assert ["a + b"] == await session.ghost_texts(0, 7)

@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.weights, pytest.mark.usefixtures("default_model")]
+pytestmark = [
+    pytest.mark.weights,
+    pytest.mark.usefixtures("default_model"),
+    pytest.mark.timeout(600),
+]
 
 ROOT = Path(__file__).parents[2]
 SHAPES = ROOT / "examples" / "shapes.py"
@@ -25,7 +29,7 @@ def fimls(*arguments: object) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=100,
+        timeout=500,
         check=False,
         cwd=ROOT,
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import json
 import os
 import signal
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from fimls.config import NO_ADAPTER, Settings
-from fimls.engines import openvino
+from fimls.engines import openvino, openvino_client
 from fimls.engines.loading import load_engine, prompt_builder
 from fimls.engines.openvino import OpenVinoEngine
 from fimls.fim import Manifest, PromptBuilder, build_prompt, find_format
@@ -30,7 +32,8 @@ from fimls.types import (
     SamplingParams,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# On a machine with other work a step of the model takes as long as ten.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 weights = pytest.mark.weights
 
 CODE = '''\
@@ -44,8 +47,34 @@ def perimeter(width, height):
     return '''
 AFTER = "\n\n\nprint(perimeter(2, 3))\n"
 
-# Generous: how long a cancel takes is measured elsewhere, on a machine that does nothing else.
-SOON_S = 1.0
+
+class Listener:
+    """What the worker says, in order. on_prefill: is called when it has read a part of a prompt."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.on_prefill: Callable[[], object] = lambda: None
+
+    def loads(self, line: bytes) -> dict[str, Any]:
+        """Of ``json``."""
+        message: dict[str, Any] = json.loads(line)
+        self.heard.append(message)
+        if message["event"] == "prefill":
+            self.on_prefill()
+        return message
+
+    def prefills(self) -> int:
+        """How many parts of prompts were read that weren't the last."""
+        return sum(message["event"] == "prefill" for message in self.heard)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Listener:
+    """Listens to the worker."""
+    listener = Listener()
+    json_module = SimpleNamespace(loads=listener.loads, dumps=json.dumps)
+    monkeypatch.setattr(openvino_client, "json", json_module)
+    return listener
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -159,7 +188,9 @@ async def test_healing(engine: OpenVinoEngine, builder: PromptBuilder, healing: 
 
 
 @weights
-async def test_typing_reuses_the_prompt(engine: OpenVinoEngine, builder: PromptBuilder) -> None:
+async def test_typing_reuses_the_prompt(
+    engine: OpenVinoEngine, builder: PromptBuilder, worker: Listener
+) -> None:
     """After a typed character all of a 1,000-token prompt but its end is not computed again."""
     before, after = long_code("before"), long_code("after")
     first, second = (
@@ -169,15 +200,14 @@ async def test_typing_reuses_the_prompt(engine: OpenVinoEngine, builder: PromptB
     # The suffix's share is limited, so the prompt has fewer tokens than the code.
     assert len(second.token_ids) > 600
     one = SamplingParams(max_tokens=1)
-    cold = (await run(engine, first, one))[-1].usage
+    await run(engine, first, one)
+    read = worker.prefills()
+    assert read >= 600 // openvino.PREFILL_CHUNK_TOKENS
     warm = (await run(engine, second, one))[-1].usage
-    assert cold is not None
+    assert read == worker.prefills()  # a single step
     assert warm is not None
     assert len(second.token_ids) == warm.prompt_tokens
     assert warm.prompt_tokens - (warm.reused_tokens or 0) <= 3
-    assert cold.ttft_ms is not None
-    assert warm.ttft_ms is not None
-    assert warm.ttft_ms < cold.ttft_ms / 2
 
 
 @weights
@@ -185,60 +215,57 @@ async def test_cancel_while_decoding(engine: OpenVinoEngine, builder: PromptBuil
     """A cancelled generation ends soon, with what it had."""
     cancel = CancelToken()
     prompt = build_prompt(CompletionContext("numbers = [1, 2, 3,", ""), builder)
-    deltas, cancelled_at = [], 0.0
-    sampling = SamplingParams(max_tokens=400)
-    async for delta in engine.generate(prompt, sampling, cancel):
+    deltas = []
+    async for delta in engine.generate(prompt, SamplingParams(max_tokens=1000), cancel):
         deltas.append(delta)
         if len(deltas) == 4:
             cancel.cancel()
-            cancelled_at = time.perf_counter()
-    assert time.perf_counter() - cancelled_at < SOON_S
     assert FinishReason.CANCEL == deltas[-1].finish_reason
-    assert len(ids(deltas)) < 100
+    assert len(ids(deltas)) < 300
 
 
 @weights
-async def test_cancel_in_prefill(engine: OpenVinoEngine, builder: PromptBuilder) -> None:
-    """A generation that is cancelled before its first token ends soon, without one."""
+async def test_cancel_in_prefill(
+    engine: OpenVinoEngine, builder: PromptBuilder, worker: Listener
+) -> None:
+    """A generation that is cancelled before its first token ends without one, and before all of
+    its prompt was computed.
+    """
     cancel = CancelToken()
     prompt = build_prompt(CompletionContext(long_code("cancelled"), "\n"), builder)
-    task = asyncio.create_task(run(engine, prompt, None, cancel))
-    await asyncio.sleep(0.2)
-    assert not task.done()
-    cancel.cancel()
-    began = time.perf_counter()
-    [last] = await task
-    assert time.perf_counter() - began < SOON_S
+    worker.on_prefill = cancel.cancel
+    [last] = await run(engine, prompt, None, cancel)
     assert (FinishReason.CANCEL, ()) == (last.finish_reason, last.token_ids)
     # What was computed by then isn't lost.
     usage = (await run(engine, prompt, SamplingParams(max_tokens=1)))[-1].usage
     assert usage is not None
-    assert (usage.reused_tokens or 0) >= openvino.PREFILL_CHUNK_TOKENS
+    kept = usage.reused_tokens or 0
+    assert openvino.PREFILL_CHUNK_TOKENS <= kept < usage.prompt_tokens / 2
 
 
 @weights
 async def test_closing_the_iterator_frees_the_engine(
-    engine: OpenVinoEngine, builder: PromptBuilder
+    engine: OpenVinoEngine, builder: PromptBuilder, worker: Listener
 ) -> None:
     """Whoever has enough closes the iterator; the next request doesn't wait for the old one."""
     prompt = build_prompt(CompletionContext("numbers = [1, 2, 3,", ""), builder)
-    stream = engine.generate(prompt, SamplingParams(max_tokens=2000), CancelToken())
+    stream = engine.generate(prompt, SamplingParams(max_tokens=1000), CancelToken())
     await anext(stream)
     await stream.aclose()
-    began = time.perf_counter()
     assert text(await run(engine, prompt, SamplingParams(max_tokens=4)))
-    assert time.perf_counter() - began < 2 * SOON_S
+    old = worker.heard[0]["id"]
+    assert ["cancel"] == [
+        one["finish"] for one in worker.heard if one["id"] == old and one.get("finish")
+    ]
 
 
 @weights
 async def test_deadline(engine: OpenVinoEngine, builder: PromptBuilder) -> None:
-    """At its deadline a generation ends with whole tokens."""
+    """At its deadline a generation ends with whole tokens, however many they are."""
     prompt = build_prompt(CompletionContext("numbers = [1, 2, 3,", ""), builder)
-    began = time.perf_counter()
     deltas = await run(engine, prompt, SamplingParams(max_tokens=2000, deadline_ms=400))
-    assert time.perf_counter() - began < 0.4 + SOON_S
     assert FinishReason.DEADLINE == deltas[-1].finish_reason
-    assert engine.tokenizer.decode(ids(deltas)) == prompt.healing + text(deltas)
+    assert engine.tokenizer.decode(ids(deltas))[len(prompt.healing) :] == text(deltas)
 
 
 @weights
@@ -296,13 +323,14 @@ async def test_killed_worker_is_replaced(engine: OpenVinoEngine, builder: Prompt
     """A worker that is killed fails its requests; the next request loads the model again."""
     prompt = build_prompt(CompletionContext(CODE, AFTER), builder)
     expected = ids(await run(engine, prompt))
-    task = asyncio.create_task(run(engine, prompt, SamplingParams(max_tokens=500)))
-    await asyncio.sleep(0.1)
+    stream = engine.generate(prompt, SamplingParams(max_tokens=500), CancelToken())
+    await anext(stream)
     killed = engine.worker_pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
     with pytest.raises(EngineDeadError, match="code -9"):
-        await task
+        async for _ in stream:
+            pass
     deltas = await run(engine, prompt)
     assert expected == ids(deltas)
     assert killed != engine.worker_pid

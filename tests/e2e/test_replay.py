@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.session import ROOT, scripted
+from tests.clocks import HANG_S, until
+from tests.e2e.session import PATIENT, ROOT, Script, scripted
 
 MODULE = """\
 from project_names import tax
@@ -50,10 +51,10 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def command(folder: Path, *options: str) -> list[str]:
+def command(folder: Path, *options: str, rules: Script = RULES) -> list[str]:
     """The command that replays a folder."""
-    rules = scripted(folder.parent, RULES)
-    bench = ["bench", "keystrokes", str(folder), "--seed", "1", *options, *rules]
+    engine = scripted(folder.parent, rules)
+    bench = ["bench", "keystrokes", str(folder), "--seed", "1", *PATIENT, *options, *engine]
     return [sys.executable, "-m", "fimls", *bench]
 
 
@@ -153,20 +154,19 @@ def test_compare_reads_two_reports(project: Path, tmp_path: Path) -> None:
 
 async def test_an_interrupted_replay_reports_what_it_did(project: Path, tmp_path: Path) -> None:
     """Ctrl-C at human pace ends the server, leaves a report and exits with 130."""
-    out = tmp_path / "out"
+    out, asked = tmp_path / "out", tmp_path / "asked"
+    rules = [{"after": "", "hold": str(asked)}]
     process = await asyncio.create_subprocess_exec(
-        *command(project, "-o", str(out)),
+        *command(project, "-o", str(out), "--set", "deadline_ms=1000", rules=rules),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    while not left_in(tmp_path):
-        await asyncio.sleep(0.05)
-        assert process.returncode is None
-    await asyncio.sleep(5)
+    await until(lambda: asked.exists() or process.returncode is not None)
+    assert left_in(tmp_path)
     process.send_signal(signal.SIGINT)
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    output, errors = await asyncio.wait_for(process.communicate(), HANG_S)
     assert 130 == process.returncode, errors.decode()
     assert json.loads(output.splitlines()[-1])["interrupted"]
     assert (out / "report.html").exists()

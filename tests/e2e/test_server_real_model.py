@@ -9,7 +9,12 @@ import pytest
 
 from tests.e2e.session import ROOT, editor
 
-pytestmark = [pytest.mark.weights, pytest.mark.slow, pytest.mark.usefixtures("default_model")]
+pytestmark = [
+    pytest.mark.weights,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.usefixtures("default_model"),
+]
 
 FILE = ROOT / "fimls" / "text.py"
 BEFORE = "        return len(self.starts)"
@@ -27,7 +32,7 @@ async def test_real_file() -> None:
     assert lines[line] == indent + code
     lines[line] = indent
     # A shared machine may take longer than a person has patience for; and a doubt is shown too.
-    patient = ("deadline_ms=60000", "answer_ms=0", "min_likelihood=0", "show_above=0")
+    patient = ("deadline_ms=300000", "answer_ms=0", "min_likelihood=0", "show_above=0")
     options = [word for setting in patient for word in ("--set", setting)]
     async with editor(*options, folder=ROOT) as session:
         await session.until("ready")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clocks import until
 from tests.e2e.session import Editor, RawEditor, editor, scripted
 from tests.lobbies import shared_servers
 
@@ -35,11 +36,7 @@ def sockets(runtime: Path) -> list[Path]:
 
 async def gone(runtime: Path) -> None:
     """Wait until no server is left."""
-    for _ in range(200):
-        if not shared_servers(runtime):
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail("a server is left")
+    await until(lambda: not shared_servers(runtime))
 
 
 async def completes(session: Editor) -> None:
@@ -83,7 +80,7 @@ async def test_exit_codes(runtime: Path, tmp_path: Path) -> None:
         await polite.ask("shutdown")
         polite.send({"method": "exit"})
         rude.hang_up()
-        assert (0, 1) == (await polite.exit_code(5), await rude.exit_code(5))
+        assert (0, 1) == (await polite.exit_code(), await rude.exit_code())
         await completes(other)
         assert len(shared_servers(runtime)) == 1
 
@@ -103,7 +100,7 @@ async def test_a_killed_server(runtime: Path, tmp_path: Path) -> None:
     await one.initialize()
     (server,) = shared_servers(runtime)
     os.kill(server, signal.SIGKILL)
-    assert 1 == await one.exit_code(5)
+    assert 1 == await one.exit_code()
     assert sockets(runtime)
     async with editor(*options) as other:
         await completes(other)

@@ -12,7 +12,7 @@ walls = importlib.import_module("training.evaluation.execution.protection")
 
 SMALL = Limits(
     cpu_s=2,
-    wall_s=4.0,
+    wall_s=30.0,
     memory_bytes=256 << 20,
     processes=24,
     file_bytes=1 << 20,

@@ -17,7 +17,7 @@ from training.evaluation.suites.base import Item, Skipped
 from training.evaluation.suites.functions import RepositoryFunctions
 from training.types import EvaluationError
 
-LIMITS = Limits(cpu_s=20, wall_s=30.0, processes=64)
+LIMITS = Limits(cpu_s=20, wall_s=100.0, processes=64)
 SOURCE = '''\
 def add(a, b):
     """Add."""
@@ -164,7 +164,7 @@ def test_judging_sees_through_it(
     sandbox: Sandbox, runner: PytestRunner, body: str, *, passed: bool, detail: str
 ) -> None:
     """Only what the tests accept passes, however a body tries to end or bend them."""
-    limits = Limits(cpu_s=20, wall_s=5.0 if "sleep" in body else 30.0)
+    limits = Limits(cpu_s=20, wall_s=5.0 if "sleep" in body else 100.0)
     judged = runner.judge(sandbox, [ADD], replaced(body), limits)
     assert passed == judged.passed
     assert detail in judged.detail

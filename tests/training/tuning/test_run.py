@@ -38,6 +38,7 @@ from training.tuning.base import fastest_dtype, find_base
 from training.tuning.gguf_network import load_gguf_network
 from training.tuning.run import train
 from training.tuning.start import starting_adapter
+from training.tuning.validation import score
 from training.types import DatasetError, TrainingError
 
 pytestmark = [
@@ -284,24 +285,59 @@ def test_an_empty_dataset_is_refused(tmp_path: Path) -> None:
         train(tiny.job(tmp_path, source=tiny.source(train=0)))
 
 
-def test_minutes_become_tokens_before_the_first_step(tmp_path: Path) -> None:
+class Machine:
+    """A machine that trains 1,000 tokens a second and takes 0.1 s for a validation's suite.
+
+    It stands for the ``time`` of the loop: however busy the real machine is, a run by the clock
+    goes the same way.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = 0.0
+        backward = loop.Trainer._backward
+
+        def trained(trainer: Any, row: Any, *arguments: Any, **options: Any) -> float:
+            self._now += row.tokens / 1000
+            return backward(trainer, row, *arguments, **options)
+
+        def scored(model: Any, examples: Any, **options: Any) -> Any:
+            self._now += 0.1 if examples else 0.0
+            return score(model, examples, **options)
+
+        monkeypatch.setattr(loop.Trainer, "_backward", trained)
+        monkeypatch.setattr(loop, "score", scored)
+        monkeypatch.setattr(loop, "time", self)
+
+    def monotonic(self) -> float:
+        """Of ``time``."""
+        return self._now
+
+
+def test_minutes_become_tokens_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The length is fixed from the measured speed, and the cosine ends there."""
+    Machine(monkeypatch)
     changes = {"minutes": 0.02, "validation_examples": 0, "general_examples": 0}
-    recipe = tiny.RECIPE.with_changes(changes, source="test")
+    once = {"validations": 1, "checkpoint_steps": 1000}  # the plan isn't corrected on the way
+    recipe = tiny.RECIPE.with_changes({**changes, **once}, source="test")
     state = train(tiny.job(tmp_path, recipe=recipe))
     assert "tokens" == state.plan.unit
-    assert state.tokens >= state.plan.total > 0
+    assert pytest.approx(1200, abs=1) == state.plan.total  # 1.2 s
+    assert state.plan.total <= state.tokens < state.plan.total + 200  # a step is about 150
 
 
 def test_a_run_by_the_clock_keeps_to_it_on_a_machine_that_slows_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Planned a thousand times too long, it ends in time, validated to the end."""
+    Machine(monkeypatch)
     measured = loop.Trainer.measure_tokens_per_s
     monkeypatch.setattr(loop.Trainer, "measure_tokens_per_s", lambda self: 1000 * measured(self))
     recipe = tiny.RECIPE.with_changes({"minutes": 0.05}, source="test")
     state = train(tiny.job(tmp_path, recipe=recipe))
-    assert state.seconds + state.validation_seconds < 6  # 3, and steps of a machine that is busy
+    # 3 s, and what is left of a step of about 150 tokens.
+    assert pytest.approx(3, abs=0.2) == state.seconds + state.validation_seconds
     assert 1 + recipe.validations == state.validated
     assert state.progress >= 1
 

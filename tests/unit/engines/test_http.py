@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from fimls.types import (
     SamplingParams,
     UnknownModelError,
 )
+from tests.clocks import HANG_S, LoopClock
 
 TOKENIZER = Tokenizer.of_bytes(["<end>", "<pre>", "<suf>", "<mid>"])
 END, PRE, SUF, MID = (TOKENIZER.control_tokens[name] for name in TOKENIZER.control_tokens)
@@ -51,22 +51,28 @@ def prompt(code: str = CODE, healing: str = "") -> Prompt:
 
 
 class Stream(httpx.AsyncByteStream):
-    """A response body that comes in pieces, and knows whether it was closed."""
+    """A response body that comes in pieces, and knows whether it was closed.
+
+    silence: is called when all pieces were taken; nothing comes behind them, not even an end.
+    """
 
     def __init__(
         self,
         pieces: Sequence[bytes],
         *,
-        pause_s: float = 0.0,
+        silence: Callable[[], object] | None = None,
         then: Exception | None = None,
     ) -> None:
-        self.pieces, self.pause_s, self.then = pieces, pause_s, then
+        self.pieces, self.silence, self.then = pieces, silence, then
         self.closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self.pieces:
-            await asyncio.sleep(self.pause_s)
+            await asyncio.sleep(0)
             yield piece
+        if self.silence is not None:
+            self.silence()
+            await asyncio.Event().wait()
         if self.then is not None:
             raise self.then
 
@@ -445,11 +451,9 @@ async def test_a_long_retry_after_is_not_waited_for() -> None:
     """Nobody waits minutes for a completion: a long Retry-After ends the request at once."""
     server = failing_first([httpx.Response(503, headers={"Retry-After": "120"})])
     engine = await connect(server)
-    began = time.monotonic()
     with pytest.raises(EngineError, match="503"):
-        await collect(engine)
+        await asyncio.wait_for(collect(engine), HANG_S)
     assert 1 == len(server.requests)
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -548,52 +552,45 @@ async def test_a_refused_key_is_for_good(monkeypatch: pytest.MonkeyPatch) -> Non
 # ---------------------------------------------------------------------- cancel and deadline
 
 
-def endless(stream: Stream) -> LlamaServer:
-    """A llama-server that answers with ``stream``."""
-    return LlamaServer(lambda _: httpx.Response(200, stream=stream))
+def unfinished(text: str, silence: Callable[[], object]) -> tuple[LlamaServer, Stream]:
+    """A llama-server that falls silent behind ``text``, and its stream."""
+    stream = Stream([sse(event) for event in llama_events(text)[:-1]], silence=silence)
+    return LlamaServer(lambda _: httpx.Response(200, stream=stream)), stream
 
 
 async def test_cancel_closes_the_stream_at_once() -> None:
-    """Within 50 ms of a cancel the stream is closed, which is what frees the server."""
-    taken_s = []
-    for _ in range(3):  # the fastest counts: the machine may be busy
-        stream = Stream([sse(event) for event in llama_events("a" * 1000)], pause_s=0.02)
-        engine = await connect(endless(stream))
-        cancel = CancelToken()
-        deltas: list[Delta] = []
-        cancelled_at = 0.0
-        async for delta in engine.generate(prompt(), SamplingParams(max_tokens=1000), cancel):
-            deltas.append(delta)
-            if len(deltas) == 3:
-                cancel.cancel()
-                cancelled_at = time.monotonic()
-        taken_s.append(time.monotonic() - cancelled_at)
-        assert stream.closed
-        assert FinishReason.CANCEL == deltas[-1].finish_reason
-    assert min(taken_s) < 0.05
+    """A cancel ends the generation and closes the stream, which is what frees the server; neither
+    waits for what the server might still send.
+    """
+    cancel = CancelToken()
+    server, stream = unfinished("aaa", cancel.cancel)
+    deltas = await asyncio.wait_for(collect(await connect(server), cancel=cancel), HANG_S)
+    assert ("aaa", FinishReason.CANCEL) == (text_of(deltas), deltas[-1].finish_reason)
+    assert stream.closed
 
 
 async def test_closing_the_iterator_closes_the_stream() -> None:
     """A caller that has enough and closes the iterator frees the server too."""
-    stream = Stream([sse(event) for event in llama_events("a" * 1000)], pause_s=0.01)
-    engine = await connect(endless(stream))
-    deltas = engine.generate(prompt(), SamplingParams(), CancelToken())
+    server, stream = unfinished("a", lambda: None)
+    deltas = (await connect(server)).generate(prompt(), SamplingParams(), CancelToken())
     assert "a" == (await anext(deltas)).text
     await deltas.aclose()
     assert stream.closed
 
 
-async def test_the_deadline_ends_a_generation() -> None:
-    """At the deadline the text so far ends with DEADLINE."""
-    stream = Stream([sse(event) for event in llama_events("a" * 1000)], pause_s=0.01)
-    deltas = await collect(
-        await connect(endless(stream)), sampling=SamplingParams(max_tokens=1000, deadline_ms=100)
-    )
-    assert FinishReason.DEADLINE == deltas[-1].finish_reason
-    assert 1 <= len(text_of(deltas)) <= 12
+async def test_the_deadline_ends_a_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the deadline the text so far ends with DEADLINE, and the usage tells the whole time."""
+    clock = LoopClock(monkeypatch)
+    monkeypatch.setattr("fimls.engines.http.engine.time", clock)
+    server, stream = unfinished("aaa", lambda: clock.put_forward(3600))
+    sampling = SamplingParams(max_tokens=1000, deadline_ms=3_600_000)
+    deltas = await collect(await connect(server), sampling=sampling)
+    assert ("aaa", FinishReason.DEADLINE) == (text_of(deltas), deltas[-1].finish_reason)
+    assert stream.closed
     usage = deltas[-1].usage
     assert usage is not None
-    assert 100 <= usage.total_ms < 500
+    assert usage.ttft_ms is not None
+    assert usage.ttft_ms < 3_600_000 <= usage.total_ms
 
 
 async def test_the_deadline_holds_while_nothing_answers() -> None:
@@ -607,10 +604,11 @@ async def test_the_deadline_holds_while_nothing_answers() -> None:
 
 async def test_a_closed_engine_ends_what_runs_and_refuses_more() -> None:
     """Closing fails the running generation and later ones, and can be repeated."""
-    stream = Stream([sse(event) for event in llama_events("a" * 1000)], pause_s=0.01)
-    engine = await connect(endless(stream))
+    silent = asyncio.Event()
+    server, stream = unfinished("a", silent.set)
+    engine = await connect(server)
     running = asyncio.create_task(collect(engine))
-    await asyncio.sleep(0.05)
+    await silent.wait()
     await engine.aclose()
     await engine.aclose()
     with pytest.raises(EngineDeadError):

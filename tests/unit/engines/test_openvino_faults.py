@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -29,6 +30,7 @@ from fimls.types import (
     Prompt,
     SamplingParams,
 )
+from tests.clocks import HANG_S, LoopClock, until
 
 TOKENIZER = Tokenizer.of_bytes(["<end>", "<pre>", "<suf>", "<mid>"])
 MANIFEST = Manifest("test", ("spm",), TOKENIZER.control_tokens, TOKENIZER.sha256, "test", "")
@@ -42,7 +44,7 @@ import base64, json, os, signal, sys, time
 
 *_, log, start = sys.argv
 signal.signal(signal.SIGALRM, lambda *_: os._exit(99))
-signal.alarm(60)  # whatever the test does, this process ends
+signal.alarm(120)  # whatever the test does, this process ends
 
 def note(text):
     with open(log, "a") as file:
@@ -60,8 +62,8 @@ note(f"start {{os.getpid()}}")
 if start == "die":
     os.write(2, b"native noise\\n\\xff\\xfe\\nno such model\\n")
     sys.exit(3)
-if start == "slow":
-    time.sleep(0.5)
+while start == "held" and not os.path.exists(log + ".go"):
+    time.sleep(0.01)
 if start == "silent":
     time.sleep(60)
 if start == "print":
@@ -96,12 +98,15 @@ for line in sys.stdin:
         os.write(1, b"not JSON at all\\n")
         delta(request, "abc", "stop")
     elif kind == {BUSY}:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        note("busy")
         for _ in range(8):
-            time.sleep(0.1)
+            signal.sigwait([signal.SIGUSR1])
             delta(request, "a")
         delta(request, finish="stop")
     elif kind == {SURVIVE}:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        note("survive")
         delta(request, "a")
         time.sleep(60)
 note("end")
@@ -183,6 +188,11 @@ def starts(log: Path) -> list[int]:
     return [int(line.split()[1]) for line in notes(log) if line.startswith("start")]
 
 
+def release(log: Path) -> None:
+    """Let workers that were started as held go on."""
+    Path(f"{log}.go").touch()
+
+
 def is_running(pid: int) -> bool:
     """Whether there is such a process."""
     try:
@@ -190,15 +200,6 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that another process does, but not for ever."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it never happened")
 
 
 async def test_answers(make_engine: MakeEngine, log: Path) -> None:
@@ -302,7 +303,7 @@ async def test_killed_while_generating(make_engine: MakeEngine, log: Path) -> No
     await until(lambda: engine.worker_pid)
     os.kill(starts(log)[0], signal.SIGKILL)
     with pytest.raises(EngineDeadError, match="code -9"):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, HANG_S)
     assert "abc" == text(await run(engine))
 
 
@@ -311,10 +312,11 @@ async def test_death_fails_every_request(make_engine: MakeEngine) -> None:
     engine = make_engine()
     await run(engine)
     tasks = [asyncio.create_task(run(engine, kind)) for kind in (SILENT, STREAM, SILENT)]
-    await asyncio.sleep(0.05)
-    assert engine.worker_pid is not None
-    os.kill(engine.worker_pid, signal.SIGKILL)
-    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    assert engine._worker is not None
+    queues = engine._worker._queues
+    await until(lambda: len(queues) == 3)
+    os.kill(engine._worker.pid, signal.SIGKILL)
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), HANG_S)
     assert [EngineDeadError] * 3 == [type(result) for result in results]
 
 
@@ -332,8 +334,11 @@ async def test_restarts_are_limited(make_engine: MakeEngine, log: Path) -> None:
 
 async def test_requests_share_a_restart(make_engine: MakeEngine, log: Path) -> None:
     """Requests that come while the worker starts wait for it, and for no other."""
-    engine = make_engine("slow")
-    results = await asyncio.gather(*(run(engine) for _ in range(3)))
+    engine = make_engine("held")
+    tasks = [asyncio.create_task(run(engine)) for _ in range(3)]
+    await until(lambda: starts(log))
+    release(log)
+    results = await asyncio.gather(*tasks)
     assert ["abc"] * 3 == [text(deltas) for deltas in results]
     assert 1 == len(starts(log))
 
@@ -342,12 +347,14 @@ async def test_cancelled_request_does_not_stop_a_restart(
     make_engine: MakeEngine, log: Path
 ) -> None:
     """Typing on while the worker starts cancels requests, not the start, and uses up no restart."""
-    engine = make_engine("slow")
+    engine = make_engine("held")
     for _ in range(2 * openvino._MOST_RESTARTS):
         task = asyncio.create_task(run(engine))
         await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait([task])
+    assert engine._restarting is not None
+    release(log)
     assert "abc" == text(await run(engine))
     assert 1 == len(starts(log))
 
@@ -373,12 +380,11 @@ async def test_silent_while_generating(
     make_engine: MakeEngine, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that says nothing more is ended, and the next request starts another."""
-    monkeypatch.setattr(openvino_client, "_SILENCE_TIMEOUT_S", 0.2)
     engine = make_engine()
-    began = time.perf_counter()
-    with pytest.raises(EngineDeadError, match="silent") as caught:
-        await run(engine, SURVIVE)
-    assert time.perf_counter() - began < 5
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino_client, "_SILENCE_TIMEOUT_S", 0.2)
+        with pytest.raises(EngineDeadError, match="silent") as caught:
+            await run(engine, SURVIVE)
     assert "next request" in caught.value.hint
     assert not any(map(is_running, starts(log)))
     assert "abc" == text(await run(engine))
@@ -390,10 +396,31 @@ async def test_busy_with_others_is_not_silent(
     """A request that waits behind another hears nothing for longer than a silent worker may take,
     and gets its answer all the same.
     """
-    monkeypatch.setattr(openvino_client, "_SILENCE_TIMEOUT_S", 0.4)
     engine = make_engine()
-    busy, waiting = await asyncio.gather(run(engine, BUSY), run(engine))
-    assert ("a" * 8, "abc") == (text(busy), text(waiting))
+    await run(engine)
+    clock = LoopClock(monkeypatch)
+    came: list[Delta] = []
+
+    async def be_busy() -> None:
+        async for delta in engine.generate(prompt(BUSY), SamplingParams(), CancelToken()):
+            came.append(delta)  # noqa: PERF401 - counted while they come
+
+    def has_come(count: int) -> bool:
+        return len(came) >= count
+
+    busy = asyncio.create_task(be_busy())
+    await until(lambda: "busy" in notes(log))
+    waiting = asyncio.create_task(run(engine))
+    assert engine._worker is not None
+    queues = engine._worker._queues
+    await until(lambda: len(queues) == 2)
+    for count in range(1, 9):
+        clock.put_forward(0.6 * openvino_client._SILENCE_TIMEOUT_S)
+        await asyncio.sleep(0)  # the timers whose time has come
+        os.kill(engine._worker.pid, signal.SIGUSR1)
+        await until(functools.partial(has_come, count))
+    await busy
+    assert ("a" * 8, "abc") == (text(came), text(await waiting))
     assert 1 == len(starts(log))
 
 
@@ -424,7 +451,7 @@ async def test_cancel_is_sent_at_once(
     assert sent[0]["id"] == sent[1]["id"]
     if how in ("token", "thread"):
         assert waiting is not None
-        assert FinishReason.CANCEL == (await asyncio.wait_for(waiting, 5)).finish_reason
+        assert FinishReason.CANCEL == (await asyncio.wait_for(waiting, HANG_S)).finish_reason
     await stream.aclose()
 
 
@@ -442,7 +469,7 @@ async def test_cancellation_that_comes_with_a_message(make_engine: MakeEngine, t
     for _ in range(turns):
         await asyncio.sleep(0)
     closing = asyncio.create_task(end(task, stream))
-    await asyncio.wait_for(closing, 2)
+    await asyncio.wait_for(closing, HANG_S)
 
 
 async def end(task: asyncio.Future[Delta], stream: AsyncGenerator[Delta, None]) -> None:
@@ -459,7 +486,7 @@ async def test_cancelled_before_it_starts(
     cancel = CancelToken()
     cancel.cancel()
     stream = make_engine().generate(prompt(SILENT), SamplingParams(), cancel)
-    deltas = await asyncio.wait_for(anext(stream), 5)
+    deltas = await asyncio.wait_for(anext(stream), HANG_S)
     assert FinishReason.CANCEL == deltas.finish_reason
     await stream.aclose()
     assert ["generate", "cancel"] == [message["op"] for message in sent]
@@ -472,7 +499,8 @@ async def test_late_cancel_is_not_sent(make_engine: MakeEngine, sent: list[dict[
     async for _ in engine.generate(prompt(ANSWER), SamplingParams(), cancel):
         pass
     cancel.cancel()
-    await asyncio.sleep(0.01)
+    for _ in range(3):  # turns of the event loop
+        await asyncio.sleep(0)
     assert ["generate"] == [message["op"] for message in sent]
 
 
@@ -492,9 +520,8 @@ async def test_aclose_kills_a_stubborn_worker(make_engine: MakeEngine, log: Path
     """A worker that ignores the end of its input is killed; its request fails."""
     engine = make_engine()
     task = asyncio.create_task(run(engine, SURVIVE))
-    await until(lambda: starts(log))
-    await asyncio.sleep(0.1)
-    await asyncio.wait_for(engine.aclose(), 5)
+    await until(lambda: "survive" in notes(log))
+    await asyncio.wait_for(engine.aclose(), HANG_S)
     with pytest.raises(EngineDeadError):
         await task
     assert not is_running(starts(log)[0])
@@ -505,7 +532,7 @@ async def test_aclose_during_a_restart(make_engine: MakeEngine, log: Path) -> No
     engine = make_engine("silent")
     task = asyncio.create_task(run(engine))
     await until(lambda: starts(log))
-    await asyncio.wait_for(engine.aclose(), 5)
+    await asyncio.wait_for(engine.aclose(), HANG_S)
     with pytest.raises(EngineDeadError):
         await task
     assert not any(map(is_running, starts(log)))
@@ -549,10 +576,11 @@ async def test_load_that_dies(fake_python: FakePython, log: Path) -> None:
 
 async def test_load_that_is_refused(fake_python: FakePython, log: Path) -> None:
     """A manifest that doesn't fit ends the worker before the error is seen."""
-    folder = fake_python("slow")
+    folder = fake_python("held")
 
     def refuse(_: Tokenizer) -> Manifest:
-        time.sleep(0.2)  # in a thread; the worker is up by then
+        while not starts(log):  # in a thread; the worker is up then
+            time.sleep(0.01)
         raise AdapterMismatchError("another base")
 
     with pytest.raises(AdapterMismatchError):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from fimls.engines import scripted
 from fimls.engines.scripted import Rule, ScriptedEngine, read_script
 from fimls.fim import FORMATS, PromptBuilder, build_prompt
 from fimls.types import (
@@ -23,6 +25,7 @@ from fimls.types import (
     Prompt,
     SamplingParams,
 )
+from tests.clocks import HANG_S, until
 
 
 def prompt_for(engine: ScriptedEngine, prefix: str, suffix: str = "") -> Prompt:
@@ -111,31 +114,59 @@ async def test_max_tokens() -> None:
     assert ("abc", [FinishReason.LENGTH]) == (text(deltas), reasons(deltas))
 
 
-async def test_deadline() -> None:
-    """The generation ends with DEADLINE when time is up."""
-    engine = ScriptedEngine([Rule("", ("a" * 99,), delay_ms=10)])
-    began = time.perf_counter()
-    deltas = await run(engine, "x = ", SamplingParams(max_tokens=99, deadline_ms=50))
-    assert [FinishReason.DEADLINE] == reasons(deltas)
-    assert time.perf_counter() - began < 1
+async def test_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The generation ends with DEADLINE when time is up, with what there is by then."""
+    looks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(looks) / 100)  # 10 ms a character
+    monkeypatch.setattr(scripted, "time", clock)
+    engine = ScriptedEngine([Rule("", ("a" * 99,))])
+    deltas = await run(engine, "x = ", SamplingParams(max_tokens=99, deadline_ms=55))
+    assert ("a" * 5, [FinishReason.DEADLINE]) == (text(deltas), reasons(deltas))
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [Rule("", ("a" * 99,), delay_ms=5), Rule("", fail="hang")],
-    ids=["writing", "hanging"],
-)
-async def test_cancel(rule: Rule) -> None:
-    """A cancelled generation ends soon, and says that it was cancelled."""
+async def test_cancel_while_writing() -> None:
+    """A cancelled generation writes no other character, and says that it was cancelled."""
     cancel = CancelToken()
-    task = asyncio.create_task(
-        run(ScriptedEngine([rule]), "x = ", SamplingParams(max_tokens=99), cancel)
-    )
-    await asyncio.sleep(0.03)
+    engine = ScriptedEngine([Rule("", ("a" * 99,))])
+    stream = engine.generate(prompt_for(engine, "x = "), SamplingParams(max_tokens=99), cancel)
+    assert "a" == (await anext(stream)).text
+    cancel.cancel()
+    deltas = [delta async for delta in stream]
+    assert ("", [FinishReason.CANCEL]) == (text(deltas), reasons(deltas))
+
+
+async def test_cancel_while_hanging() -> None:
+    """A generation that hangs does so until it is cancelled."""
+    cancel = CancelToken()
+    engine = ScriptedEngine([Rule("", fail="hang")])
+    task = asyncio.create_task(run(engine, "x = ", cancel=cancel))
+    await asyncio.sleep(0.01)
     assert not task.done()
     cancel.cancel()
-    deltas = await asyncio.wait_for(task, 1)
-    assert [FinishReason.CANCEL] == reasons(deltas)
+    assert [FinishReason.CANCEL] == reasons(await asyncio.wait_for(task, HANG_S))
+
+
+async def test_hold(tmp_path: Path) -> None:
+    """Nothing comes while the file is there that the engine made when it began."""
+    file = tmp_path / "held"
+    engine = ScriptedEngine([Rule("", ("a",), hold=str(file))])
+    task = asyncio.create_task(run(engine, "x = "))
+    await until(file.exists)
+    assert not task.done()
+    file.unlink()
+    assert "a" == text(await asyncio.wait_for(task, HANG_S))
+
+
+async def test_cancel_while_held(tmp_path: Path) -> None:
+    """A held generation that is cancelled ends, though the file is there."""
+    file, cancel = tmp_path / "held", CancelToken()
+    engine = ScriptedEngine([Rule("", ("a",), hold=str(file))])
+    task = asyncio.create_task(run(engine, "x = ", cancel=cancel))
+    await until(file.exists)
+    cancel.cancel()
+    deltas = await asyncio.wait_for(task, HANG_S)
+    assert ("", [FinishReason.CANCEL]) == (text(deltas), reasons(deltas))
+    assert file.exists()
 
 
 async def test_raise() -> None:
@@ -182,6 +213,7 @@ def test_read_script(tmp_path: Path) -> None:
                 {"after": "return ", "insert": "1", "delay_ms": 2.5},
                 {"after": "x", "insert": ["1", "2"]},
                 {"after": "", "fail": "hang"},
+                {"after": "y", "hold": "file"},
             ]
         )
     )
@@ -189,6 +221,7 @@ def test_read_script(tmp_path: Path) -> None:
         Rule("return ", ("1",), delay_ms=2.5),
         Rule("x", ("1", "2")),
         Rule("", (), fail="hang"),
+        Rule("y", hold="file"),
     )
     assert expected == read_script(path)
 
@@ -208,6 +241,7 @@ def test_read_script(tmp_path: Path) -> None:
         '[{"after": "x", "insert": 1}]',
         '[{"after": "x", "insert": [1]}]',
         '[{"after": "x", "delay_ms": "1"}]',
+        '[{"after": "x", "hold": 1}]',
         '[{"after": "x", "fail": "explode"}]',
     ],
 )

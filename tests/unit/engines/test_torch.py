@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from fimls.types import (
     Prompt,
     SamplingParams,
 )
+from tests.clocks import HANG_S
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -301,34 +303,46 @@ async def test_healing_cut_short_shows_nothing(engine: TorchEngine) -> None:
     assert FinishReason.LENGTH == deltas[-1].finish_reason
 
 
+def watch_steps(engine: TorchEngine, at_step: Callable[[int], object]) -> list[int]:
+    """Call ``at_step`` with its number before each step of one token, in the worker's thread.
+
+    Returns the list in which the numbers are kept.
+    """
+    forward = engine._decoder._forward
+    steps: list[int] = []
+
+    def noting(rows: Any, cache: Any) -> Any:
+        if len(rows[0]) == 1:
+            steps.append(len(steps) + 1)
+            at_step(steps[-1])
+        return forward(rows, cache)
+
+    engine._decoder._forward = noting  # type: ignore[method-assign]
+    return steps
+
+
 async def test_cancel_while_decoding(engine: TorchEngine) -> None:
-    """Within 50 ms of a cancel the generation ends, and the engine serves the next at once."""
-    taken_s = []
-    for _ in range(3):  # the fastest counts: the machine may be busy
-        cancel = CancelToken()
-        deltas: list[Delta] = []
-        cancelled_at = 0.0
-        async for delta in engine.generate(prompt(), SamplingParams(max_tokens=2000), cancel):
-            deltas.append(delta)
-            if len(deltas) == 5:
-                cancel.cancel()
-                cancelled_at = time.monotonic()
-        taken_s.append(time.monotonic() - cancelled_at)
-        assert FinishReason.CANCEL == deltas[-1].finish_reason
-    assert min(taken_s) < 0.05
+    """After a cancel no other step is taken, and the engine serves the next."""
+    cancel = CancelToken()
+    steps = watch_steps(engine, lambda step: cancel.cancel() if step == 5 else None)
+    deltas = await collect(engine, prompt(), cancel, max_tokens=2000)
+    assert (5, 5) == (len(steps), len(ids_of(deltas)))
+    assert FinishReason.CANCEL == deltas[-1].finish_reason
     assert 20 == len(ids_of(await collect(engine, prompt())))
 
 
 async def test_closing_the_iterator_frees_the_engine(engine: TorchEngine) -> None:
     """A caller that has enough closes the iterator; its own cancel token stays as it was."""
+    closed = threading.Event()
+    steps = watch_steps(engine, lambda _: closed.wait(HANG_S))
     cancel = CancelToken()
     deltas = engine.generate(prompt(), SamplingParams(max_tokens=2000), cancel)
     await anext(deltas)
     await deltas.aclose()
+    closed.set()
     assert not cancel.cancelled
-    began = time.monotonic()
-    await collect(engine, prompt(), max_tokens=1)
-    assert time.monotonic() - began < 0.5
+    await collect(engine, prompt("x = "), max_tokens=1)
+    assert 1 == len(steps)
 
 
 async def test_cancelled_before_it_starts(engine: TorchEngine) -> None:
@@ -364,15 +378,18 @@ async def test_cancel_in_prefill_waits_for_one_chunk(model: Any) -> None:
     await engine.aclose()
 
 
-async def test_deadline(engine: TorchEngine) -> None:
+async def test_deadline(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the deadline the tokens so far end with DEADLINE."""
-    await collect(engine, prompt())  # so that the prompt is read already
-    deltas = await collect(engine, prompt(), max_tokens=3000, deadline_ms=150)
+    await collect(engine, prompt())  # so that all of the prompt but its last token is read already
+    steps = watch_steps(engine, lambda _: None)
+    clock = SimpleNamespace(monotonic=lambda: len(steps) / 100)  # 10 ms a step
+    monkeypatch.setattr("fimls.engines.torch.time", clock)
+    deltas = await collect(engine, prompt(), max_tokens=3000, deadline_ms=155)
     assert FinishReason.DEADLINE == deltas[-1].finish_reason
-    assert ids_of(deltas)
+    assert 15 == len(ids_of(deltas))
     usage = deltas[-1].usage
     assert usage is not None
-    assert 150 <= usage.total_ms < 600
+    assert pytest.approx((10, 160)) == (usage.ttft_ms, usage.total_ms)
 
 
 async def test_a_failing_forward_pass(model: Any) -> None:
@@ -427,11 +444,16 @@ async def test_requests_queue(model: Any, engine: TorchEngine) -> None:
 async def test_closing(model: Any) -> None:
     """Closing ends what runs, frees the model, can be repeated, and refuses later requests."""
     engine = make_engine(model)
-    running = asyncio.create_task(collect(engine, prompt(), max_tokens=3000))
-    await asyncio.sleep(0.05)
+    cancelled = threading.Event()
+    steps = watch_steps(engine, lambda _: cancelled.wait(HANG_S))
+    running = engine.generate(prompt(), SamplingParams(max_tokens=3000), CancelToken())
+    await anext(running)
+    [stop] = engine._active
+    stop.on_cancel(cancelled.set)
     await engine.aclose()
     await engine.aclose()
-    assert FinishReason.CANCEL == (await running)[-1].finish_reason
+    assert FinishReason.CANCEL == [delta async for delta in running][-1].finish_reason
+    assert 1 == len(steps)
     with pytest.raises(EngineDeadError):
         await collect(engine, prompt())
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from fimls.engines.openvino_worker.model import Part
 from fimls.engines.openvino_worker.service import DECODE_TOKENS, Service
 from fimls.engines.prefix_blocks import PrefixBlocks
+from tests.clocks import HANG_S
 
 BLOCK = 4
 CHUNK = 8
@@ -114,7 +115,7 @@ class Client:
     def close(self) -> None:
         """End the service by ending its input."""
         os.close(self._write_fd)
-        self._thread.join(5)
+        self._thread.join(HANG_S)
         assert not self._thread.is_alive()
         self._lines.close()
         for fd in self._fds:
