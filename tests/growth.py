@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 
@@ -16,27 +15,33 @@ CONSTANT = 3
 """Below this, work doesn't depend on the size of the input."""
 
 _LEAST_S = 0.002  # shorter than this, noise counts
-_ROUNDS = 5
+_ROUNDS = 7
 
 
 def growth(work: Callable[[int], Callable[[], object]], size: int) -> float:
     """How many times more processor time a function takes for an input ``TIMES`` as large.
 
     work: makes the function for a size; making it doesn't count. Both sizes are run in turns, so
-    that what else the machine does meets both, and the median of their ratios is returned.
+    that what else the machine does meets both, and of each the least counts: a busy machine only
+    ever adds.
     """
-    small, large = work(size), work(TIMES * size)
-    large()  # what only the first call has to do
-    repeat = 1
-    while _seconds(small, repeat) < _LEAST_S:
-        repeat *= 2
-    return statistics.median(
-        _seconds(large, 1) / (_seconds(small, repeat) / repeat) for _ in range(_ROUNDS)
-    )
+    both = [(run, _repeats(run)) for run in (work(size), work(TIMES * size))]
+    rounds = [[_seconds(run, count) / count for run, count in both] for _ in range(_ROUNDS)]
+    small, large = (min(times) for times in zip(*rounds, strict=True))
+    return large / small
 
 
-def _seconds(function: Callable[[], object], repeat: int) -> float:
+def _repeats(run: Callable[[], object]) -> int:
+    """How often to run something so that it takes long enough to be timed."""
+    count = 1
+    run()  # what only the first call has to do
+    while _seconds(run, count) < _LEAST_S:
+        count *= 2
+    return count
+
+
+def _seconds(run: Callable[[], object], count: int) -> float:
     began = time.thread_time()
-    for _ in range(repeat):
-        function()
+    for _ in range(count):
+        run()
     return time.thread_time() - began
