@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -25,10 +26,13 @@ def growth(work: Callable[[int], Callable[[], object]], size: int) -> float:
     that what else the machine does meets both, and of each the least counts: a busy machine only
     ever adds.
     """
-    both = [(run, _repeats(run)) for run in (work(size), work(TIMES * size))]
-    rounds = [[_seconds(run, count) / count for run, count in both] for _ in range(_ROUNDS)]
-    small, large = (min(times) for times in zip(*rounds, strict=True))
-    return large / small
+    runs = work(size), work(TIMES * size)
+    counts = [_repeats(run) for run in runs]
+    least = [math.inf, math.inf]
+    for _ in range(_ROUNDS):
+        for at, (run, count) in enumerate(zip(runs, counts, strict=True)):
+            least[at] = min(least[at], _seconds(run, count) / count)
+    return least[1] / least[0]
 
 
 def _repeats(run: Callable[[], object]) -> int:
