@@ -70,7 +70,9 @@ def versions() -> dict[str, str]:
 
 
 def summary(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each measure's median over the runs, each run's own, and what the host took meanwhile."""
+    """Each measure's median over the runs and whether that reaches its target, each run's own, and
+    what the host took meanwhile.
+    """
     runs = defaultdict(list)
     for line in lines:
         runs[line["name"], line["editor"], line["target"]].append(line)
@@ -78,8 +80,9 @@ def summary(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "name": name,
             "editor": editor,
-            "median": round(statistics.median(line["median"] for line in each), 3),
+            "median": (median := round(statistics.median(line["median"] for line in each), 3)),
             "target": target,
+            "reached": median <= target,
             "values": [line["median"] for line in each],
             "stolen": [line["stolen"] for line in each],
         }

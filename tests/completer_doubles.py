@@ -63,8 +63,8 @@ def cursor(code: str, **fields: str) -> tuple[Document, int]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that other tasks do, but not for ever."""
-    for _ in range(1000):
+    """Wait for something that other tasks or threads do, but not for ever."""
+    for _ in range(30_000):
         if condition():
             return
         await asyncio.sleep(0.001)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from fimls.store import PreparedModel, Store
@@ -25,8 +25,9 @@ REQUIRE_ALL = os.environ.get("FIMLS_REQUIRE_ALL") == "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadline: the machine is shared, and a slow example is not a wrong one.
-settings.register_profile("local", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("local", _PATIENT)
+settings.register_profile("ci", _PATIENT, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 

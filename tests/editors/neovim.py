@@ -17,7 +17,7 @@ from tests.editors.screen import Grid
 
 PLUGIN = Path(__file__).parents[2] / "editor-plugins" / "neovim"
 _NAMESPACES = ("fimls.ghost", "nvim.lsp.inline_completion")
-_START_S = 10.0
+_START_S = 30.0
 _COLUMNS, _ROWS = 84, 30
 _WATCH = """
 local names = ...
@@ -96,7 +96,7 @@ class Neovim:
         """Run Lua; return what it returns."""
         return self.vim.exec_lua(code, *arguments)
 
-    def edit(self, path: Path, timeout_s: float = 20) -> None:
+    def edit(self, path: Path, timeout_s: float = 40) -> None:
         """Open a file, and wait until the server is ready for it."""
         self.vim.command(f"edit {path}")
         self.until(lambda: self.state() == "ready", timeout_s, "the server to be ready")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-_NOTED_S = 2.0
+_NOTED_S = 30.0
 
 
 def relay_script(folder: Path, program: Path) -> tuple[Path, Path]:

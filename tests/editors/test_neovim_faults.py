@@ -15,12 +15,12 @@ from tests.editors.neovim import Neovim
 
 pytestmark = [
     pytest.mark.editors,
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(180),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
-_SAID_S = 10.0
+_SAID_S = 30.0
 _OTHER_VERSION = """
 import json, sys
 while header := sys.stdin.buffer.readline():

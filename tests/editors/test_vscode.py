@@ -21,7 +21,7 @@ from tests.editors.vscode import CodeServer, Window, install_extension
 pytestmark = [pytest.mark.editors, pytest.mark.timeout(180)]
 
 _EXTENSION = Path(__file__).parents[2] / "editor-plugins" / "vscode"
-_GHOST_S = 10.0
+_GHOST_S = 30.0
 _BUNDLE_BYTES_MAX = 600_000
 _GHOSTS = 10
 
@@ -166,7 +166,9 @@ def test_the_real_model_completes_soon_after_the_window_is_up(
             window.type("return")
             _ready(window)
             ready = time.monotonic() - began
-            window.until(lambda: window.ghost() != "", 20, "a suggestion for what was typed before")
+            window.until(
+                lambda: window.ghost() != "", _GHOST_S, "a suggestion for what was typed before"
+            )
             seconds = time.monotonic() - began
             screenshot(window, "vscode-model")
     finally:
@@ -230,9 +232,9 @@ def test_off_on_and_a_killed_server(
     """Settings are followed while it runs, and a dead server is started again."""
     window = opened(write("off.py", "\n"))
     code.set(languages_off=["python"])
-    window.until(lambda: _answer(window) == "", 20, "quiet")
+    window.until(lambda: _answer(window) == "", _GHOST_S, "quiet")
     code.set()
-    window.until(lambda: "width" in _answer(window), 20, "a suggestion again")
+    window.until(lambda: "width" in _answer(window), _GHOST_S, "a suggestion again")
 
     (server,) = code.servers()
     os.kill(server, signal.SIGKILL)
@@ -248,8 +250,8 @@ def test_no_server_and_no_file(
     """A missing server is said, with what to do; found, it also completes what isn't saved yet."""
     window = opened(write("missing.py", "\n"))
     code.set(**{"server.path": "/nowhere/fimls"})
-    window.until(lambda: "not found. Click to install" in window.status(), 20, "the error")
-    window.until(lambda: "/nowhere/fimls" in window.notifications(), 20, "the notification")
+    window.until(lambda: "not found. Click to install" in window.status(), _GHOST_S, "the error")
+    window.until(lambda: "/nowhere/fimls" in window.notifications(), _GHOST_S, "the notification")
     code.set()
     _ready(window)
     window.command("File: New Untitled Text File")
@@ -270,9 +272,9 @@ def test_two_windows_share_a_server(
     with _window(browser, code.address(repository, write("second.py", "return "))) as second:
         second.wait_for_editor()
         _ready(second)
-        first.until(lambda: len(code.servers()) == 1, 20, "one server")
+        first.until(lambda: len(code.servers()) == 1, _GHOST_S, "one server")
         second.command("fimls: Restart the Server")
-        second.until(lambda: len(code.servers()) == 2, 20, "another server")
+        second.until(lambda: len(code.servers()) == 2, _GHOST_S, "another server")
         _ready(second)
         for window in (first, second):
             assert "width" in _answer(window)
@@ -313,7 +315,9 @@ def test_a_ghost_is_there_as_soon_as_the_server_has_answered(
     relayed, log = relay_script(tmp_path, FIMLS)
     window = opened(write("soon.py", "\n"))
     code.set(**{"server.path": str(relayed)})
-    window.until(lambda: _answer(window) != "" and answers(log) != [], 20, "the relayed server")
+    window.until(
+        lambda: _answer(window) != "" and answers(log) != [], _GHOST_S, "the relayed server"
+    )
     window.press("Control+a")
     window.type("\n" * _GHOSTS)
     window.press("Control+Home")

@@ -23,7 +23,7 @@ from tests.lobbies import shared_servers
 
 _GHOST = ".monaco-editor [class*=ghost-text]"
 _START_TIMEOUT_S = 40
-_PICK_S = 5
+_PICK_S = 30
 _FLAGS = ("--auth", "none", "--disable-telemetry", "--disable-update-check")
 _WATCH = """selector => {
   window.ghostsSeen = [];

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -106,12 +105,41 @@ def test_parse_declines(text: str, language_id: str) -> None:
     assert parse(text, language_id) is None
 
 
-def test_parse_stops_in_time() -> None:
-    """Text that costs the parser seconds is given up at the budget."""
-    text = '((((( {[ """ def x if : ' * 40_000
-    begin = time.monotonic()
-    assert parse(text, "python", budget_ms=50) is None
-    assert time.monotonic() - begin < 1
+class FakeClocks:
+    """In place of ``time``: what is asked how late it is, a number of times, is told it is 0."""
+
+    def __init__(self, looks: int, *, busy_machine: bool) -> None:
+        self.looks = 0
+        self._in_time = looks
+        self._busy_machine = busy_machine
+
+    def monotonic(self) -> float:
+        """Time: at the last looks all of it is up."""
+        self.looks += 1
+        return 0.0 if self.looks <= self._in_time else 1.0
+
+    def thread_time(self) -> float:
+        """Processor time, of which a busy machine gives none."""
+        return 0.0 if self.looks <= self._in_time or self._busy_machine else 1.0
+
+
+@pytest.mark.parametrize("looks", [1, 10, 1000])
+def test_parse_stops_in_time(monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
+    """Text that costs the parser a second is given up at the first look behind the budget, and the
+    parser looks a thousand times.
+    """
+    clocks = FakeClocks(looks, busy_machine=False)
+    monkeypatch.setattr("fimls.syntax.tree.time", clocks)
+    assert parse('((((( {[ """ def x if : ' * 40_000, "python", budget_ms=50) is None
+    assert looks + 1 == clocks.looks
+
+
+def test_parse_takes_its_time_on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others take of the processor is not counted."""
+    clocks = FakeClocks(1, busy_machine=True)
+    monkeypatch.setattr("fimls.syntax.tree.time", clocks)
+    assert parse("x = 1\n" * 1000, "python", budget_ms=50) is not None
+    assert clocks.looks > 100
 
 
 _PARSES = 20

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
+from fimls import text as text_module
 from fimls.text import (
     MAX_DOCUMENT_BYTES,
     LineIndex,
@@ -15,11 +17,13 @@ from fimls.text import (
     TextChange,
     apply_changes,
     byte_offset,
+    line_index,
     offset_at_byte,
     read_document,
     well_formed,
 )
 from fimls.types import Document, DocumentError
+from tests.growth import CONSTANT, LINEAR, TIMES, growth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,18 +188,49 @@ def test_apply_changes(text: str, changes: list[TextChange], result: str) -> Non
     assert result == apply_changes(text, changes)
 
 
+LINE = "x = call(argument)  # ok\n"
+
+
 def test_two_megabytes_are_fast() -> None:
-    """A document of the largest size costs milliseconds; the bound is loose for busy machines."""
-    text = "x = call(argument)  # ok\n" * (MAX_DOCUMENT_BYTES // 25)
+    """A document of the largest size is gone through once, whatever is looked up in it."""
+
+    def look_up(lines: int) -> Callable[[], object]:
+        text = LINE * lines
+
+        def run() -> None:
+            index = LineIndex(text)
+            for offset in range(0, len(text), len(text) // 100):
+                assert offset == index.offset(index.position(offset))
+
+        return run
+
+    assert growth(look_up, MAX_DOCUMENT_BYTES // len(LINE) // TIMES) < LINEAR
+
+
+def test_a_look_up_costs_the_same_anywhere() -> None:
+    """A position and an offset of a large document cost what they do in a small one."""
+
+    def look_up(lines: int) -> Callable[[], object]:
+        index, last = LineIndex(LINE * lines), len(LINE) * lines - 1
+        return lambda: index.offset(index.position(last))
+
+    assert growth(look_up, MAX_DOCUMENT_BYTES // len(LINE) // TIMES) < CONSTANT
+
+
+def test_many_edits_scan_no_line_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replace-all, from the last place to the first, costs each edit a few looks for a line's
+    end.
+    """
+    text = LINE * (MAX_DOCUMENT_BYTES // len(LINE))
     edits = [
         change("y", (line, 0), (line, 1)) for line in range(LineIndex(text).line_count - 2, 0, -999)
     ]
-    begin = time.perf_counter()
-    index = LineIndex(text)
-    for offset in range(0, len(text), 20_000):
-        assert offset == index.offset(index.position(offset))
-    apply_changes(text, edits)
-    assert time.perf_counter() - begin < 2
+    indexes = line_index.cache_info().misses
+    line_end = Mock(wraps=text_module._LINE_END)
+    monkeypatch.setattr(text_module, "_LINE_END", line_end)
+    assert len(edits) == apply_changes(text, edits).count("y")
+    assert line_index.cache_info().misses <= indexes + 1
+    assert line_end.search.call_count <= 4 * len(edits)
 
 
 def test_read_document(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
-import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -26,6 +25,9 @@ from fimls.types import (
     SamplingParams,
 )
 from tests.completer_doubles import SLOW, SLOW_MS, DeafEngine, WatchedEngine, cursor, until
+from tests.virtual_time import VirtualTime
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 async def test_completes_at_the_offset() -> None:
@@ -155,14 +157,14 @@ async def test_aclose_ends_what_is_under_way() -> None:
         await completer.complete(*cursor("slow = ¦"))
 
 
-async def test_deadline_shows_what_there_is() -> None:
+async def test_deadline_shows_what_there_is(clock: VirtualTime) -> None:
     """At the deadline the generation ends with what it has, which is shown."""
     engine = WatchedEngine(SLOW)
-    began = time.perf_counter()
+    began = clock.ms
     result = await Completer(engine, Settings(deadline_ms=150)).complete(*cursor("slow = ¦"))
-    assert (time.perf_counter() - began) * 1000 < 150 + 500
+    assert 150 <= clock.ms - began < 150 + SLOW_MS
     assert FinishReason.DEADLINE == result.finish_reason
-    assert "abcdefghijklmnopqrstuvwxyz".startswith(result.completions[0].text)
+    assert "abcdefg" == result.completions[0].text
 
 
 async def test_no_deadline() -> None:
@@ -172,15 +174,14 @@ async def test_no_deadline() -> None:
     assert [None] == [sampling.deadline_ms for sampling in engine.asked]
 
 
-async def test_hung_engine_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hung_engine_is_given_up(clock: VirtualTime) -> None:
     """An engine that keeps no deadline fails the call after the grace, and is freed."""
-    monkeypatch.setattr(flight, "_GRACE_S", 0.05)
     engine = WatchedEngine(Rule("hung = ", fail="hang"))
     completer = Completer(engine, Settings(deadline_ms=50))
-    began = time.perf_counter()
+    began = clock.ms
     with pytest.raises(EngineError, match="did not answer") as caught:
         await completer.complete(*cursor("hung = ¦"))
-    assert time.perf_counter() - began < 2
+    assert 50 + 1000 * flight._GRACE_S == pytest.approx(clock.ms - began, abs=1)
     assert "deadline_ms" in caught.value.hint
     assert 0 == engine.running
 

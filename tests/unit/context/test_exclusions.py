@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import io
 import os
 import shutil
 import subprocess
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
 from fimls.syntax import get_language, language_of
 from fimls.types import ConfigError
+from tests.growth import LINEAR, growth
 
 FILES = """
     a.py src/b.py src/deep/c.go src/deep/gen/d.py src/deep/keep.py logs/e.py notes.txt
@@ -309,15 +313,29 @@ def test_pipes_and_folders_are_no_files(tmp_path: Path) -> None:
     assert walked(tmp_path) == set()
 
 
-def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
-    """50 MB on a single line are refused by their size, within milliseconds."""
+def _noting(open_: Callable[..., Any], opened: list[object]) -> Callable[..., Any]:
+    """``open`` that notes what is opened."""
+
+    def noted(path: object, *arguments: Any, **options: Any) -> Any:
+        opened.append(path)
+        return open_(path, *arguments, **options)
+
+    return noted
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """50 MB on a single line are refused by their size, without a look into them."""
     path = tmp_path / "huge.py"
     with path.open("wb") as file:
         file.truncate(50_000_000)
-    start = time.perf_counter()
+    opened: list[object] = []
+    for module in (builtins, io, os):
+        monkeypatch.setattr(module, "open", _noting(module.open, opened))
     assert Exclusions(tmp_path).path_reason(path) == "too large"
     assert walked(tmp_path) == set()
-    assert time.perf_counter() - start < 0.5
+    assert str(path) not in map(str, opened)
+    path.read_bytes()
+    assert str(path) in map(str, opened), "who reads it is seen"
 
 
 def test_files_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,16 +412,15 @@ def test_contents(tmp_path: Path, data: bytes, reason: str | None) -> None:
     assert reason == Exclusions(tmp_path).content_reason(data)
 
 
-def test_content_speed(tmp_path: Path) -> None:
-    """100 KB are judged in about a millisecond."""
+def test_contents_are_gone_through_once(tmp_path: Path) -> None:
+    """What it costs to judge a file grows with its size, no faster."""
     exclusions = Exclusions(tmp_path)
-    data = b"def function(argument):  # a usual line of code\n" * 2_000
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        exclusions.content_reason(data)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.01  # 0.3 ms on an idle machine
+
+    def judged(lines: int) -> Callable[[], object]:
+        data = b"def function(argument):  # a usual line of code\n" * lines
+        return lambda: exclusions.content_reason(data)
+
+    assert growth(judged, 2_000) < LINEAR
 
 
 def test_threads_share_one(workspace: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fimls import postprocess
 from fimls.postprocess import STEPS
 from fimls.types import CompletionContext, FinishReason, Generation, Mode
+from tests.growth import CONSTANT, LINEAR, growth
 from tests.unit.postprocess.cursor import context, process
 
 
@@ -188,27 +189,24 @@ def test_inside_a_line_one_line_is_shown(text: str, prefix: str, suffix: str) ->
 FUNCTION = "def f{0}(a, b):\n    total = (a + b) * {0}\n    if total:\n        return [total]\n\n\n"
 
 
+def _process(text: str, where: CompletionContext) -> object:
+    return postprocess.process(Generation((), text, (), FinishReason.LENGTH), where)
+
+
 @pytest.mark.parametrize("mode", list(Mode))
-def test_cost_is_bounded(mode: Mode) -> None:
-    """A long completion in a large document takes milliseconds, a token's check less than one."""
-    before, after = ("".join(FUNCTION.format(n) for n in range(5_000)) for _ in range(2))
-    where = CompletionContext(
-        before + "def f(a):\n    ", "\n\n\n" + after, language_id="python", mode=mode
-    )
-    written = "".join(f"    x{n} = f(a, {n})\n" for n in range(450))[4:]
-    short = written[:400]
+@pytest.mark.parametrize("step", [_process, postprocess.is_complete])
+def test_cost_is_bounded(step: Callable[[str, CompletionContext], object], mode: Mode) -> None:
+    """What a completion costs, and a token's check, grows with its text and not with the
+    document's.
+    """
 
-    def seconds(repeat: int, text: str) -> float:
-        generation = Generation((), text, (), FinishReason.LENGTH)
-        began = time.process_time()
-        for _ in range(repeat):
-            if text is short:
-                postprocess.is_complete(text, where)
-            else:
-                postprocess.process(generation, where)
-        return (time.process_time() - began) / repeat
+    def cost(lines: int, functions: int) -> Callable[[], object]:
+        code = "".join(FUNCTION.format(n) for n in range(functions))
+        where = CompletionContext(
+            code + "def f(a):\n    ", "\n\n\n" + code, language_id="python", mode=mode
+        )
+        text = "".join(f"    x{n} = f(a, {n})\n" for n in range(lines))[4:]
+        return lambda: step(text, where)
 
-    seconds(1, short)
-    # Several times what it takes alone, for machines that are slow or busy.
-    assert 0.1 > min(seconds(1, written) for _ in range(5))
-    assert 0.002 > min(seconds(20, short) for _ in range(5))
+    assert growth(lambda lines: cost(lines, 100), 56) < LINEAR
+    assert growth(lambda functions: cost(20, functions), 600) < CONSTANT

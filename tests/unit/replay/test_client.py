@@ -68,7 +68,7 @@ async def session(folder: Path, state: str = "ready") -> AsyncIterator[Client]:
 async def test_requests_are_answered(tmp_path: Path) -> None:
     """Each by its id; an error is an exception with its code."""
     async with session(tmp_path) as client:
-        await client.ready(10)
+        await client.ready(60)
         asked = [client.ask("echo", {"number": number})[1] for number in (1, 2)]
         assert [{"number": 1}, {"number": 2}] == [(await answer).result for answer in asked]
         with pytest.raises(RequestFailedError) as failed:
@@ -94,7 +94,7 @@ async def test_no_engine_is_said_with_its_reason(tmp_path: Path) -> None:
     """Nobody waits five minutes for a model that is missing."""
     async with session(tmp_path, state="missing") as client:
         with pytest.raises(ServerGoneError, match="why"):
-            await client.ready(10)
+            await client.ready(60)
 
 
 async def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from fimls.server.drain import Drain
 from fimls.server.host import EngineHost, State, Status
 from fimls.store import Progress, silent
 from fimls.store.adapters import AdapterRegistry, promote
+from tests.completer_doubles import until
 
 BASE = "0" * 64
 
@@ -53,16 +54,22 @@ class Engines:
     def __init__(self) -> None:
         self.loaded: list[ClosingEngine] = []
         self.statuses: asyncio.Queue[Status] = asyncio.Queue()
+        self.looks = 0
 
     async def load(self, settings: Settings, *_: Any, **__: Any) -> ClosingEngine:
         """As ``load_engine``."""
         self.loaded.append(ClosingEngine(settings.adapter))
         return self.loaded[-1]
 
+    async def looked(self) -> None:
+        """Wait for the next time that somebody asks which adapter is served."""
+        looks = self.looks
+        await until(lambda: self.looks > looks)
+
     async def ready(self) -> Status:
         """The next status that says so."""
         while True:
-            status = await asyncio.wait_for(self.statuses.get(), 10)
+            status = await self.statuses.get()
             if status.state is State.READY:
                 return status
 
@@ -81,6 +88,7 @@ def engines(monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> Engines:
     monkeypatch.setattr(host_module, "PROMOTIONS_LOOKED_AT_S", 0.01)
 
     def adapter_folder(settings: Settings, _store: object) -> Path | None:
+        engines.looks += 1
         registry = AdapterRegistry(empty_home)
         if settings.adapter == NO_ADAPTER:
             return None
@@ -111,6 +119,7 @@ async def test_follows_promotions(engines: Engines, tmp_path: Path) -> None:
         AdapterRegistry().rollback()
         assert "" == (await engines.ready()).adapter
         assert host.completer is not None
+        await until(lambda: engines.loaded[1].closed)
         assert [True, True, False] == [engine.closed for engine in engines.loaded]
     assert [True] * 3 == [engine.closed for engine in engines.loaded]
 
@@ -121,8 +130,10 @@ async def test_a_set_adapter_is_kept(engines: Engines, tmp_path: Path, setting: 
     AdapterRegistry().add(adapter(tmp_path / "chosen"))
     async with running(engines, Settings(adapter=setting)):
         await engines.ready()
-        promote(adapter(tmp_path / "mine"))
-        await asyncio.sleep(0.1)
+        for name in ("mine", "another"):  # at the second look it is known what the first led to
+            promote(adapter(tmp_path / name))
+            await engines.looked()
+        assert engines.statuses.empty()
         assert 1 == len(engines.loaded)
 
 
@@ -136,10 +147,10 @@ async def test_the_old_engine_ends_with_its_requests(engines: Engines, tmp_path:
             host.configure(Settings(adapter=str(adapter(tmp_path / "mine"))))
             await engines.ready()
             assert host.completer is not old
-            await asyncio.sleep(0.02)
+            for _ in range(20):  # more turns than closing takes
+                await asyncio.sleep(0)
             assert not engines.loaded[0].closed
-        await asyncio.sleep(0.02)
-        assert engines.loaded[0].closed
+        await until(lambda: engines.loaded[0].closed)
 
 
 async def test_what_cannot_load_leaves_the_engine_before(engines: Engines, tmp_path: Path) -> None:
@@ -149,7 +160,7 @@ async def test_what_cannot_load_leaves_the_engine_before(engines: Engines, tmp_p
         serving = host.completer
         host.configure(Settings(adapter=str(tmp_path / "missing")))
         while host.status.state is not State.ERROR:
-            await asyncio.wait_for(engines.statuses.get(), 10)
+            await engines.statuses.get()
         assert "no adapter" in host.status.message
         assert host.completer is serving
         assert not engines.loaded[0].closed

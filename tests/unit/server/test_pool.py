@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from fimls.server import pool as pool_module
 from fimls.server.pool import EnginePool
 from fimls.store import Store
 from fimls.types import EngineError
+from tests.completer_doubles import until
 
 
 class Loader:
@@ -22,6 +22,7 @@ class Loader:
 
     def __init__(self) -> None:
         self.started = 0
+        self.done = 0
         self.cancelled = 0
         self.closed: list[str] = []
         self.failure: Exception | None = None
@@ -37,6 +38,7 @@ class Loader:
             raise
         if self.failure is not None:
             raise self.failure
+        self.done += 1
         closed = self.closed
 
         class Engine(ScriptedEngine):
@@ -154,7 +156,7 @@ async def test_ahead_ends_when_something_else_is_wanted(loader: Loader, store: S
     pool.load_ahead(Settings(model="a"), store)
     await until(lambda: loader.started == 1)
     loader.may_go_on.set()
-    await asyncio.sleep(0.01)
+    await until(lambda: loader.done == 1)
     await pool.lease(Settings(model="b"), store)
     await until(lambda: loader.closed == ["a"])
     assert 2 == loader.started
@@ -171,8 +173,7 @@ async def test_ahead_is_forgotten(loader: Loader, store: Store) -> None:
     loader.failure = EngineError("broken")
     loader.may_go_on.set()
     pool.load_ahead(Settings(model="a"), store)
-    await until(lambda: loader.started == 2)
-    await asyncio.sleep(0.01)
+    await until(lambda: loader.started == 2 and not pool._shared)
     with pytest.raises(EngineError, match="broken"):
         await pool.lease(Settings(model="a"), store)
 
@@ -181,14 +182,6 @@ async def test_nothing_is_converted_ahead(loader: Loader, store: Store) -> None:
     """That shows its progress, and is the session's to begin; so is what isn't there at all."""
     pool = EnginePool()
     pool.load_ahead(Settings(), store)
-    await asyncio.sleep(0.05)
+    assert pool._ahead is not None
+    await pool._ahead
     assert 0 == loader.started
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that other tasks do."""
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came true")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from importlib.resources import files
 from itertools import pairwise
 from textwrap import dedent
@@ -21,6 +21,7 @@ from fimls.syntax import (
     outline,
     skeleton,
 )
+from tests.growth import LINEAR, growth
 
 WITH_GRAMMAR = [row.id for row in LANGUAGES if row.grammar]
 
@@ -451,16 +452,14 @@ def test_long_values_and_classes_are_clipped() -> None:
         assert lines[-1].strip() == "..."
 
 
-def test_speed() -> None:
-    """An outline of 20 KB takes tens of milliseconds, the parse included, not hundreds."""
-    text = SOURCES["python"] * (20_000 // len(SOURCES["python"]))
-    outlined(text, "python")
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        outlined(text, "python")
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.2  # a slow machine's share; 25 ms on an idle one
+def test_work_is_linear() -> None:
+    """An outline of a file eight times as long takes about eight times as long, up to 50 KB."""
+
+    def outline_of(copies: int) -> Callable[[], object]:
+        text = SOURCES["python"] * copies
+        return lambda: outlined(text, "python")
+
+    assert growth(outline_of, 16) < LINEAR
 
 
 def test_document_order() -> None:
