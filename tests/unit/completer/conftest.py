@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.virtual_time import VirtualTime
+from tests.clocks import VirtualTime
 
 
 @pytest.fixture

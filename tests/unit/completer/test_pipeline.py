@@ -24,8 +24,8 @@ from fimls.types import (
     PromptError,
     SamplingParams,
 )
+from tests.clocks import VirtualTime
 from tests.completer_doubles import SLOW, SLOW_MS, DeafEngine, WatchedEngine, cursor, until
-from tests.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.usefixtures("clock")
 

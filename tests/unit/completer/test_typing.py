@@ -25,8 +25,8 @@ from fimls.types import (
     SamplingParams,
     Snippet,
 )
+from tests.clocks import VirtualTime
 from tests.completer_doubles import SLOW, WatchedEngine, cursor, document, until
-from tests.virtual_time import VirtualTime
 
 pytestmark = pytest.mark.usefixtures("clock")
 

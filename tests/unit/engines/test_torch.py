@@ -166,7 +166,7 @@ async def test_an_adapter_that_is_not_merged_is_given_the_cache() -> None:
     await engine.aclose()
 
 
-class _Forgetful(transformers.Qwen2ForCausalLM):  # type: ignore[misc]
+class _Forgetful(transformers.Qwen2ForCausalLM):  # type: ignore[misc, name-defined]
     """A model whose cache goes by a name that the engine doesn't know."""
 
     def forward(self, input_ids: Any, logits_to_keep: int = 0, **_ignored: Any) -> Any:
