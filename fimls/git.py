@@ -132,8 +132,6 @@ class Repository:
         raise GitError("git is not asked: HEAD names no branch and no commit")
 
     def _packed(self, name: str) -> str:
-        if (self.common / "reftable").is_dir():
-            raise GitError("git is not asked: the repository keeps its branches in reftables")
         for line in _text(self.common / "packed-refs", _PACKED_REFS_BYTES_MAX).splitlines():
             sha, _, ref = line.partition(" ")
             if ref == name and _SHA.fullmatch(sha):

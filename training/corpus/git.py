@@ -77,11 +77,19 @@ def clone(url: str, folder: Path, *, history: bool) -> None:
 
 
 def _local(url: str) -> Repository | None:
-    """The repository on this machine that an address names."""
+    """The repository on this machine that an address names; None for one on another.
+
+    Raises:
+        GitError: there is none.
+    """
     parts = urlsplit(url)
-    if parts.scheme != "file":
+    if parts.scheme.lower() != "file":
         return None
-    return Repository.at(Path(url2pathname(parts.path)))
+    path = url2pathname(parts.path)
+    found = Repository.at(Path(path)) or Repository.at(Path(f"{path}.git"))
+    if found is None:
+        raise GitError("there is no repository")
+    return found
 
 
 def _clone(address: str, url: str, folder: Path, depth: tuple[str, ...]) -> None:

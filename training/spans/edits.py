@@ -168,9 +168,16 @@ def _reading(git: Git, root: Path) -> Iterator[Callable[[str], str | None]]:
             process = git.start(root, "cat-file", "--batch")
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
-        process.stdin.flush()
-        return _blob(process.stdout)
+        timer = threading.Timer(_TIMEOUT_S, process.kill)
+        timer.start()
+        try:
+            process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+            process.stdin.flush()
+            return _blob(process.stdout)
+        except BrokenPipeError:  # it has died, or was ended for its slowness
+            return None
+        finally:
+            timer.cancel()
 
     try:
         yield read

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from training.types import CorpusError
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
 
+ROOT = Path(__file__).parents[3]
 RANDOM = random.Random  # a sample, not a secret
 
 
@@ -59,6 +61,36 @@ def test_nothing_is_run_by_a_clone_of_it(build: Build, trap: Trap, tmp_path: Pat
     with contextlib.suppress(CorpusError):  # some have nothing to clone
         clone(folder.as_uri(), tmp_path / "clone", history=False)
     assert not trap.sprung
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["included", "linked work tree"])
+def test_nothing_is_run_by_a_command(
+    name: str, trap: Trap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole commands: ``prepare``, ``eval`` and ``bench``, which starts a server too."""
+    monkeypatch.setenv("FIMLS_HOME", str(tmp_path / "home"))
+    folder = HOSTILE[name](tmp_path / "folder", trap)
+    shutil.copy(ROOT / "fimls" / "uris.py", folder)  # enough code for all of them
+    (trap.home / "ran").unlink(missing_ok=True)
+    script = tmp_path / "script.json"
+    script.write_text('[{"after": "return ", "insert": ["width"]}]')
+    scripted = ("--engine", "scripted", "--set", f"scripted_file={script}")
+    for words in (
+        ("prepare", folder, "-o", "data", "--no-context", "--jobs", 1),
+        ("eval", f"spans:{folder}", "-o", "report", "--limit", 1, "--jobs", 1, *scripted),
+        ("bench", "keystrokes", folder, "--pace", "wait", "--functions", 1, *scripted),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "fimls", *map(str, words)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert 0 == done.returncode, done.stderr
+        assert not trap.sprung
 
 
 @pytest.mark.parametrize("name", SPRUNG_BY_A_PLAIN_GIT)
@@ -298,11 +330,10 @@ def test_relative_parts_of_the_path_hold_no_git(
 
 def test_git_is_asked_in_one_place() -> None:
     """No other module starts it: what is asked around this one is not safe."""
-    root = Path(__file__).parents[3]
     naming = [
-        path.relative_to(root).as_posix()
+        path.relative_to(ROOT).as_posix()
         for package in ("fimls", "training")
-        for path in (root / package).rglob("*.py")
+        for path in (ROOT / package).rglob("*.py")
         if re.search(r"""(?:\[|\*\()\s*["']git["'],|which\(["']git["']""", path.read_text("utf-8"))
     ]
     assert ["fimls/git.py"] == naming

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fimls.context.folder import Folder
 from fimls.context.git import Changes, parse_diff
 from fimls.context.query import Region
 
@@ -97,6 +99,24 @@ def test_a_git_that_hangs(
         "uncommitted changes are not known: git did not answer within 0.2 seconds" == changes.note
     )
     assert time.monotonic() - began < 5
+
+
+@needs_git
+async def test_what_git_can_not_tell_is_told(repository: Path, tmp_path: Path) -> None:
+    """The folder's note, which `fimls why` shows, says why there are no changes."""
+    (repository / ".git" / "index").write_bytes(b"DIRC broken")
+    folder = Folder(repository, (), ("git",), tmp_path / "cache")
+    await folder.start()
+    try:
+        for _ in range(200):
+            if folder.status()["git"]:
+                break
+            await asyncio.sleep(0.05)
+        assert folder.note.endswith(
+            "uncommitted changes are not known: git diff failed, with the exit code 128"
+        )
+    finally:
+        await folder.aclose()
 
 
 def test_closed(tmp_path: Path) -> None:
