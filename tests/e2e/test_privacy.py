@@ -58,6 +58,21 @@ def fimls(cwd: Path, *arguments: object) -> str:
     return done.stdout
 
 
+async def suggest(folder: Path, *options: str) -> None:
+    """Start a server, and ask it for a suggestion in a folder once it is ready."""
+    async with editor(*options, folder=folder) as session:
+        await session.until("ready")
+        uri = (folder / "a.py").as_uri()
+        session.open(CODE, uri)
+        await session.client.text_document_inline_completion_async(
+            lsp.InlineCompletionParams(
+                context=lsp.InlineCompletionContext(lsp.InlineCompletionTriggerKind.Invoked),
+                text_document=lsp.TextDocumentIdentifier(uri),
+                position=lsp.Position(1, 11),
+            )
+        )
+
+
 def stays_at_home(watch: Watch, *processes: str) -> None:
     """Nothing was reached for and nothing left, by these processes among others."""
     for name in processes:
@@ -95,17 +110,7 @@ def test_pull(watch: Watch, model: Path, tmp_path: Path) -> None:
 
 async def test_serve(watch: Watch, model: Path, code: Path) -> None:
     """From the start over the first suggestion to the end, with the index of a folder."""
-    async with editor("--model", str(model), folder=code) as session:
-        await session.until("ready")
-        uri = (code / "a.py").as_uri()
-        session.open(CODE, uri)
-        await session.client.text_document_inline_completion_async(
-            lsp.InlineCompletionParams(
-                context=lsp.InlineCompletionContext(lsp.InlineCompletionTriggerKind.Invoked),
-                text_document=lsp.TextDocumentIdentifier(uri),
-                position=lsp.Position(1, 11),
-            )
-        )
+    await suggest(code, "--model", str(model))
     stays_at_home(watch, "serve --stdio", "fimls.engines.openvino_worker", "indexer_worker")
 
 
@@ -131,7 +136,9 @@ def test_export(watch: Watch, model: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(find_spec("peft") is None, reason="the training extra isn't installed")
-def test_train_and_serve_it_with_torch(watch: Watch, model: Path, tmp_path: Path) -> None:
+async def test_train_and_serve_it_with_torch(
+    watch: Watch, model: Path, code: Path, tmp_path: Path
+) -> None:
     """A repository becomes an adapter, which the torch engine then serves."""
     shutil.copytree(ROOT / "fimls" / "fim", tmp_path / "repository" / "fim")
     changes = {
@@ -151,13 +158,12 @@ def test_train_and_serve_it_with_torch(watch: Watch, model: Path, tmp_path: Path
         *("--recipe", "cpu-small", "--device", "cpu", "--tensorboard", *options),
     )
     stays_at_home(watch, " train ")
-    place = f"{tmp_path / 'repository' / 'fim' / '__init__.py'}:3:1"
-    torch = ("--engine", "torch", "--model", model, "--adapter", "adapter")
     tokens = {"prefix": 64, "suffix": 32, "snippet": 0}
     small = [f"--set={key}_tokens={value}" for key, value in tokens.items()]
     small += [f"--set=max_tokens_{mode}=8" for mode in ("single", "multi")]
-    fimls(tmp_path, "complete", place, *torch, *small, "--json")
-    stays_at_home(watch, " complete ")
+    adapter = ("--model", str(model), "--adapter", str(tmp_path / "adapter"))
+    await suggest(code, "--engine", "torch", *adapter, *small)
+    stays_at_home(watch, "serve --stdio")
 
 
 @pytest.mark.weights
