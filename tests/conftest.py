@@ -57,6 +57,12 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None
 
 
 @pytest.fixture(autouse=True)
+def _libraries_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command says to libraries by the environment ends with the test."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", os.environ.get("HF_HUB_OFFLINE", "0"))
+
+
+@pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
     """Refuse connections that would leave the machine, and fail the test; children are not seen."""
     refused: list[str] = []

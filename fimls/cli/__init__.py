@@ -18,10 +18,12 @@ import typer
 
 from fimls import __version__
 from fimls.cli.options import Invocation, command_of, hoist, parse_assignments
+from fimls.libraries import go_offline, tame
 from fimls.types import FimlsError, Mode
 
 PLUGIN_GROUP = "fimls.commands"
 _BUILT_IN = ("bench", "complete", "doctor", "prompt", "pull", "serve", "stats", "why")
+_PULLING = ("pull", "serve")  # the second where its person says so
 _INTERRUPTED = 130
 
 app = typer.Typer(
@@ -307,6 +309,7 @@ def main() -> None:
     """Run the command line; the console script's entry."""
     arguments = sys.argv[1:]
     hoisted = {*_BUILT_IN}
+    (tame if command_of(arguments) in _PULLING else go_offline)()
     if command_of(arguments) not in _BUILT_IN:
         # Other packages are imported only for their own commands, or to be listed.
         for entry in entry_points(group=PLUGIN_GROUP):

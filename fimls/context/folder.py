@@ -96,10 +96,10 @@ class Folder:
 
     @property
     def note(self) -> str:
-        """Why the index can't tell everything, "" if it can."""
+        """Why the index or git can't tell everything, "" if they can."""
         state = self._indexer.state
         unready = f"index {state}" if state.startswith("failed") else ""
-        return self._indexer.note or unready
+        return "; ".join(filter(None, (self._indexer.note or unready, self._changes.note)))
 
     def status(self) -> dict[str, object]:
         """What there is, for people who ask why."""
@@ -109,6 +109,7 @@ class Folder:
             "note": self._indexer.note,
             "files": self.index.files(),
             "changed regions": len(self._changes.regions),
+            "git": self._changes.note,
         }
 
     def work(

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import threading
 from pathlib import Path
 
 from fimls.context.query import Region
+from fimls.git import GitError, NoRepositoryError, opened_around
 
 _TIMEOUT_S = 2.0
 _OUTPUT_BYTES_MAX = 2_000_000
 _REGIONS_MAX = 200
 _FILE = re.compile(rb"^\+\+\+ b/(.+)$")
 _HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
-SAFE_GIT = (
-    *("git", "--no-optional-locks"),
-    *("-c", "core.fsmonitor=false"),
-    *("-c", "core.quotepath=false"),
-)
-"""How every question to a repository begins: its own configuration may name programs (a file system
-monitor, tools that show diffs), and none may be started, nothing written, no password asked for."""
-
-_COMMAND = (
-    *SAFE_GIT,
+_QUESTION = (
     "diff",
     "--no-ext-diff",
     "--no-textconv",
     "--no-color",
     "--no-renames",
-    "--ignore-submodules",
+    "--ignore-submodules=all",
     "--relative",
     "--diff-filter=AM",
     "--src-prefix=a/",
@@ -43,7 +34,10 @@ _COMMAND = (
 
 
 class Changes:
-    """The regions of a folder that differ from the last commit. Thread-safe."""
+    """The regions of a folder that differ from the last commit. Thread-safe.
+
+    note: why git, where there is a repository, can't tell; "" if it can.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,33 +45,16 @@ class Changes:
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self.regions: tuple[Region, ...] = ()
+        self.note = ""
 
     def refresh(self) -> None:
-        """Ask git again; takes up to 2 s. What git can't tell in that time, is no change."""
-        with self._lock:
-            if self._closed:
-                return
-            try:
-                self._process = subprocess.Popen(  # noqa: S603  no shell, no input of others
-                    _COMMAND,
-                    cwd=self._folder,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-                )
-            except OSError:  # no git here, or the folder is gone
-                self.regions = ()
-                return
-            process = self._process
+        """Ask git again; takes a few seconds at most. What git can't tell then, is no change."""
         try:
-            output, _ = process.communicate(timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            output = b""
-        # With an error (no repository, no commit yet) there is no output.
-        self.regions = parse_diff(output[:_OUTPUT_BYTES_MAX])
+            self.regions, self.note = self._ask(), ""
+        except NoRepositoryError:
+            self.regions, self.note = (), ""
+        except GitError as error:
+            self.regions, self.note = (), f"uncommitted changes are not known: {error}"
 
     def close(self) -> None:
         """End a git that is running."""
@@ -85,6 +62,24 @@ class Changes:
             self._closed = True
             if self._process is not None and self._process.poll() is None:
                 self._process.kill()
+
+    def _ask(self) -> tuple[Region, ...]:
+        with opened_around(self._folder, timeout_s=_TIMEOUT_S) as git:
+            if not git.repository.head():
+                return ()
+            with self._lock:
+                if self._closed:
+                    return ()
+                process = self._process = git.start(self._folder, *_QUESTION)
+            try:
+                output, _ = process.communicate(timeout=_TIMEOUT_S)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                process.communicate()
+                raise GitError(f"git did not answer within {_TIMEOUT_S:g} seconds") from error
+        if process.returncode != 0 and not self._closed:
+            raise GitError(f"git diff failed, with the exit code {process.returncode}")
+        return parse_diff(output[:_OUTPUT_BYTES_MAX])
 
 
 def parse_diff(output: bytes) -> tuple[Region, ...]:

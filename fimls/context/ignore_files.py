@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pathspec import GitIgnoreSpec
 
+from fimls.git import Repository
+
 _MAX_BYTES = 1_000_000
 
 
@@ -86,17 +88,7 @@ def _valid(lines: Iterable[str]) -> Iterable[str]:
 
 def git_top(folder: Path) -> tuple[Path, str] | None:
     """Return the work tree that a folder is in and the path of its info/exclude, or None."""
-    for top in (folder, *folder.parents):
-        git = top / ".git"
-        if git.is_dir():
-            return top, str(git / "info" / "exclude")
-        if git.is_file():  # a submodule's or another work tree's: "gitdir: PATH"
-            try:
-                git = top / git.read_text("utf-8").partition("gitdir:")[2].strip()
-                common = git / "commondir"
-                if common.is_file():
-                    git /= common.read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                return top, ""
-            return top, str(git / "info" / "exclude")
-    return None
+    repository = Repository.around(folder)
+    if repository is None or repository.top is None:
+        return None
+    return repository.top, str(repository.common / "info" / "exclude")

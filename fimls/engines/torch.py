@@ -24,8 +24,8 @@ from typing import Any
 from fimls.engines.base import Capabilities
 from fimls.engines.candidate import CandidateText, candidate_sampling
 from fimls.engines.constraint import ByteConstraint
-from fimls.engines.libraries import tame
 from fimls.fim import Manifest, Tokenizer
+from fimls.libraries import tame
 from fimls.types import (
     CancelToken,
     CapabilityError,

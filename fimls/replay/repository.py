@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fimls.git import GitError, opened_around
 from fimls.syntax import get_language, language_of
 from fimls.types import DocumentError
 
@@ -100,14 +100,13 @@ def _git_files(folder: Path) -> list[str] | None:
     """Return the relative paths git would add, or None where the folder isn't under git."""
     if not (folder / ".git").exists():
         return None
-    command = ["git", "-C", str(folder), "ls-files", "-z", "-c", "-o", "--exclude-standard"]
     try:
-        done = subprocess.run(  # noqa: S603 - git, asked for names
-            command, capture_output=True, check=True, timeout=_GIT_TIMEOUT_S
-        )
-    except (OSError, subprocess.SubprocessError):
+        with opened_around(folder, timeout_s=_GIT_TIMEOUT_S) as git:
+            question = ("ls-files", "-z", "-c", "-o", "--exclude-standard")
+            listed = git.ask(folder, *question, timeout_s=_GIT_TIMEOUT_S)
+    except GitError:
         return None
-    return [name for name in os.fsdecode(done.stdout).split("\0") if name and _is_kept(name)]
+    return [name for name in os.fsdecode(listed).split("\0") if name and _is_kept(name)]
 
 
 def _walk(folder: Path) -> Iterator[str]:

@@ -172,8 +172,9 @@ def _tied(embedding: Tensor, head: Tensor) -> bool:
 
 def _save_openvino(rewritten: Path, progress: Progress) -> None:
     """Have GenAI read the file and save its graph and tokenizers beside it."""
-    import openvino_genai
+    from fimls.openvino import load_genai
 
+    openvino_genai = load_genai()
     progress("converting", 0, 0)
     try:
         openvino_genai.LLMPipeline(str(rewritten), "CPU", enable_save_ov_model=True)
@@ -185,8 +186,7 @@ def _save_openvino(rewritten: Path, progress: Progress) -> None:
 
 
 def _requantize(work: Path, rewritten: Path, steps: Sequence[_Step], progress: Progress) -> None:
-    import openvino
-
+    from fimls.openvino import openvino
     from fimls.store.requantize import requantize
 
     path = work / "openvino_model.xml"

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 from gguf import GGMLQuantizationType
-from openvino import opset13 as ops
 
+from fimls.openvino import openvino as ov
+from fimls.openvino import ops
 from fimls.store.gguf_file import ROWS_AT_ONCE, Float32Array, rows
 from fimls.store.gguf_reader import Gguf, Tensor
 from fimls.store.progress import Progress

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from fimls.libraries import tame
 from fimls.store.hashes import file_sha256
 from fimls.store.models import ModelSpec, Wheel
 from fimls.store.partial import Partial
@@ -89,6 +90,7 @@ class HubSource:
         """Download with resuming, which the client does inside ``local_dir``."""
         if spec.hub is None:
             raise DownloadError("does not have this model")
+        tame()
         self._check_reachable()
         # Imported here: start-up is latency, and only a pull needs the client.
         from huggingface_hub import hf_hub_download

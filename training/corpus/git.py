@@ -1,30 +1,36 @@
-"""What git knows about a folder, asked without running anything the repository names.
-
-A repository's own configuration may name programs (hooks, monitors, filters, diff tools). No
-command here starts one, asks for a password, or follows a submodule.
-"""
+"""What git knows about a folder, and clones; all of it through :mod:`fimls.git`."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from fimls.context.git import SAFE_GIT
+from fimls.git import (
+    Git,
+    GitError,
+    NoRepositoryError,
+    Repository,
+    clone_command,
+    offered,
+    opened,
+    opened_around,
+)
 from training.types import CorpusError
 
-_QUESTION_S = 60
 _CLONE_S = 3600
-_SAFE = (
-    *SAFE_GIT,
-    *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "log.showSignature=false"),
-)
 
 
 def commit_of(folder: Path) -> str:
     """Return the commit a folder is at, "" outside git, before the first commit or without git."""
-    return (_ask(folder, "rev-parse", "--verify", "--quiet", "HEAD") or "").strip()
+    try:
+        with opened_around(folder) as git:
+            return git.repository.head()
+    except GitError:
+        return ""
 
 
 def change_times(folder: Path) -> dict[str, int]:
@@ -53,32 +59,50 @@ def clone(url: str, folder: Path, *, history: bool) -> None:
     Raises:
         CorpusError: git is missing, or could not; the message is git's last line.
     """
-    depth = () if history else ("--depth", "1")
-    command = [
-        *(*_SAFE, "-c", "protocol.ext.allow=never", "clone", "--quiet", "--template="),
-        *(
-            "--no-tags",
-            "--single-branch",
-            "--no-recurse-submodules",
-            *depth,
-            "--",
-            url,
-            str(folder),
-        ),
-    ]
+    try:
+        with contextlib.ExitStack() as stack:
+            # The other end of a local clone obeys the configuration of the repository there.
+            local = _local(url)
+            address = offered(stack.enter_context(opened(local))) if local else url
+            _clone(address, url, folder, () if history else ("--depth", "1"))
+        with opened(Repository(folder, folder / ".git", folder / ".git")) as git:
+            if git.repository.head():
+                _check_out(git, folder)
+    except NoRepositoryError as error:
+        raise CorpusError(
+            f"can't clone {url}: {error}", hint="install git, or give a folder"
+        ) from error
+    except GitError as error:
+        raise CorpusError(f"can't clone {url}: {error}", hint="check the address") from error
+
+
+def _local(url: str) -> Repository | None:
+    """The repository on this machine that an address names; None for one on another.
+
+    Raises:
+        GitError: there is none.
+    """
+    parts = urlsplit(url)
+    if parts.scheme.lower() != "file":
+        return None
+    path = url2pathname(parts.path)
+    found = Repository.at(Path(path)) or Repository.at(Path(f"{path}.git"))
+    if found is None:
+        raise GitError("there is no repository")
+    return found
+
+
+def _clone(address: str, url: str, folder: Path, depth: tuple[str, ...]) -> None:
+    command, environment = clone_command(address, folder, "--no-tags", "--single-branch", *depth)
     try:
         done = subprocess.run(  # noqa: S603  no shell; "--" ends the options
             command,
-            env=_environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_CLONE_S,
             check=False,
         )
-    except FileNotFoundError as error:
-        raise CorpusError(
-            f"can't clone {url}: git is not installed", hint="install git, or give a folder"
-        ) from error
     except subprocess.TimeoutExpired as error:
         raise CorpusError(f"can't clone {url}: no end after {_CLONE_S // 60} minutes") from error
     if done.returncode != 0:
@@ -86,27 +110,14 @@ def clone(url: str, folder: Path, *, history: bool) -> None:
         raise CorpusError(f"can't clone {url}: {lines[-1]}", hint="check the address")
 
 
+def _check_out(git: Git, folder: Path) -> None:
+    """Write the newest commit's files, through no filter."""
+    git.ask(folder, "read-tree", "--reset", "-u", "HEAD", timeout_s=_CLONE_S)
+
+
 def _ask(folder: Path, *question: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603  no shell, a fixed question
-            [*_SAFE, *question],
-            cwd=folder,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_QUESTION_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):  # no git here: then there is nothing to know
+        with opened_around(folder) as git:
+            return os.fsdecode(git.ask(folder, *question))
+    except GitError:  # no git here, or no commit: then there is nothing to know
         return None
-    return os.fsdecode(done.stdout) if done.returncode == 0 else None
-
-
-def _environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "true",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "LC_ALL": "C",
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import subprocess
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from fimls.context.git import SAFE_GIT
+from fimls.git import Git, GitError, opened_around
 from fimls.text import LineIndex
 from training.spans.draw import CHARS_MAX
 from training.spans.margins import adjust
@@ -29,7 +28,6 @@ _LINES_MAX = 20  # more is code that was moved or generated, not typed
 _FILE = re.compile(rb"^\+\+\+ b/(.+)$")
 _HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
 _LOG = (
-    *SAFE_GIT,
     "log",
     f"--max-count={COMMITS_MAX}",
     "--no-merges",
@@ -39,7 +37,7 @@ _LOG = (
     "--no-color",
     "--no-renames",
     "--no-show-signature",
-    "--ignore-submodules",
+    "--ignore-submodules=all",
     "--relative",
     "--diff-filter=M",
     "--src-prefix=a/",
@@ -86,10 +84,20 @@ def edits(
     """
     if count <= 0:
         return
-    hunks = [hunk for hunk in parse_log(_log(root)) if wanted(hunk.path)]
+    try:
+        with opened_around(root) as git:
+            yield from _drawn(git, root, count, rng, wanted)
+    except GitError:  # no git here, or nothing that it can tell
+        return
+
+
+def _drawn(
+    git: Git, root: Path, count: int, rng: random.Random, wanted: Callable[[str], bool]
+) -> Iterator[Edit]:
+    hunks = [hunk for hunk in parse_log(_log(git, root)) if wanted(hunk.path)]
     rng.shuffle(hunks)
     found = 0
-    with _reading(root) as read:
+    with _reading(git, root) as read:
         for hunk in hunks:
             text = read(f"{hunk.commit}:./{hunk.path}")
             span = _span(text, hunk, rng) if text else None
@@ -134,12 +142,9 @@ def _span(text: str, hunk: _Hunk, rng: random.Random) -> Span | None:
     return span if span.end - span.start <= CHARS_MAX else None
 
 
-def _log(root: Path) -> list[bytes]:
-    """The log's lines, [] without git; cut where it gets long or slow."""
-    try:
-        process = _start(_LOG, root)
-    except OSError:  # no git here, or the folder is gone
-        return []
+def _log(git: Git, root: Path) -> list[bytes]:
+    """The log's lines, [] without commits; cut where it gets long or slow."""
+    process = git.start(root, *_LOG)
     timer = threading.Timer(_TIMEOUT_S, process.kill)
     timer.start()
     try:
@@ -151,7 +156,7 @@ def _log(root: Path) -> list[bytes]:
 
 
 @contextmanager
-def _reading(root: Path) -> Iterator[Callable[[str], str | None]]:
+def _reading(git: Git, root: Path) -> Iterator[Callable[[str], str | None]]:
     """A function that reads files of commits by one process of git."""
     process: subprocess.Popen[bytes] | None = None
 
@@ -160,12 +165,19 @@ def _reading(root: Path) -> Iterator[Callable[[str], str | None]]:
         if "\n" in name:
             return None
         if process is None:
-            process = _start((*SAFE_GIT, "cat-file", "--batch"), root)
+            process = git.start(root, "cat-file", "--batch")
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
-        process.stdin.flush()
-        return _blob(process.stdout)
+        timer = threading.Timer(_TIMEOUT_S, process.kill)
+        timer.start()
+        try:
+            process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+            process.stdin.flush()
+            return _blob(process.stdout)
+        except BrokenPipeError:  # it has died, or was ended for its slowness
+            return None
+        finally:
+            timer.cancel()
 
     try:
         yield read
@@ -188,17 +200,6 @@ def _blob(output: IO[bytes]) -> str | None:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
-
-
-def _start(command: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603  no shell
-        command,
-        cwd=root,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

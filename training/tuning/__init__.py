@@ -3,7 +3,7 @@
 ``recipe`` and ``base`` are light; ``run`` imports torch, so only the command itself imports it.
 """
 
-from fimls.engines.libraries import tame
+from fimls.libraries import tame
 from training.tuning.recipe import Recipe, load_recipe, recipe_names
 
 tame()  # before a module of this package imports peft

@@ -1,11 +1,13 @@
 /** The server's life: found, started, asked, restarted when it dies, stopped. */
 
+import { homedir } from 'node:os';
+
 import * as vscode from 'vscode';
 // Types alone: the library takes longer to load than all the rest, and the window is waiting.
 import type { LanguageClient, LanguageClientOptions } from './client.js';
 
 import { Backoff } from './backoff';
-import { findServer } from './find';
+import { findServer, launch } from './find';
 import { offerInstall } from './install';
 import { selectedPython } from './python';
 import { serverSettings } from './settings';
@@ -89,24 +91,30 @@ export class Server {
     this.bar.state = { kind: 'starting' };
     const trusted = vscode.workspace.isTrusted;
     const folders = (vscode.workspace.workspaceFolders ?? []).filter((folder) => folder.uri.scheme === 'file');
-    const command = findServer({
-      setting: settings.get<string>('server.path', ''),
-      folders: trusted ? folders.map((folder) => folder.uri.fsPath) : [],
+    const { places, args, shared } = launch({
+      trusted,
+      folders: folders.map((folder) => folder.uri.fsPath),
+      settings: {
+        path: settings.inspect<string>('server.path'),
+        arguments: settings.inspect<string[]>('server.arguments'),
+        shared: settings.inspect<boolean>('server.shared'),
+      },
       python: trusted ? await selectedPython() : undefined,
       path: process.env['PATH'] ?? '',
       windows: process.platform === 'win32',
     });
+    const command = findServer(places);
     if (command === undefined) {
       this.bar.state = { kind: 'error', message: 'The fimls server was not found. Click to install it.' };
-      void offerInstall(settings.get<string>('server.path', ''), this.log);
+      void offerInstall(places.setting, this.log);
       return;
     }
     this.log.info(`starting ${command}`);
-    const args = [...settings.get<string[]>('server.arguments', ['serve', '--stdio'])];
-    if (settings.get<boolean>('server.shared', true)) {
+    if (shared) {
       args.push('--shared', ...(replace ? ['--replace'] : []));
     }
-    const run = { command, args };
+    // The library would start it in the folder, from which Python may import.
+    const run = { command, args, options: { cwd: homedir() } };
     const lsp = await import('./client.js');
     const client = new lsp.LanguageClient('fimls', 'fimls', run, this.options(lsp));
     this.client = client;

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino
-from openvino import opset13 as ops
-from openvino._offline_transformations import paged_attention_transformation
+
+from fimls.openvino import openvino, ops, paged_attention_transformation
 
 FloatRows = npt.NDArray[np.float32]
 

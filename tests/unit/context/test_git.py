@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from fimls.context.folder import Folder
 from fimls.context.git import Changes, parse_diff
 from fimls.context.query import Region
 
@@ -80,31 +81,39 @@ def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_git
-def test_a_repository_can_not_have_programs_run(repository: Path) -> None:
-    """A diff runs nothing that the repository's own configuration names."""
-    program = repository / "run.sh"
-    program.write_text(f"#!/bin/sh\ntouch {repository}/ran\n")
-    program.chmod(0o755)
-    for key in ("core.fsmonitor", "diff.external", "diff.x.command", "diff.x.textconv"):
-        git(repository, "config", key, str(program))
-    (repository / ".gitattributes").write_text("*.py diff=x\n")
-    (repository / "a.py").write_text("new\n")
-    assert (Region("a.py", 0, 1),) == refreshed(repository)
-    assert not (repository / "ran").exists()
-
-
-def test_a_git_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is killed after the timeout, and nothing has changed."""
+def test_a_git_that_hangs(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ended after the timeout, nothing has changed, and it is said."""
     fake = tmp_path / "git"
     fake.write_text("#!/bin/sh\nexec sleep 1000\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr("fimls.context.git._TIMEOUT_S", 0.2)
-    changes = Changes(tmp_path)
+    changes = Changes(repository)
     changes.refresh()
     assert () == changes.regions
-    assert changes._process is not None
-    assert -signal.SIGKILL == changes._process.returncode
+    assert (
+        "uncommitted changes are not known: git did not answer within 0.2 seconds" == changes.note
+    )
+
+
+@needs_git
+async def test_what_git_can_not_tell_is_told(repository: Path, tmp_path: Path) -> None:
+    """The folder's note, which `fimls why` shows, says why there are no changes."""
+    (repository / ".git" / "index").write_bytes(b"DIRC broken")
+    folder = Folder(repository, (), ("git",), tmp_path / "cache")
+    await folder.start()
+    try:
+        for _ in range(200):
+            if folder.status()["git"]:
+                break
+            await asyncio.sleep(0.05)
+        assert folder.note.endswith(
+            "uncommitted changes are not known: git diff failed, with the exit code 128"
+        )
+    finally:
+        await folder.aclose()
 
 
 def test_closed(tmp_path: Path) -> None:

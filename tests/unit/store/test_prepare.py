@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 import pytest
 from gguf import GGMLQuantizationType as Kind
 from tokenizers import Tokenizer
 
+from fimls.openvino import openvino as ov
 from fimls.store import PathSource, PreparedModel, Store
 from fimls.store import store as store_module
 from fimls.store.convert import convert

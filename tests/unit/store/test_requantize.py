@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 from gguf import GGMLQuantizationType as Kind
-from openvino import opset13 as ops
 
+from fimls.openvino import openvino as ov
+from fimls.openvino import ops
 from fimls.store.gguf_file import quantized, rows, write_gguf
 from fimls.store.gguf_reader import Gguf, open_gguf
 from fimls.store.progress import silent

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import openvino_genai
 import pytest
 from tokenizers import Tokenizer
 
+from fimls.openvino import load_genai
 from fimls.store import PreparedModel, Store, find_model
 from tests.unit.store.test_gguf_tokenizer import TRICKY
 
@@ -18,7 +18,7 @@ def test_tokenizer_equals_genais(fixture: str, request: pytest.FixtureRequest) -
     """Both tokenizers of a folder, made from one GGUF file by two programs, give the same ids."""
     model: PreparedModel = request.getfixturevalue(fixture)
     ours = Tokenizer.from_file(str(model.tokenizer))
-    theirs = openvino_genai.Tokenizer(str(model.directory))
+    theirs = load_genai().Tokenizer(str(model.directory))
     texts = [*TRICKY, Path(__file__).read_text("utf-8")]
     expected = [
         np.array(theirs.encode(text, add_special_tokens=False).input_ids.data).ravel().tolist()

@@ -1,0 +1,387 @@
+"""Git, asked about a folder without obeying it.
+
+A repository's configuration may name programs: filters, hooks, monitors, diff tools, another end
+for a fetch. A list of all such keys would be too short with git's next version, so git never reads
+that configuration here. It is given a repository of our own instead, made anew for each ``Git``: an
+empty configuration, no hooks, no attributes, no remotes; only the objects, the index and the files
+are the person's. What it says besides, such as how lines end, is copied where it can't name a
+program. Nor is the person's own configuration read, since a folder's ``.gitattributes`` would
+choose among the filters that it names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fimls.types import FimlsError
+
+TIMEOUT_S = 60.0
+
+_ALWAYS = (
+    *("--no-optional-locks", "--no-pager"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.hooksPath=" + os.devnull),
+    *("-c", "core.quotePath=false"),
+    *("-c", "diff.autoRefreshIndex=false"),  # it would write the index, locks or not
+    *("-c", "log.showSignature=false"),
+    *("-c", "safe.bareRepository=explicit"),
+    *("-c", "submodule.recurse=false"),
+)
+_WORD = re.compile(r"true|false|input|auto|warn|lf|crlf|native")
+_COPIED = frozenset(
+    {
+        "core.autocrlf",
+        "core.eol",
+        "core.filemode",
+        "core.ignorecase",
+        "core.precomposeunicode",
+        "core.symlinks",
+    }
+)
+"""What changes how files compare with the index. Their values are single words."""
+
+_OBJECT_FORMATS = frozenset({"sha1", "sha256"})
+_KNOWN_EXTENSIONS = frozenset(
+    {
+        "noop",
+        "objectformat",
+        "partialclone",
+        "preciousobjects",
+        "relativeworktrees",
+        "worktreeconfig",
+    }
+)
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REF = re.compile(r"refs(?:/(?!\.)[^\s/:?*\[\\^~]+)+")
+_POINTER_BYTES_MAX = 10_000
+_CONFIG_BYTES_MAX = 1_000_000
+_PACKED_REFS_BYTES_MAX = 100_000_000
+_LINKS_MAX = 5
+
+
+class GitError(FimlsError):
+    """Git can't tell: ``str(error)`` says why."""
+
+
+class NoRepositoryError(GitError):
+    """There is nothing to ask: no repository around the folder, or no git."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Where a repository's parts are.
+
+    top: the work tree; None: bare. own: the folder of HEAD and the index. common: that of objects,
+    references and configuration, another one in a linked work tree.
+    """
+
+    top: Path | None
+    own: Path
+    common: Path
+
+    @classmethod
+    def around(cls, folder: Path) -> Repository | None:
+        """Find the repository that a folder is in, by its ``.git``; never a bare one, which could
+        be part of what somebody else has committed.
+        """
+        for top in (folder, *folder.parents):
+            git = top / ".git"
+            if git.is_dir():
+                return cls._linked(top, git)
+            if git.is_file():  # a submodule's or another work tree's: "gitdir: PATH"
+                return cls._linked(top, top / _text(git).partition("gitdir:")[2].strip())
+        return None
+
+    @classmethod
+    def at(cls, folder: Path) -> Repository | None:
+        """The repository that a folder is the top of, or is itself, for those who asked for it."""
+        if (folder / ".git").exists():
+            return cls.around(folder)
+        found = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+        return cls(None, folder, folder) if found else None
+
+    @classmethod
+    def _linked(cls, top: Path, own: Path) -> Repository:
+        pointer = _text(own / "commondir").strip()
+        return cls(top, own, own / pointer if pointer else own)
+
+    def head(self) -> str:
+        """The newest commit's id, "" before the first.
+
+        Raises:
+            GitError: it is kept in a way that isn't known here.
+        """
+        name = "HEAD"
+        for _ in range(_LINKS_MAX):
+            text = _text(self.own / name).strip() or _text(self.common / name).strip()
+            if _SHA.fullmatch(text):
+                return text
+            if not text:
+                return self._packed(name)
+            name = text.partition("ref:")[2].strip()
+            if not _REF.fullmatch(name) or ".." in name:
+                break
+        raise GitError("git is not asked: HEAD names no branch and no commit")
+
+    def _packed(self, name: str) -> str:
+        for line in _text(self.common / "packed-refs", _PACKED_REFS_BYTES_MAX).splitlines():
+            sha, _, ref = line.partition(" ")
+            if ref == name and _SHA.fullmatch(sha):
+                return sha
+        return ""
+
+
+class Git:
+    """Git over one repository's objects, index and files. A context manager; see the module."""
+
+    def __init__(
+        self, program: str, repository: Repository, shadow: Path, settings: Mapping[str, str]
+    ) -> None:
+        self._command = [program, *_ALWAYS]
+        for key, value in settings.items():
+            self._command += ["-c", f"{key}={value}"]
+        self.repository = repository
+        self.shadow = shadow
+        self._environment = _environment() | {
+            "GIT_ALLOW_PROTOCOL": "",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_DIR": str(shadow),
+            "GIT_INDEX_FILE": str(repository.own / "index"),
+            "GIT_OBJECT_DIRECTORY": str(repository.common / "objects"),
+        }
+        if repository.top is not None:
+            self._environment["GIT_WORK_TREE"] = str(repository.top)
+
+    def start(self, folder: Path, *question: str) -> subprocess.Popen[bytes]:
+        """Start a question; the process has pipes, and is the caller's to end.
+
+        Raises:
+            GitError: it can't be started.
+        """
+        try:
+            return subprocess.Popen(  # noqa: S603  no shell, and no option of others
+                [*self._command, *question],
+                cwd=folder,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError as error:  # the folder is gone, or git is
+            raise NoRepositoryError(f"git can't be started: {error.strerror}") from error
+
+    def ask(self, folder: Path, *question: str, timeout_s: float = TIMEOUT_S) -> bytes:
+        """Return what git answers.
+
+        Raises:
+            GitError: it failed, or took longer.
+        """
+        command = [*self._command, *question]
+        return _run(command, question[0], cwd=folder, env=self._environment, timeout_s=timeout_s)
+
+
+@contextlib.contextmanager
+def opened(repository: Repository, *, timeout_s: float = TIMEOUT_S) -> Iterator[Git]:
+    """Git on a repository.
+
+    Raises:
+        NoRepositoryError: git isn't installed. GitError: the repository is of an unknown kind.
+    """
+    program = git_program()
+    if program is None:
+        raise NoRepositoryError("git is not installed")
+    with tempfile.TemporaryDirectory(prefix="fimls-git-") as folder:
+        shadow = Path(folder)
+        person = {
+            **_environment(),
+            "GIT_DIR": folder,
+            **{key: os.environ[key] for key in _PERSONS if key in os.environ},
+        }
+        theirs: dict[str, str] = {}
+        configuration = repository.common / "config"
+        if configuration.is_file():
+            # Git's own parser reads the list; it runs nothing, and here includes nothing.
+            theirs = _configuration(
+                [program, "config", "--file", str(configuration.absolute()), "--no-includes"],
+                cwd=shadow,
+                env=_environment() | {"GIT_DIR": folder},
+                timeout_s=timeout_s,
+            )
+        _make(shadow, repository, theirs)
+        yours = _configuration([program, "config"], cwd=shadow, env=person, timeout_s=timeout_s)
+        settings = _copied(yours) | _copied(theirs)
+        if excludes := yours.get("core.excludesfile"):
+            settings["core.excludesFile"] = excludes
+        yield Git(program, repository, shadow, settings)
+
+
+def offered(git: Git) -> str:
+    """Return the address of a repository to clone that has ``git``'s newest commit and objects.
+
+    Raises:
+        GitError: it has no commit, or its folder a name that git can't be told.
+    """
+    objects = str((git.repository.common / "objects").resolve())
+    if "\n" in objects or objects.startswith(('"', "#")):
+        raise GitError("git is not asked: the repository's folder has an odd name")
+    head = git.repository.head()
+    if not head:
+        raise GitError("the repository has no commit")
+    for name, text in (
+        ("objects/info/alternates", objects),
+        ("refs/heads/main", head),
+        ("HEAD", "ref: refs/heads/main"),
+    ):
+        path = git.shadow / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    return git.shadow.as_uri()
+
+
+@contextlib.contextmanager
+def opened_around(folder: Path, *, timeout_s: float = TIMEOUT_S) -> Iterator[Git]:
+    """Git on the repository that a folder is in.
+
+    Raises:
+        NoRepositoryError: there is none, or no git. GitError: it is of an unknown kind.
+    """
+    try:
+        repository = Repository.around(folder.resolve())
+    except OSError as error:
+        raise NoRepositoryError(f"{folder} can't be read: {error.strerror}") from error
+    if repository is None:
+        raise NoRepositoryError(f"{folder} is in no repository")
+    with opened(repository, timeout_s=timeout_s) as git:
+        yield git
+
+
+def git_program() -> str | None:
+    """Return git's path, None without one. Relative parts of PATH, which a folder could fill, are
+    left out.
+    """
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, folders)))
+    return found if found is not None and Path(found).is_absolute() else None
+
+
+def clone_command(url: str, folder: Path, *options: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command that clones what a person asked for, without its files, and its
+    environment.
+
+    This one may use the network, and the person's configuration: their proxies and passwords.
+
+    Raises:
+        NoRepositoryError: git isn't installed.
+    """
+    program = git_program()
+    if program is None:
+        raise NoRepositoryError("git is not installed")
+    command = [
+        *(program, *_ALWAYS),
+        *("clone", "--quiet", "--template=", "--no-checkout", "--no-recurse-submodules"),
+        *(*options, "--", url, str(folder)),
+    ]
+    return command, _environment() | {
+        "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+        **{key: os.environ[key] for key in _PERSONS if key in os.environ},
+    }
+
+
+_PERSONS = (
+    *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM"),
+    *("GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_SSL_CAINFO", "GIT_SSL_NO_VERIFY"),
+)
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what would point git elsewhere, and without questions to anybody."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return kept | {
+        "GIT_ASKPASS": "true",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+
+
+def _configuration(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float
+) -> dict[str, str]:
+    """Keys in lower case -> their last values."""
+    listed = _run([*command, "--list", "-z"], "config", cwd=cwd, env=env, timeout_s=timeout_s)
+    entries = os.fsdecode(listed[:_CONFIG_BYTES_MAX]).split("\0")
+    return {key.lower(): value for key, _, value in (one.partition("\n") for one in entries) if key}
+
+
+def _copied(configuration: Mapping[str, str]) -> dict[str, str]:
+    return {
+        key: value.lower()
+        for key, value in configuration.items()
+        if key in _COPIED and _WORD.fullmatch(value.lower())
+    }
+
+
+def _make(shadow: Path, repository: Repository, theirs: Mapping[str, str]) -> None:
+    """Write the repository of our own that git is shown."""
+    for key in theirs:
+        section, _, name = key.partition(".")
+        if section == "extensions" and name not in _KNOWN_EXTENSIONS:
+            raise GitError(f"git is not asked: the repository uses {key}, which is not known here")
+    kind = theirs.get("extensions.objectformat", "sha1").lower()
+    if kind not in _OBJECT_FORMATS:
+        raise GitError(f"git is not asked: objects of the kind {kind} are not known here")
+    for folder in ("objects", "refs", "info"):
+        (shadow / folder).mkdir()
+    config = "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = "
+    (shadow / "config").write_text(config + kind + "\n", encoding="utf-8")
+    head = repository.head()
+    (shadow / "HEAD").write_text((head or "ref: refs/heads/main") + "\n", encoding="utf-8")
+    for name in ("shallow", "info/exclude"):
+        source = repository.common / name
+        if source.is_file() and source.stat().st_size <= _CONFIG_BYTES_MAX:
+            shutil.copyfile(source, shadow / name)
+
+
+def _run(
+    command: Sequence[str], name: str, *, cwd: Path, env: Mapping[str, str], timeout_s: float
+) -> bytes:
+    try:
+        done = subprocess.run(  # noqa: S603  no shell, and no option of others
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout_s,
+            check=False,
+        )
+    except OSError as error:
+        raise NoRepositoryError(f"git can't be started: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise GitError(f"git did not answer within {timeout_s:g} seconds") from error
+    if done.returncode != 0:
+        raise GitError(f"git {name} failed, with the exit code {done.returncode}")
+    return done.stdout
+
+
+def _text(path: Path, limit_bytes: int = _POINTER_BYTES_MAX) -> str:
+    """A file's text, "" where there is none of that size."""
+    try:
+        if not path.is_file() or path.stat().st_size > limit_bytes:
+            return ""
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
