@@ -43,7 +43,7 @@ try: install-base ## set up, fetch the default model, complete a real file
 # -- check it ----------------------------------------------------------------------------------
 
 test: install-test ## all tests, with torch and real models
-	@sh tests/install/bubblewrap.sh
+	@sh tests/install/tools.sh
 	@$(BIN)/fimls pull
 	@$(BIN)/fimls pull smollm2
 	FIMLS_REQUIRE_ALL=1 $(PYTEST) $(PARALLEL) $(ARGS)

@@ -403,7 +403,8 @@ class Completer:
             self._draft(one, flight, context, typed, invoked=request.invoked)
             for one in flight.candidates  # all, also where an earlier key asked for them
         ]
-        order = postprocess.rank(drafts, context) if len(drafts) > 1 else [0]
+        # Where nothing of any candidate is left, the first one's steps say why.
+        order = (postprocess.rank(drafts, context) if len(drafts) > 1 else []) or [0]
         why.typed, why.mode = typed, context.mode
         why.generation, processed = drafts[order[0]]
         why.token_texts = flight.candidates[order[0]].token_texts(len(typed))

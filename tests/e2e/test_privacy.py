@@ -176,7 +176,6 @@ def test_the_default_model(watch: Watch, words: Sequence[str]) -> None:
     stays_at_home(watch, f" {words[0]} ")
 
 
-@pytest.mark.optional
 @pytest.mark.slow
 def test_no_system_call_reaches_out(watch: Watch, model: Path, code: Path, tmp_path: Path) -> None:
     """Native code doesn't either, as strace sees it in the whole tree."""

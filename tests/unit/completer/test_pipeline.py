@@ -286,9 +286,11 @@ async def test_candidates_are_limited_by_the_engine() -> None:
     assert [engine.capabilities.candidates] == [sampling.candidates for sampling in engine.asked]
 
 
-async def test_empty_has_a_reason() -> None:
-    """No text from the model means no completion, and says so."""
-    result = await Completer(ScriptedEngine(), Settings()).complete(*cursor("x = ¦"))
+@pytest.mark.parametrize("candidates", [1, 3])
+async def test_empty_has_a_reason(candidates: int) -> None:
+    """No text from the model means no completion, and says so, however many were asked for."""
+    completer = Completer(ScriptedEngine(), Settings())
+    result = await completer.complete(*cursor("x = ¦"), candidates=candidates, invoked=True)
     assert ((), "empty") == (result.completions, result.suppressed)
 
 
