@@ -226,7 +226,7 @@ class WorkspaceContext:
             return frozenset()
         unknown, found = set(names), set[str]()
         until = time.perf_counter() + _KNOWN_BUDGET_S
-        for document in list(reversed(self._documents.values()))[:_KNOWN_DOCUMENTS_MAX]:
+        for document in [*self._documents.values()][: -_KNOWN_DOCUMENTS_MAX - 1 : -1]:
             here = {name for name in unknown if has_word(document.text, name)}
             found |= here
             unknown -= here
