@@ -12,9 +12,10 @@ from pathlib import Path
 
 from fimls.context.exclusions import Exclusions
 from fimls.context.folder import Folder
-from fimls.context.freezing import Choice, Frozen, Place
-from fimls.context.query import CountTokens, Query, Selection
-from fimls.context.retrieve import SOURCES
+from fimls.context.query import CountTokens, Query
+from fimls.context.reasons import Exclusion
+from fimls.context.selection import Choice, Frozen, Place, Selection
+from fimls.context.sources import SOURCES
 from fimls.text import has_word
 from fimls.types import Document
 from fimls.uris import local_path
@@ -160,7 +161,7 @@ class WorkspaceContext:
         selection = frozen.choice.selection
         return replace(selection, state=state, elapsed_ms=elapsed_ms, note=folder.note)
 
-    def exclusion(self, uri: str) -> str | None:
+    def exclusion(self, uri: str) -> Exclusion | None:
         """Why a document is neither completed nor read for others; None if it may be.
 
         A document that its user opened is completed wherever it lies, but for what is excluded.

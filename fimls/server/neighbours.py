@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from fimls.config import Settings
-from fimls.context import SOURCES, Selection, WorkspaceContext
+from fimls.context import SOURCES, Exclusion, Selection, WorkspaceContext
 from fimls.types import Document
 
 _SWITCHED_OFF = Selection((), (), "none: switched off", 0.0)
 # Why a file isn't read for others: it may well be open in the editor and be completed.
 _ONLY_FOR_OTHERS = frozenset(
     {
-        "ignored by .gitignore",
-        "vendored or build folder",
-        "lock or data file",
-        "outside the workspace",
-        "generated",
-        "minified",
-        "too large",
-        "binary",
-        "not UTF-8",
+        Exclusion.GITIGNORE,
+        Exclusion.MADE,
+        Exclusion.DATA,
+        Exclusion.OUTSIDE,
+        Exclusion.GENERATED,
+        Exclusion.MINIFIED,
+        Exclusion.TOO_LARGE,
+        Exclusion.BINARY,
+        Exclusion.ENCODING,
     }
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 
 from fimls.context.query import Candidate, Query, Session
+from fimls.context.sources.base import Lookup, Reader
 from fimls.context.sources.imports import imported
 from fimls.context.sources.lexical import lexical
-from fimls.context.sources.lookup import Lookup, Reader
 from fimls.context.sources.names import named
 from fimls.context.sources.regions import changed, clipboard, recent
 from fimls.context.sources.same_file import outside_window
@@ -42,16 +42,10 @@ def retrieve(
 ) -> tuple[Surroundings, list[Candidate]]:
     """Return the cursor's surroundings and what the sources find for them."""
     around = surroundings(query)
-    return around, list(_found(around, files, index, session, sources))
-
-
-def _found(
-    around: Surroundings,
-    files: Reader,
-    index: Lookup,
-    session: Session,
-    sources: Collection[str],
-) -> Iterator[Candidate]:
-    for name, source in _TABLE.items():
-        if name in sources:
-            yield from source(around, files, index, session)
+    found = [
+        candidate
+        for name, source in _TABLE.items()
+        if name in sources
+        for candidate in source(around, files, index, session)
+    ]
+    return around, found
