@@ -63,8 +63,6 @@ class Session:
     """Edited and opened regions of other documents, the latest first."""
     changed: tuple[Region, ...] = ()
     """Uncommitted changes (git)."""
-    clipboard: str = ""
-    """What was copied last; "" if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
