@@ -9,8 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fimls.store.adapters import AdapterRegistry, promote
-from fimls.store.promotions import Promotion
+from fimls.store.adapters import AdapterRegistry, Promotion, promote
 
 _HASH_CHARACTERS = 12
 

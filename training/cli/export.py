@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from fimls.cli.progress import progress_bar
+from fimls.progress import progress_bar
 from fimls.store import Store
 from training.export import Agreement, Exported, ExportSource, Target, export_adapter
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import platformdirs
 
 from fimls.cli.options import Invocation
-from fimls.cli.progress import progress_bar
 from fimls.engines.loading import model_source
 from fimls.fim import Budget, Tokenizer
+from fimls.progress import progress_bar
 from fimls.store import Store
 from training.corpus import Limits, SplitUnit
 from training.preparation import MAX_FILE_BYTES, Places, Settings, prepare

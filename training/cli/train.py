@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from fimls.cli.options import Invocation
 from fimls.config import NO_ADAPTER
+from fimls.files import file_sha256
 from fimls.store import Store
-from fimls.store.hashes import file_sha256
 from training.batches import ExampleSource
 from training.batches.dialogues import DIALOGUES_SUFFIX, DialogueSource
 from training.dataset import Dataset

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fimls.engines.base import Engine
 from fimls.fim import FORMATS, Budget, Order, PromptBuilder, Tokenizer
-from fimls.store import Progress, Store, silent
+from fimls.progress import Progress, silent
+from fimls.store import Store
 from fimls.types import CancelToken, Prompt, SamplingParams
 from training.export.check_prompts import make_prompts
 from training.export.contestants import CONTESTANTS, complete_exports

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from fimls.engines.base import Engine
 from fimls.fim import Manifest, Tokenizer
-from fimls.store import Progress, Store, silent
+from fimls.progress import Progress, silent
+from fimls.store import Store
 from training.export.export import EXPORT_QUANTIZATIONS, Exported, Target, export_adapter
 from training.types import ExportError
 

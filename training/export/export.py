@@ -13,9 +13,10 @@ from gguf import GGMLQuantizationType
 
 from fimls import __version__
 from fimls.fim.manifest import MANIFEST_FILE
-from fimls.store import QUANTIZATIONS, Progress, Store, silent
+from fimls.progress import Progress, silent
+from fimls.store import QUANTIZATIONS, Store
 from fimls.store.convert import rewrite_gguf
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import open_gguf
 from fimls.store.merge import merge_adapter
 from training.export.huggingface import write_huggingface
 from training.export.output import output_folder

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fimls.engines.loading import model_source
 from fimls.fim import Manifest
-from fimls.store import BaseFile, ModelSpec, Progress, Store
+from fimls.progress import Progress
+from fimls.store import BaseFile, ModelSpec, Store
 from fimls.store.adapter import Adapter
 from fimls.store.adapters import AdapterRegistry
 from fimls.store.models import find_model_by_sha256
