@@ -10,7 +10,7 @@ from typing import Any, Protocol
 class Progress(Protocol):
     """Called often, from the thread that does the work; must return fast and not raise."""
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int, /) -> None:
         """``stage``: what is being done, in words for a person.
 
         ``done`` of ``total`` bytes, or pieces, are done; both are 0 where the extent is unknown.
