@@ -16,11 +16,10 @@ from fimls.cli.options import Invocation
 from fimls.config import Settings
 from fimls.progress import progress_bar
 from training.evaluation import tables
-from training.evaluation.compare import compare_reports
 from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.markdown import render_markdown
 from training.evaluation.page import render_page
-from training.evaluation.report import make_report, summary, write_report
+from training.evaluation.report import compare_reports, make_report, summary, write_report
 from training.evaluation.suites import NAMED, OF_PATHS
 
 _REFUSED = 1
