@@ -159,8 +159,7 @@ class Exclusions:
             return listed
         path = f"{self._prefix}{relative}"
         if listed is None and (
-            is_made_folder(name)
-            or any(os.path.lexists(f"{path}/{mark}") for mark in _MADE_MARKS)
+            is_made_folder(name) or any(os.path.lexists(f"{path}/{mark}") for mark in _MADE_MARKS)
         ):
             return Exclusion.MADE
         return None
