@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import json
+import stat
+from pathlib import Path
 from typing import Any
 
-from fimls.server import whypage
+import pytest
+
+from fimls.completer import Explanation
+from fimls.server import why
+from fimls.server.why import LastExplanation, render
 
 WHY: dict[str, Any] = {
     "path": "a.py",
@@ -10,6 +17,14 @@ WHY: dict[str, Any] = {
     "language_id": "python",
     "mode": "single",
     "answered_by": "engine",
+    "flight": {
+        "id": 7,
+        "offset": 31,
+        "age_ms": 84.2,
+        "landed": False,
+        "kept_suffix": True,
+        "frozen_snippets": True,
+    },
     "suppressed": None,
     "shown": ["a + b"],
     "context_state": "new",
@@ -30,9 +45,13 @@ WHY: dict[str, Any] = {
 
 
 def test_the_page_has_every_part() -> None:
-    """Verdict, snippets with scores, tokens by part, each step, the gate, times."""
-    page = whypage.render(WHY)
-    for part in ("# Shown", "b.py", "0.91", "prefix 10, suffix 20", "brackets", "0.80", "12 ms"):
+    """Verdict, generation, snippets with scores, tokens by part, each step, the gate, times."""
+    page = render(WHY)
+    generation = (
+        "7, from offset 31; 84 ms old, under way; the suffix of an earlier prompt; frozen snippets."
+    )
+    snippets, prompt = ("b.py", "0.91"), "prefix 10, suffix 20"
+    for part in ("# Shown", generation, *snippets, prompt, "brackets", "0.80", "12 ms"):
         assert part in page
 
 
@@ -41,14 +60,51 @@ def test_what_was_not_shown_says_why() -> None:
     nothing: dict[str, object] = {
         "suppressed": "late",
         "shown": [],
+        "flight": None,
         "prompt": None,
         "generation": None,
         "gate": None,
     }
-    page = whypage.render({**WHY, **nothing, "steps": [], "considered": []})
+    page = render({**WHY, **nothing, "steps": [], "considered": []})
     assert page.startswith("# Not shown: late")
 
 
 def test_a_fence_in_the_code_ends_no_block() -> None:
     """The fence around a text is longer than any in it."""
-    assert "````python\na + b```\n````" in whypage.render(WHY)
+    assert "````python\na + b```\n````" in render(WHY)
+
+
+def explanation(number: int) -> Explanation:
+    """The explanation of a request that showed code."""
+    return Explanation(
+        number, "file:///a.py", "a.py", "python", 1, 5, invoked=False, shown=("secret_code",)
+    )
+
+
+async def test_the_latest_is_written_without_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies on disk explains the last request, holds no code, and is its user's alone."""
+    path = tmp_path / "state" / "why.json"
+    monkeypatch.setattr(why, "last_explanation_path", lambda: path)
+    last = LastExplanation()
+    last.note(explanation(1))
+    last.note(explanation(2))
+    assert not path.exists()
+    last.flush()
+    written = path.read_text(encoding="utf-8")
+    assert 2 == json.loads(written)["id"]
+    assert "secret_code" not in written
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert [path] == list(path.parent.iterdir())
+
+
+async def test_a_folder_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing fails where the explanation can't be kept."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setattr(why, "last_explanation_path", lambda: tmp_path / "file" / "why.json")
+    last = LastExplanation()
+    last.note(explanation(1))
+    last.flush()
