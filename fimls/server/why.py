@@ -81,8 +81,6 @@ def render(why: Mapping[str, Any]) -> str:
     lines = [f"# {verdict}", ""]
     place = why["path"] or why["uri"]
     lines += [f"{place}, {why['mode']}-line, {ANSWERS[why['answered_by']]}.", ""]
-    if why["flight"] is not None:
-        lines += [f"The generation: {describe_flight(why['flight'])}.", ""]
     for text in why["shown"]:
         lines += _code(text, why["language_id"])
     lines += _context(why)

@@ -24,7 +24,6 @@ def test_a_place(scripted: Fimls, source: Path) -> None:
     """What is shown, the prompt's parts, the gate and the times of each stage."""
     outcome = scripted("why", f"{source}:2:12")
     assert 0 == outcome.code
-    generation = "generation: 1, from offset 26"
     answered = ("generated for this keystroke", "generation: 1, from offset 26")
     for part in ("'a + b'", *answered, "suffix 20", "gate:", "times:"):
         assert part in outcome.out

@@ -9,7 +9,7 @@ import pytest
 
 from fimls.completer import Explanation
 from fimls.server import why
-from fimls.server.why import LastExplanation, render
+from fimls.server.why import LastExplanation, describe_flight, render
 
 WHY: dict[str, Any] = {
     "path": "a.py",
@@ -17,14 +17,6 @@ WHY: dict[str, Any] = {
     "language_id": "python",
     "mode": "single",
     "answered_by": "engine",
-    "flight": {
-        "id": 7,
-        "offset": 31,
-        "age_ms": 84.2,
-        "landed": False,
-        "kept_suffix": True,
-        "frozen_snippets": True,
-    },
     "suppressed": None,
     "shown": ["a + b"],
     "context_state": "new",
@@ -45,14 +37,24 @@ WHY: dict[str, Any] = {
 
 
 def test_the_page_has_every_part() -> None:
-    """Verdict, generation, snippets with scores, tokens by part, each step, the gate, times."""
+    """Verdict, snippets with scores, tokens by part, each step, the gate, times."""
     page = render(WHY)
-    generation = (
-        "7, from offset 31; 84 ms old, under way; the suffix of an earlier prompt; frozen snippets."
-    )
-    snippets, prompt = ("b.py", "0.91"), "prefix 10, suffix 20"
-    for part in ("# Shown", generation, *snippets, prompt, "brackets", "0.80", "12 ms"):
+    for part in ("# Shown", "b.py", "0.91", "prefix 10, suffix 20", "brackets", "0.80", "12 ms"):
         assert part in page
+
+
+def test_a_flight_in_a_line() -> None:
+    """Which generation it was, how old, where it started, and what its prompt kept."""
+    flight = {"id": 7, "offset": 31, "age_ms": 84.2, "landed": False}
+    kept = {"kept_suffix": True, "frozen_snippets": True}
+    assert (
+        "7, from offset 31; 84 ms old, under way; the suffix of an earlier prompt; frozen snippets"
+        == describe_flight(flight | kept)
+    )
+    nothing_kept = dict.fromkeys(kept, False)
+    assert "7, from offset 31; 84 ms old, finished" == describe_flight(
+        flight | nothing_kept | {"landed": True}
+    )
 
 
 def test_what_was_not_shown_says_why() -> None:
@@ -60,7 +62,6 @@ def test_what_was_not_shown_says_why() -> None:
     nothing: dict[str, object] = {
         "suppressed": "late",
         "shown": [],
-        "flight": None,
         "prompt": None,
         "generation": None,
         "gate": None,
