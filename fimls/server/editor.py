@@ -14,11 +14,11 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from fimls.progress import Progress, silent
 from fimls.server.configuration import SECTION
 from fimls.server.handshake import Client
 from fimls.server.host import Status, explain
-from fimls.store import ModelSpec, Progress
-from fimls.store.progress import silent
+from fimls.store import ModelSpec
 from fimls.syntax import LANGUAGES
 from fimls.types import FimlsError
 
@@ -152,13 +152,13 @@ class _Reporter:
         self._loop = asyncio.get_running_loop()
         self._next_report_s = 0.0
 
-    def __call__(self, stage: str, done_bytes: int, total_bytes: int) -> None:
-        """See :class:`fimls.store.Progress`."""
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """See :class:`fimls.progress.Progress`."""
         now_s = time.monotonic()
-        if now_s < self._next_report_s and done_bytes < total_bytes:
+        if now_s < self._next_report_s and done < total:
             return
         self._next_report_s = now_s + _REPORT_INTERVAL_S
-        percentage = 100 * done_bytes // total_bytes if total_bytes else None
+        percentage = 100 * done // total if total else None
         value = lsp.WorkDoneProgressReport(message=stage, percentage=percentage)
         with contextlib.suppress(RuntimeError):  # the loop has closed
             self._loop.call_soon_threadsafe(self._report, value)

@@ -6,11 +6,8 @@ The page shows code. The file holds none: paths, counts, reasons and times only.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from typing import Any
 import platformdirs
 
 from fimls.completer import Explanation
+from fimls.files import replacing
 
 _WRITE_AFTER_S = 1.0
 
@@ -57,20 +55,14 @@ class LastExplanation:
             self._timer.cancel()
         if self._latest is None:
             return
-        data = json.dumps(self._latest.as_json(code=False))
+        data = json.dumps(self._latest.as_json(code=False)).encode()
         self._latest = None
         path = last_explanation_path()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(data)
-                Path(name).replace(path)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    Path(name).unlink()
-                raise
+            with replacing(path) as temporary:
+                temporary.touch(mode=0o600)
+                temporary.write_bytes(data)
         except OSError as error:
             _log.info("the last explanation is not kept: %s", type(error).__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fimls.postprocess.brackets import blank_text, net_brackets, nets, unmatched
-from fimls.postprocess.surroundings import surroundings_of
+from fimls.postprocess.seam import surroundings_of
 from tests.unit.postprocess.cursor import context
 
 

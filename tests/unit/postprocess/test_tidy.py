@@ -1,35 +1,22 @@
-"""The steps that tidy a completion's end."""
+"""The steps that tidy a completion: its brackets, its indentation and its end."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from fimls.postprocess.ends import (
+from fimls.postprocess.tidy import (
     close_brackets,
-    cut_control_tokens,
     drop_extra_closers,
+    drop_trifles,
     finished_lines,
     keep_lines_apart,
+    match_indentation,
     trim_end,
 )
 from fimls.types import FinishReason
-from tests.unit.postprocess.cursor import context, draft
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a + b", "a + b"),
-        ("a + b<|endoftext|>rest", "a + b"),
-        ("<|fim_middle|>", ""),
-        ("x<|im_end|>y<|endoftext|>", "x"),
-        ("if a < b | c > d", "if a < b | c > d"),
-    ],
-)
-def test_cut_control_tokens(text: str, expected: str) -> None:
-    """The text ends in front of its first control token."""
-    tokens = ("<|endoftext|>", "<|fim_middle|>", "<|im_end|>")
-    assert expected == cut_control_tokens(text, tokens)
+from tests.unit.postprocess.cursor import draft
 
 
 @pytest.mark.parametrize(
@@ -63,7 +50,10 @@ def test_cut_control_tokens(text: str, expected: str) -> None:
 )
 def test_close_brackets(code: str, text: str, language_id: str, expected: str) -> None:
     """What the text opens is closed where the code below doesn't."""
-    assert expected == close_brackets(text, context(code, language_id=language_id))
+    given = draft(text, code, language_id, stopped=True)
+    assert expected == close_brackets(given)[0]
+    assert text == close_brackets(replace(given, ended=True))[0]
+    assert text == close_brackets(replace(given, stopped=False))[0]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +69,7 @@ def test_close_brackets(code: str, text: str, language_id: str, expected: str) -
 )
 def test_finished_lines(text: str, reason: FinishReason, expected: str) -> None:
     """A line that was cut off is dropped, unless it is the only one or the model was done."""
-    assert expected == finished_lines(draft(text, "¦", reason=reason))
+    assert expected == finished_lines(draft(text, "¦", reason=reason))[0]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +91,7 @@ def test_finished_lines(text: str, reason: FinishReason, expected: str) -> None:
 )
 def test_drop_extra_closers(code: str, text: str, language_id: str, expected: str) -> None:
     """A closing bracket that the code after the cursor has, or that closes nothing, goes."""
-    assert expected == drop_extra_closers(draft(text, code, language_id))
+    assert expected == drop_extra_closers(draft(text, code, language_id))[0]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +105,7 @@ def test_drop_extra_closers(code: str, text: str, language_id: str, expected: st
 )
 def test_trim_end(code: str, text: str, expected: str) -> None:
     """Blank space is kept only in front of other text on the line."""
-    assert expected == trim_end(draft(text, code))
+    assert expected == trim_end(draft(text, code))[0]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +120,74 @@ def test_trim_end(code: str, text: str, expected: str) -> None:
 )
 def test_keep_lines_apart(code: str, text: str, expected: str) -> None:
     """New text at the start of a line that has text ends with a line break."""
-    assert expected == keep_lines_apart(draft(text, code))
+    assert expected == keep_lines_apart(draft(text, code))[0]
 
 
 def test_keep_lines_apart_inside_indentation() -> None:
     """Where the completion went on with the line's text, its end is the line's indentation."""
     code, text = "for i in x:\n¦    a(i)\n", "    b(i)\n    "
-    assert text == keep_lines_apart(draft(text, code, ended=True))
-    assert "    b(i)\n" == keep_lines_apart(draft(text, code))
+    assert text == keep_lines_apart(draft(text, code, ended=True))[0]
+    assert "    b(i)\n" == keep_lines_apart(draft(text, code))[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        pytest.param(
+            "func f() {\n\t¦\n}\n",
+            "if a {\n        b()\n    }",
+            "if a {\n\t\tb()\n\t}",
+            id="spaces in a file of tabs",
+        ),
+        pytest.param(
+            "func f() {\n\t¦\n}\n",
+            "if a {\n    b()\n  }",
+            "if a {\n\t\tb()\n\t}",
+            id="two spaces a level",
+        ),
+        pytest.param(
+            "def f():\n    ¦\n",
+            "if a:\n\t\tb()\n\treturn",
+            "if a:\n        b()\n    return",
+            id="tabs in a file of spaces",
+        ),
+        pytest.param(
+            "if (a) {\n  if (b) {\n    ¦\n",
+            "if (c) {\n\t\t\td();\n",
+            "if (c) {\n      d();\n",
+            id="the file's two spaces",
+        ),
+        pytest.param(
+            "func f() {\n\ta()\n¦}\n", "    b()\n", "\tb()\n", id="the first line at the margin"
+        ),
+        pytest.param("def f():\n    x = ¦\n", "\t1\n    y", "\t1\n    y", id="not inside a line"),
+        pytest.param("\ta\n    b\n¦", "\tc\n    d", "\tc\n    d", id="a mixed file stays mixed"),
+        pytest.param("a = 1\n¦", "if b:\n\tc()", "if b:\n\tc()", id="a file without indentation"),
+        pytest.param(
+            "def f():\n\t¦\n", "g(a,\n\t  b)", "g(a,\n\t  b)", id="alignment behind tabs stays"
+        ),
+    ],
+)
+def test_match_indentation(code: str, text: str, expected: str) -> None:
+    """Tabs become spaces and spaces tabs where the file has only the others."""
+    assert expected == match_indentation(draft(text, code))[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        ("f(a¦)\n", ")", ""),
+        ("f(a¦\n", ")", ")"),
+        ("x = 1¦\n", ";", ""),
+        ("x = 'a¦\n", "'", "'"),
+        ("x = ''¦\n", "'", ""),
+        ("if (a) {\n  b();\n¦\n", "}", "}"),
+        ("if (a) {\n  b();\n¦\n}\n", "}", ""),
+        ("if a¦\n", ":", ":"),
+        ("f(¦)\n", "a", "a"),
+        ("x = ¦\n", "0", "0"),
+    ],
+)
+def test_drop_trifles(code: str, text: str, expected: str) -> None:
+    """Closing brackets and quotes alone are shown only where they close something."""
+    assert expected == drop_trifles(draft(text, code, "javascript"))[0]

@@ -1,10 +1,16 @@
-"""The steps that keep code after the cursor from being written twice."""
+"""The steps that keep code from being written twice: around the cursor, and in a loop."""
 
 from __future__ import annotations
 
 import pytest
 
-from fimls.postprocess.suffix import cut_suffix_lines, cut_suffix_overlap, cut_where_line_goes_on
+from fimls.postprocess.repeats import (
+    cut_repetition,
+    cut_suffix_lines,
+    cut_suffix_overlap,
+    cut_where_line_goes_on,
+    drop_lines_above,
+)
 from tests.unit.postprocess.cursor import draft
 
 
@@ -129,7 +135,7 @@ from tests.unit.postprocess.cursor import draft
 )
 def test_cut_suffix_lines(code: str, text: str, language_id: str, expected: str) -> None:
     """The completion ends where it begins to repeat the lines below the cursor."""
-    assert expected == cut_suffix_lines(draft(text, code, language_id))
+    assert expected == cut_suffix_lines(draft(text, code, language_id))[0]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +184,7 @@ def test_cut_suffix_lines(code: str, text: str, language_id: str, expected: str)
 )
 def test_cut_where_line_goes_on(code: str, text: str, language_id: str, expected: str) -> None:
     """The rest of the line, then the line below: there the completion has joined the code."""
-    assert expected == cut_where_line_goes_on(draft(text, code, language_id))
+    assert expected == cut_where_line_goes_on(draft(text, code, language_id))[0]
 
 
 @pytest.mark.parametrize(
@@ -214,14 +220,51 @@ def test_cut_where_line_goes_on(code: str, text: str, language_id: str, expected
 )
 def test_cut_suffix_overlap(code: str, text: str, expected: str) -> None:
     """What already stands behind the cursor is not written again, nor is a bracket lost."""
-    assert expected == cut_suffix_overlap(draft(text, code))
+    assert expected == cut_suffix_overlap(draft(text, code))[0]
 
 
 def test_cut_suffix_overlap_trusts_the_model() -> None:
     """Where the model ended by itself, only its end may repeat what follows."""
     code = "for j in ¦ange(n):\n    f(j)\n"
     text = "range(m):\n    for k in r"
-    assert text == cut_suffix_overlap(draft(text, code, ended=True))
-    assert "r" == cut_suffix_overlap(draft(text, code))
-    assert "a, b" == cut_suffix_overlap(draft("a, b)", "f(¦)\n", ended=True))
-    assert "a, b)" == cut_suffix_overlap(draft("a, b)", "f((¦)\n", ended=True))
+    assert text == cut_suffix_overlap(draft(text, code, ended=True))[0]
+    assert "r" == cut_suffix_overlap(draft(text, code))[0]
+    assert "a, b" == cut_suffix_overlap(draft("a, b)", "f(¦)\n", ended=True))[0]
+    assert "a, b)" == cut_suffix_overlap(draft("a, b)", "f((¦)\n", ended=True))[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a()\nfoo(bar)\nfoo(bar)\nfoo(bar)\nb()\n", "a()\nfoo(bar)"),
+        ("foo(bar)\nfoo(bar)\nb()\n", "foo(bar)\nfoo(bar)\nb()\n"),
+        ("foo(bar)\n\nfoo(bar)\n\nfoo(bar)\n", "foo(bar)"),
+        ("if foo:\n  b()\n" * 3 + "c", "if foo:\n  b()"),
+        ("foo(1)\nfoo(2)\nfoo(3)\n", "foo(1)\nfoo(2)\nfoo(3)\n"),
+        ("foo(bar)\nfoo(bar)\nfoo(b", "foo(bar)\nfoo(bar)\nfoo(b"),
+        ("0,\n0,\n0,\n0,\n", "0,\n0,\n0,\n0,\n"),
+        ("}\n}\n}\n", "}\n}\n}\n"),
+    ],
+    ids=["line", "twice", "blank lines", "group", "differ", "unfinished", "data", "closers"],
+)
+def test_cut_repetition(text: str, expected: str) -> None:
+    """A group of lines that says something and stands three times in a row is kept once."""
+    assert expected == cut_repetition(draft(text, "¦"))[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        ("total = 1\n¦\n", "total = 1\n", ""),
+        ("a = 1\n    total = 2\n    ¦\n", "total = 2", ""),
+        ("foo(bar)\nspam(eggs)\n¦", "foo(bar)\nspam(eggs)", ""),
+        ("foo(bar)\nspam(eggs)\n¦", "foo(bar)\nspam(ham)", "foo(bar)\nspam(ham)"),
+        ("i += 1\n¦", "i += 1", "i += 1"),
+        ("total = total\ntotal = ¦", "total", "total"),
+        ("total = 1\n\n¦", "total = 1", "total = 1"),
+        ("¦", "total = 1", "total = 1"),
+    ],
+)
+def test_drop_lines_above(code: str, text: str, expected: str) -> None:
+    """Lines that say something and stand right above already are not suggested again."""
+    assert expected == drop_lines_above(draft(text, code))[0]

@@ -1,4 +1,4 @@
-"""Steps that end a completion where it starts to repeat the code after the cursor."""
+"""Steps that cut what a completion repeats: code around the cursor, or itself."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from rapidfuzz.distance import Indel
 
 from fimls.postprocess.brackets import unmatched
 from fimls.postprocess.draft import (
+    LINE_END,
+    NEAR_CHARACTERS,
     Draft,
+    Left,
+    indent_columns,
     is_at_start_of_text,
+    is_distinct,
+    last_line,
     lines_below,
+    only_closes,
     rest_of_line,
+    split_lines,
     typed_on_line,
 )
-from fimls.postprocess.lines import indent_columns, is_distinct, last_line, only_closes, split_lines
 from fimls.postprocess.seam import Seam
 
 # Says enough to be told from other lines, and yet stands at the end of many a block.
@@ -24,6 +31,8 @@ _BARE_JUMP = re.compile(r"(?:return|pass|break|continue|raise|throw)\b\W*\w*\W*"
 _QUOTES = "\"'`"
 _CLOSERS = re.compile(r"[)\]}]+")
 
+_TIMES = 3
+_MOST_LINES = 8
 _LINE_CHARACTERS = 2_000
 _MOST_PLACES = 32
 _AFTER_CHARACTERS = 400
@@ -34,7 +43,7 @@ _LIKE = 0.4
 _LIKE_WITHOUT_SHARED = 0.6
 
 
-def cut_suffix_lines(draft: Draft) -> str:
+def cut_suffix_lines(draft: Draft) -> Left:
     """Cut where the completion starts to repeat the lines below the cursor.
 
     That is a line which equals the next one below, indentation included, and says enough not to
@@ -62,8 +71,8 @@ def cut_suffix_lines(draft: Draft) -> str:
             seam = seam or Seam(text, draft.context)
             end = len(text[:start].rstrip("\r\n"))
             if end == 0 or seam.fits(end):
-                return text[:end]
-    return text
+                return draft.leave(text[:end])
+    return draft.leave(text)
 
 
 def _begins_with(line: str, below: Sequence[str]) -> bool:
@@ -84,7 +93,7 @@ def _same_code(line: str, other: str) -> bool:
     return ours == theirs
 
 
-def cut_where_line_goes_on(draft: Draft) -> str:
+def cut_where_line_goes_on(draft: Draft) -> Left:
     """Cut at the first place that goes on with the rest of the cursor's line and the line below.
 
     Nothing written later changes that, so that a generation may be stopped there.
@@ -93,7 +102,7 @@ def cut_where_line_goes_on(draft: Draft) -> str:
     if is_at_start_of_text(draft.context):
         del below[0]
     if not rest.strip() or not below:
-        return draft.text
+        return draft.leave(draft.text)
     seam: Seam | None = None
     for match in re.finditer(re.escape(rest) + r"[ \t]*(?:\r\n?|\n)", draft.text):
         lines = split_lines(draft.text[match.end() : match.end() + _LINE_CHARACTERS])
@@ -102,11 +111,11 @@ def cut_where_line_goes_on(draft: Draft) -> str:
             continue
         seam = seam or Seam(draft.text, draft.context)
         if not seam.misplaced(match.start()):
-            return draft.text[: match.start()]
-    return draft.text
+            return draft.leave(draft.text[: match.start()], ended=True)
+    return draft.leave(draft.text)
 
 
-def cut_suffix_overlap(draft: Draft) -> str:
+def cut_suffix_overlap(draft: Draft) -> Left:
     """Cut the completion where it goes on most like the text after the cursor.
 
     ``f(|)`` takes ``g()`` as it is, since the brackets fit then, and ``f((|)`` takes ``x, y)``.
@@ -115,7 +124,7 @@ def cut_suffix_overlap(draft: Draft) -> str:
     text, context = draft.text, draft.context
     rest = rest_of_line(context).rstrip()
     if not rest.strip() or (is_at_start_of_text(context) and last_line(text) != rest):
-        return text
+        return draft.leave(text)
     after = context.suffix[:_AFTER_CHARACTERS]
     shared = ((count, -place) for place, count in enumerate(_shared_lengths(text, after)) if count)
     seam = Seam(text, context)
@@ -140,8 +149,10 @@ def cut_suffix_overlap(draft: Draft) -> str:
         if likeness >= least:
             best = max(best or (0.0, 0), (likeness, -place))
     if best:
-        return text[: -best[1]]
-    return _cut_at_closer(text, rest, seam) if worst else _without_last_closers(draft, rest, seam)
+        return draft.leave(text[: -best[1]])
+    if worst:
+        return draft.leave(_cut_at_closer(text, rest, seam))
+    return draft.leave(_without_last_closers(draft, rest, seam))
 
 
 def _without_last_closers(draft: Draft, rest: str, seam: Seam) -> str:
@@ -195,3 +206,29 @@ def _shared_lengths(text: str, after: str) -> list[int]:
             left, right = index, index + length
         lengths[index] = length
     return [min(length, len(after)) for length in lengths[len(after) + 1 :]]
+
+
+def cut_repetition(draft: Draft) -> Left:
+    """Keep one of a group of lines that follows itself twice, as a model in a loop writes them.
+
+    The group of up to eight lines must say something; blank lines don't count. Nothing written
+    later changes that, so that a generation may be stopped there.
+    """
+    lines = [(start, line) for start, line in split_lines(draft.text) if line.strip()]
+    codes = [line.strip() for _, line in lines]
+    for last in range(_TIMES, len(codes) + 1):
+        for size in range(1, min(_MOST_LINES, last // _TIMES) + 1):
+            group = codes[last - size : last]
+            first = last - _TIMES * size
+            if codes[first:last] == group * _TIMES and is_distinct("".join(group)):
+                return draft.leave(draft.text[: lines[first + size][0]].rstrip("\r\n"))
+    return draft.leave(draft.text)
+
+
+def drop_lines_above(draft: Draft) -> Left:
+    """Drop a completion that only repeats the lines right above the cursor."""
+    above = LINE_END.split(draft.context.prefix[-NEAR_CHARACTERS:])[:-1]
+    typed = typed_on_line(draft.context)
+    lines = [line.rstrip() for line in LINE_END.split(typed + draft.text.rstrip())]
+    repeated = above[-len(lines) :] == lines and is_distinct("".join(lines))
+    return draft.leave("" if repeated and not typed.strip() else draft.text)
