@@ -453,7 +453,7 @@ def test_a_limit_on_files(
     write(folder, {"z.py": "shallow = 1\n"})
     monkeypatch.setattr(indexer_worker, "MAX_FILES", 3)
     assert "index limited to 3 files of 12" == scan(folder, database)[-1]["note"]
-    assert (3, {"database"}) == (index.files(), index.known(["database", "deep"]))
+    assert (3, frozenset({"database"})) == (index.files(), index.known(["database", "deep"]))
 
 
 def test_files_deleted_while_indexing(
@@ -468,7 +468,7 @@ def test_files_deleted_while_indexing(
 
     monkeypatch.setattr(Exclusions, "walk", walk_and_delete)
     scan(folder, database)
-    assert (1, set()) == (index.files(), index.known(["database"]))
+    assert (1, frozenset()) == (index.files(), index.known(["database"]))
 
 
 def test_database_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
