@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fimls.context.attributes import attributes
 from fimls.context.files import SourceFile, remembered
 from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
 from fimls.context.signatures import joined, signature
 from fimls.context.surroundings import Surroundings
 from fimls.context.variables import NEAR
-from fimls.syntax.outline import Definition, skeleton
+from fimls.syntax import get_language
+from fimls.syntax.definitions import Definition
+from fimls.syntax.outline import skeleton
 from fimls.syntax.words import identifiers, known_words
 
 # What a line of a class is worth, as a share of what the class is
@@ -25,7 +26,6 @@ _UNWANTED_MEMBER = 0.25  # of a class whose instances nobody near the cursor use
 _HIDDEN = 0.2  # private or special
 _NEXT_MEMBER = 0.97
 
-_CONSTRUCTORS = frozenset({"__init__", "constructor", "new", "New", "__call__"})
 _NO_FIELDS = frozenset({"__slots__", "__match_args__", "model_config"})
 _LINE_CHARS_MAX = 120
 _FIELD_LINES_MAX = 4
@@ -33,7 +33,6 @@ _CLOSER = re.compile(r"\s*[}\])]")
 _HEADER_ENDS = ("...", "... }", ";", ")")
 _SPACE = re.compile(r"\s+")
 _REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
-_PYTHON_FIELD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))")
 _NOTHING = re.compile(r"=\s*None$")
 _PROPERTY = re.compile(r"@(?:functools\.)?(?:cached_)?property\b")
 
@@ -158,7 +157,7 @@ def _class_parts(
     for method in methods:
         if own and begin <= method.start < stop:
             continue
-        share = _method_share(method, around, used=used, own=own, constructed=constructed)
+        share = _method_share(method, file, around, used=used, own=own, constructed=constructed)
         part = Part(_indented(signature(file, method), file, method), score * share)
         if definition.start <= method.start < definition.end:
             yield part
@@ -190,7 +189,15 @@ def _declared_fields(file: SourceFile, definition: Definition) -> tuple[str, ...
 
 @remembered
 def _constructor_attributes(file: SourceFile, definition: Definition) -> tuple[str, ...]:
-    return tuple(attributes(file, methods_of(file, definition)))
+    language = get_language(file.language_id)
+    if language is None or language.attributes is None:
+        return ()
+    return tuple(
+        attribute
+        for method in methods_of(file, definition)
+        if method.name in language.constructors
+        for attribute in language.attributes(file.text, method.header, method.body, method.end)
+    )
 
 
 def _ranked(parts: list[Part]) -> tuple[Part, ...]:
@@ -211,7 +218,8 @@ def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterat
         if (head := _squeezed(file.text[one.header : one.body].partition("(")[0]))
     )
     # With a hole in the file, the parser may take the rest of a method for a class's fields.
-    is_field = _PYTHON_FIELD.match if file.language_id == "python" else str.strip
+    language = get_language(file.language_id)
+    is_field = language.field.match if language else str.strip
     depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     field: list[str] = []
     in_method = in_docstring = False
@@ -252,12 +260,19 @@ def _is_base(definition: Definition, around: Surroundings) -> bool:
 
 
 def _method_share(
-    method: Definition, around: Surroundings, *, used: bool, own: bool, constructed: bool
+    method: Definition,
+    file: SourceFile,
+    around: Surroundings,
+    *,
+    used: bool,
+    own: bool,
+    constructed: bool,
 ) -> float:
     name = method.name
     if around.function is not None and around.function.name == name and used:
         return _NAMED  # the method that the one at the cursor overrides, or wraps
-    if name in _CONSTRUCTORS:
+    language = get_language(file.language_id)
+    if language and name in language.constructors:
         return _CONSTRUCTOR if constructed else _NOT_CONSTRUCTED
     if name in around.members:
         return _named(name, around)

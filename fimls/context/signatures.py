@@ -5,20 +5,11 @@ from __future__ import annotations
 import re
 
 from fimls.context.files import SourceFile, remembered
-from fimls.syntax.outline import Definition, skeleton
+from fimls.syntax import get_language
+from fimls.syntax.definitions import Definition
+from fimls.syntax.outline import skeleton
 
 _SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
-# Where a parameter is written "name: type = default".
-_NAME_FIRST = frozenset(
-    {
-        "javascript",
-        "javascriptreact",
-        "python",
-        "rust",
-        "typescript",
-        "typescriptreact",
-    }
-)
 
 
 @remembered
@@ -31,7 +22,8 @@ def signature(file: SourceFile, definition: Definition) -> str:
     if len(lines) > 2 and lines[-1].strip() == "...":
         lines = [*lines[:-2], "..."]
     header = joined(lines)
-    if len(header) <= _SIGNATURE_CHARS_MAX or file.language_id not in _NAME_FIRST:
+    language = get_language(file.language_id)
+    if len(header) <= _SIGNATURE_CHARS_MAX or language is None or not language.name_first:
         return header
     return _shortened(header)
 

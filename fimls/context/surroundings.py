@@ -17,7 +17,9 @@ from dataclasses import dataclass, field, replace
 from fimls.context.query import Query
 from fimls.context.variables import Line, variable_types
 from fimls.syntax import get_language
-from fimls.syntax.outline import Definition, Outline, outline
+from fimls.syntax.definitions import Definition
+from fimls.syntax.language import ANY_IMPORT
+from fimls.syntax.outline import Outline, outline
 from fimls.syntax.words import identifiers, known_words
 from fimls.text import is_word_character
 
@@ -30,15 +32,6 @@ _ELSEWHERE = 0.15
 _UNUSED_MAX = 12  # more is a module that hands names on
 _BESIDE_LINES = 15  # what lies within is compared with windows of other files
 
-_SCRIPT_IMPORT = re.compile(r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\(")
-_IMPORTS = {
-    "python": re.compile(r"\s*(?:from\s+\S+\s+import|import\s+[\w.]+(?:\s+as\s+\w+)?(?:,|\s*$))"),
-    "go": re.compile(r"import\b|package\b"),
-    "rust": re.compile(r"\s*(?:pub(?:\([^)]*\))?\s+)?(?:use\s|mod\s+\w+;)"),
-    "java": re.compile(r"import\b|package\b"),
-    "c": re.compile(r"#\s*include\b"),
-    "cpp": re.compile(r"#\s*include\b|using\s"),
-}
 _CLOSED_IMPORT = re.compile(r"[)}]")
 _OPEN_IMPORT = re.compile(r"[({](?![^({]*[)}])")
 # Overlapping, for self.store.get; without a member yet, for what is being typed.
@@ -163,10 +156,10 @@ def _outline(query: Query) -> Outline:
     start = query.prefix.rfind("\n") + 1
     line = query.prefix[start:]
     indent = line[: len(line) - len(line.lstrip())]
-    if not (language and language.filler and indent) or _enclosing(seen, offset)[0]:
+    if not (language and language.indented and indent) or _enclosing(seen, offset)[0]:
         return seen
     end = offset + (query.suffix + "\n").index("\n")
-    filled = f"{text[:start]}{indent}{language.filler}{text[end:]}"
+    filled = f"{text[:start]}{indent}{language.no_body}{text[end:]}"
     shift = len(filled) - len(text)
     again = outline(filled, query.language_id) or seen
     if _enclosing(again, start + 1) == (None, None):
@@ -204,7 +197,8 @@ def _lines(text: str, language_id: str) -> tuple[list[Line], list[Line]]:
     """The lines of code, and the import statements, those over several lines joined."""
     code: list[Line] = []
     imports: list[Line] = []
-    statement = _IMPORTS.get(language_id, _SCRIPT_IMPORT)
+    language = get_language(language_id)
+    statement = language.import_line if language else ANY_IMPORT
     offset, in_import = 0, False
     for number, content in enumerate(text.split("\n")):
         line = Line(number, offset, content)

@@ -11,38 +11,36 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from fimls.syntax.outline import Definition, Outline
+from fimls.syntax import get_language
+from fimls.syntax.definitions import Definition
+from fimls.syntax.language import Declares
+from fimls.syntax.outline import Outline
 from fimls.syntax.words import identifiers
 
 NEAR = 0.75
 """How near a variable must be for its type to matter."""
 
 _OWN = r"(?P<own>\b(?:self|this)\s*(?:\.|->)\s*)?"
-# A declaration with a colon, as in Python, TypeScript and Rust.
-_ANNOTATED = re.compile(_OWN + r"\b(?P<name>\w+)\??\s*:\s*(?P<type>[^=,(){};:]*[\w\]>])")
-# name = Type(...), name := &Type{...}, name = await new pkg.Type(...), name = Type::new(...)
-_MADE = re.compile(
-    _OWN + r"\b(?P<name>\w+)\s*(?::[^=]{1,60})?:?=\s*(?:await\s+|new\s+|&)*"
-    r"(?P<type>[A-Za-z_][\w.]*(?:::\w+)*)\s*(?:<[^>]*>)?\s*[({]"
-)
-# with open_store(path) as name
-_ENTERED = re.compile(r"(?P<own>)\b(?P<type>[\w.]+)\(.*\)\s+as\s+(?P<name>\w+)")
-# Type name, Type *name, List<Type> name
-_TYPE_FIRST = re.compile(
-    r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)"
-    r"(?P<name>[a-z_]\w*)\s*(?=[=;,)({])"
-)
-# name *pkg.Type
-_TYPE_LAST = re.compile(
-    r"(?P<own>)\b(?P<name>[a-z]\w*)\s+(?:\[\])?\*?(?P<type>(?:\w+\.)?[A-Z]\w*)\b"
-)
-_COLON = (_ANNOTATED, _MADE)
-_BINDINGS = {
-    "python": (_ANNOTATED, _MADE, _ENTERED),
-    "go": (_MADE, _TYPE_LAST),
-    "java": (_MADE, _TYPE_FIRST),
-    "c": (_MADE, _TYPE_FIRST),
-    "cpp": (_MADE, _TYPE_FIRST),
+_PATTERNS = {
+    # As in Python, TypeScript and Rust.
+    Declares.ANNOTATED: re.compile(
+        _OWN + r"\b(?P<name>\w+)\??\s*:\s*(?P<type>[^=,(){};:]*[\w\]>])"
+    ),
+    # name = Type(...), name := &Type{...}, name = await new pkg.Type(...), name = Type::new(...)
+    Declares.MADE: re.compile(
+        _OWN + r"\b(?P<name>\w+)\s*(?::[^=]{1,60})?:?=\s*(?:await\s+|new\s+|&)*"
+        r"(?P<type>[A-Za-z_][\w.]*(?:::\w+)*)\s*(?:<[^>]*>)?\s*[({]"
+    ),
+    Declares.ENTERED: re.compile(r"(?P<own>)\b(?P<type>[\w.]+)\(.*\)\s+as\s+(?P<name>\w+)"),
+    # Type name, Type *name, List<Type> name
+    Declares.TYPE_FIRST: re.compile(
+        r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)"
+        r"(?P<name>[a-z_]\w*)\s*(?=[=;,)({])"
+    ),
+    # name *pkg.Type
+    Declares.TYPE_LAST: re.compile(
+        r"(?P<own>)\b(?P<name>[a-z]\w*)\s+(?:\[\])?\*?(?P<type>(?:\w+\.)?[A-Z]\w*)\b"
+    ),
 }
 _ALIAS = re.compile(r"\b(?:self|this)\s*(?:\.|->)\s*(?P<name>\w+)\s*=\s*(?P<other>\w+)\s*;?\s*$")
 _MENTIONS_OWN = re.compile(r"\b(?:self|this)\b")
@@ -67,7 +65,9 @@ def variable_types(
 
     Other functions' variables don't count, though their assignments to attributes of the class do.
     """
-    patterns = _BINDINGS.get(seen.language_id, _COLON)
+    language = get_language(seen.language_id)
+    declares = language.declares if language else (Declares.ANNOTATED, Declares.MADE)
+    patterns = [_PATTERNS[one] for one in declares]
     scope = _Scope(seen, function, owner)
     types: dict[str, set[str]] = {}
     declared: dict[str, str] = {}  # parameters of the class's methods, the last one seen

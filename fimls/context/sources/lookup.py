@@ -7,7 +7,7 @@ from typing import Protocol
 
 from fimls.context.files import SourceFile
 from fimls.context.index import Window
-from fimls.context.modules import Lister
+from fimls.syntax.modules import Lister
 
 
 class Reader(Lister, Protocol):

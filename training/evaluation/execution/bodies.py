@@ -43,7 +43,7 @@ def find_bodies(text: str, language_id: str) -> Iterator[Body]:
     for definition in found.definitions:
         if definition.kind not in {"function", "method"} or definition.body == definition.end:
             continue
-        start, end = _inside(text, definition, braces=not language.filler)
+        start, end = _inside(text, definition, braces=not language.indented)
         written = text[start:end]
         start += len(written) - len(written.lstrip())
         end = max(start, start + len(written.strip()))

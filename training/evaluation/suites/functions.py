@@ -10,14 +10,14 @@ import hashlib
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from fimls.replay.repository import Repository, read_repository
-from fimls.syntax import language_of
+from fimls.syntax import get_language, language_of
 from fimls.types import Mode
 from training.evaluation.execution import Limits, Sandbox, shared
 from training.evaluation.execution.bodies import Body, find_bodies, innermost
@@ -39,7 +39,6 @@ _TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*$|conftest\.py$|[^/]*[._-]test\.\w
 _LINES_MAX = 25
 _TESTS_MAX = 40  # a function that everything calls is not judged by everything
 _AT_ONCE = 2
-_EMPTY: Mapping[str, str] = {"python": "pass", "javascript": "", "go": 'panic("no body")'}
 
 SURVEY_LIMITS = Limits(
     cpu_s=1_800, wall_s=1_800.0, memory_bytes=4 << 30, processes=256, output_bytes=64 << 20
@@ -213,8 +212,9 @@ class RepositoryFunctions:
         text = self._repository.sources[candidate.path]
         if not candidate.judge(text[candidate.body.start : candidate.body.end]).passed:
             return FAILS
-        nothing = _EMPTY[language_of(candidate.path)]
-        return UNNOTICED if candidate.judge(nothing).passed else ""
+        language = get_language(language_of(candidate.path))
+        assert language is not None, "it was found with the language's grammar"
+        return UNNOTICED if candidate.judge(language.no_body).passed else ""
 
     def _left_out(self, name: str, reason: str) -> Skipped:
         self.numbers.functions_left_out[reason] += 1
