@@ -82,8 +82,9 @@ def _in_text_node(tree: tree_sitter.Tree, source: bytes, byte_: int, language: L
         if node.type in grammar.comments and byte_ > node.start_byte:
             # A line comment goes on at its end, until its line ends (some grammars include that).
             on_its_line = b"\n" not in source[node.start_byte : byte_]
-            begin = language.block_comment[0].encode() if language.block_comment else b"\n"
-            of_several = source.startswith(begin, node.start_byte)
+            of_several = language.block_comment is not None and source.startswith(
+                language.block_comment[0].encode(), node.start_byte
+            )
             return inside if of_several else on_its_line
         node = node.parent
     return False
