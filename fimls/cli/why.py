@@ -13,9 +13,9 @@ from rich.table import Table
 
 from fimls.cli.options import Invocation
 from fimls.cli.position import read_place, workspace_context
-from fimls.cli.progress import progress_bar
 from fimls.completer import Completer, select_snippets
 from fimls.engines.loading import load_engine
+from fimls.progress import progress_bar
 from fimls.server.lastwords import last_words_path
 from fimls.server.whypage import ANSWERS, tokens_by_part
 from fimls.store import Store

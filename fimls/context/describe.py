@@ -9,9 +9,7 @@ from dataclasses import replace
 
 from fimls.context.files import SourceFile, remembered
 from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
-from fimls.context.signatures import joined, signature
-from fimls.context.surroundings import Surroundings
-from fimls.context.variables import NEAR
+from fimls.context.surroundings import NEAR, Surroundings
 from fimls.syntax import get_language
 from fimls.syntax.definitions import Definition
 from fimls.syntax.outline import skeleton
@@ -35,6 +33,7 @@ _SPACE = re.compile(r"\s+")
 _REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
 _NOTHING = re.compile(r"=\s*None$")
 _PROPERTY = re.compile(r"@(?:functools\.)?(?:cached_)?property\b")
+_SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
 
 
 class Wanted(enum.Enum):
@@ -58,9 +57,9 @@ def describe(
     if definition.kind in {"class", "type"} and definition.body < definition.end:
         parts = _ranked(list(_class_parts(file, definition, score, around, wanted)))
     elif definition.kind in {"function", "method"}:
-        parts = (Part(signature(file, definition)),)
+        parts = (Part(_signature(file, definition)),)
     else:
-        parts = (Part(joined(skeleton(file.text, file.outline, definition).split("\n"))),)
+        parts = (Part(_joined(skeleton(file.text, file.outline, definition).split("\n"))),)
         value = parts[0].text
         if len(value) > _LINE_CHARS_MAX or value.endswith(" ...") or _NOTHING.search(value):
             score = 0.0  # a table or a list, whose first line says nothing, or no value yet
@@ -71,7 +70,7 @@ def describe_method(
     file: SourceFile, definition: Definition, score: float, source: str
 ) -> Candidate:
     """Describe one method, under the head of its class where it stands in that."""
-    text = signature(file, definition)
+    text = _signature(file, definition)
     for owner in file.outline.definitions:
         if owner.name == definition.container and owner.start <= definition.start < owner.end:
             lines = _skeleton_lines(file, owner)
@@ -158,7 +157,7 @@ def _class_parts(
         if own and begin <= method.start < stop:
             continue
         share = _method_share(method, file, around, used=used, own=own, constructed=constructed)
-        part = Part(_indented(signature(file, method), file, method), score * share)
+        part = Part(_indented(_signature(file, method), file, method), score * share)
         if definition.start <= method.start < definition.end:
             yield part
         else:  # Go's methods, Rust's impl
@@ -292,3 +291,50 @@ def _field_share(field: str, file: SourceFile, around: Surroundings, share: floa
 
 def _named(member: str, around: Surroundings) -> float:
     return _NAMED if around.near(member) >= NEAR else _NAMED_FAR
+
+
+@remembered
+def _signature(file: SourceFile, definition: Definition) -> str:
+    """Return a function's header with a mark for its body.
+
+    Its docstring would take as many tokens as another signature, which says more.
+    """
+    lines = skeleton(file.text, file.outline, definition).split("\n")
+    if len(lines) > 2 and lines[-1].strip() == "...":
+        lines = [*lines[:-2], "..."]
+    header = _joined(lines)
+    language = get_language(file.language_id)
+    if len(header) <= _SIGNATURE_CHARS_MAX or language is None or not language.name_first:
+        return header
+    return _shortened(header)
+
+
+def _joined(lines: list[str]) -> str:
+    """Join the lines of a header or a value that was broken inside brackets."""
+    line = " ".join(line.strip() for line in lines)
+    return re.sub(r",? ([)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", line))
+
+
+def _shortened(header: str) -> str:
+    """Leave long types and default values out: the names tell most."""
+    opening = header.find("(")
+    parameters, closing = _split(header, opening + 1)
+    short = [
+        parameter.partition(":")[0] if len(parameter) > _PARAMETER_CHARS_MAX else parameter
+        for parameter in parameters
+    ]
+    return f"{header[: opening + 1]}{', '.join(short)}{header[closing:]}"
+
+
+def _split(header: str, start: int) -> tuple[list[str], int]:
+    """Split at the commas that stand in no brackets, up to the closing one; return that, too."""
+    found, depth = [], 0
+    for at in range(start, len(header)):
+        character = header[at]
+        if depth == 0 and character in ",)":
+            found.append(header[start:at].strip())
+            start = at + 1
+            if character == ")":
+                return found, at
+        depth += (character in "([{") - (character in ")]}")
+    return [*found, header[start:].strip()], len(header)

@@ -17,9 +17,10 @@ from pathlib import Path
 from fimls.completer import Completer, ContextSource
 from fimls.config import Settings, needs_reload
 from fimls.engines.loading import adapter_folder, model_source
+from fimls.progress import Progress
 from fimls.server.drain import Drain
 from fimls.server.pool import EnginePool, with_adapter
-from fimls.store import ModelSpec, Progress, Store
+from fimls.store import ModelSpec, Store
 from fimls.store.adapters import AdapterRegistry
 from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownModelError
 

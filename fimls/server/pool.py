@@ -12,7 +12,8 @@ from fimls import config
 from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import adapter_folder, load_engine, model_source
-from fimls.store import Progress, Store
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import CancelToken, Delta, Prompt, SamplingParams
 
 

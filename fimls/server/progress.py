@@ -12,8 +12,7 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from fimls.store import Progress
-from fimls.store.progress import silent
+from fimls.progress import Progress, silent
 
 _CREATE_TIMEOUT_S = 2.0
 _REPORT_INTERVAL_S = 0.1
@@ -60,7 +59,7 @@ class _Reporter:
         self._next_report_s = 0.0
 
     def __call__(self, stage: str, done_bytes: int, total_bytes: int) -> None:
-        """See :class:`fimls.store.Progress`."""
+        """See :class:`fimls.progress.Progress`."""
         now_s = time.monotonic()
         if now_s < self._next_report_s and done_bytes < total_bytes:
             return

@@ -19,6 +19,7 @@ from pygls.lsp.server import LanguageServer
 from fimls import __version__
 from fimls.completer import Completer
 from fimls.context import WorkspaceContext
+from fimls.progress import Progress
 from fimls.server import whypage
 from fimls.server.configuration import SECTION, Configuration
 from fimls.server.documents import Documents, local_folders, workspace_path
@@ -46,7 +47,7 @@ from fimls.server.protocol import (
     Protocol,
 )
 from fimls.server.streams import Writer
-from fimls.store import ModelSpec, Progress, Store, known_models
+from fimls.store import ModelSpec, Store, known_models
 from fimls.store.adapters import AdapterRegistry
 from fimls.syntax import LANGUAGES
 from fimls.text import Position, TextChange, line_index

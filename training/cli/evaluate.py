@@ -121,7 +121,7 @@ def run(invocation: Invocation, request: Request) -> None:
         typer.Exit: with 1 where the gate refuses.
         FimlsError: something can't be used.
     """
-    from fimls.cli.progress import progress_bar
+    from fimls.progress import progress_bar
     from fimls.store.adapters import promote
     from training.evaluation import tables
     from training.evaluation.evaluate import evaluate

@@ -110,8 +110,8 @@ def write_dataset(
     """
     import platformdirs
 
-    from fimls.cli.progress import progress_bar
     from fimls.fim import Budget, Tokenizer
+    from fimls.progress import progress_bar
     from training.preparation import Places, prepare
     from training.types import Split
 

@@ -155,7 +155,7 @@ def train(  # noqa: PLR0913 - a function argument for each option
 
 
 def _corpus_of(dataset: Dataset | None, source: Path) -> Corpus:
-    from fimls.store.hashes import file_sha256
+    from fimls.files import file_sha256
     from training.tuning.output import Corpus
 
     if dataset is None:

@@ -14,7 +14,8 @@ from fimls.config import Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import load_engine
 from fimls.fim import build_prompt
-from fimls.store import Progress, Store
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import CancelToken, Document, FinishReason, Mode, SamplingParams
 from training.evaluation.suites.base import Item
 

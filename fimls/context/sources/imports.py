@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fimls.context.describe import Wanted, describe, returned_names
 from fimls.context.files import SourceFile
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Reader
+from fimls.context.sources.base import Reader
 from fimls.context.surroundings import Surroundings
 from fimls.syntax.definitions import Definition
 from fimls.syntax.imports import targets

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fimls.store import hashes
-from fimls.store.hashes import HashRecords, file_sha256, write_atomically
+from fimls import files
+from fimls.files import HashRecords, file_sha256, write_atomically
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         seen.append(path)
         return file_sha256(path)
 
-    monkeypatch.setattr(hashes, "file_sha256", counted)
+    monkeypatch.setattr(files, "file_sha256", counted)
     return seen
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fimls.context.query import Candidate, Part, Query
-from fimls.context.select import Picked, select
+from fimls.context.selection import Choice, Frozen, Place, Selection, select
+from fimls.context.surroundings import surroundings
+from fimls.types import Snippet
 from tests.unit.context.workspaces import CURSOR, count_words, query
 
 
@@ -23,25 +28,30 @@ def candidate(
     return Candidate(path, start, source, score, parts, text.rpartition(" ")[2])
 
 
+def a_window(text: str, score: float, path: str) -> Candidate:
+    """A candidate that was found for its likeness."""
+    return replace(candidate(text, score, path), is_window=True)
+
+
 def choose(
     *found: Candidate, budget_tokens: int = 100, code: str = CURSOR, forbidden: str = "hunter2"
-) -> Picked:
+) -> Choice:
     """What is chosen, where a token is a word and one word is a secret."""
     return select(
         found,
-        query(Path("/w"), "m.py", code),
+        surroundings(query(Path("/w"), "m.py", code)),
         budget_tokens=budget_tokens,
         count_tokens=count_words,
         redact=lambda text, _path: None if forbidden in text else text,
     )
 
 
-def chosen_texts(chosen: Picked) -> list[tuple[str, str]]:
+def chosen_texts(chosen: Choice) -> list[tuple[str, str]]:
     """Path and text of the snippets in prompt order."""
     return [(snippet.path, snippet.text) for snippet in chosen.selection.snippets]
 
 
-def reasons(chosen: Picked) -> dict[str, str]:
+def reasons(chosen: Choice) -> dict[str, str]:
     """Why each candidate was dropped."""
     return {one.name: one.reason for one in chosen.selection.considered}
 
@@ -135,7 +145,7 @@ def test_what_lies_outside_the_window_is_no_duplicate() -> None:
     asked = query(Path("/w"), "m.py", code, shown_chars=20)
     found = select(
         [candidate("def f(a): ...")],
-        asked,
+        surroundings(asked),
         budget_tokens=100,
         count_tokens=count_words,
         redact=lambda text, _path: text,
@@ -148,11 +158,11 @@ def test_windows_repeat_neither_the_code_nor_each_other() -> None:
     code = f"alpha = beta(gamma)\ndelta = epsilon\n{CURSOR}"
     one = "one = two(three)\nfour = five\n"
     found = choose(
-        candidate("alpha = beta(gamma)\ndelta = epsilon", 0.9, "a.py", source="lexical"),
-        candidate(one, 0.8, "b.py", source="recent"),
-        candidate(one.replace("five", "six"), 0.7, "c.py", source="git"),
-        candidate("other = words(here)", 0.6, "d.py", source="lexical"),
-        candidate("and_more = of(them)", 0.5, "e.py", source="lexical"),
+        a_window("alpha = beta(gamma)\ndelta = epsilon", 0.9, "a.py"),
+        a_window(one, 0.8, "b.py"),
+        a_window(one.replace("five", "six"), 0.7, "c.py"),
+        a_window("other = words(here)", 0.6, "d.py"),
+        a_window("and_more = of(them)", 0.5, "e.py"),
         code=code,
     )
     assert ["d.py", "b.py"] == [snippet.path for snippet in found.selection.snippets]
@@ -192,3 +202,103 @@ def test_shown_range() -> None:
     """The window in the file's own offsets."""
     asked = Query(Path("/w"), "m.py", "python", "abcdef", "ghijkl", (4, 3))
     assert ("efghi", (4, 9)) == (asked.shown_text, asked.shown_range)
+
+
+HERE = Place(before=100, after=200, definition="f")
+
+
+def choice(
+    text: str, score: float = 0.8, place: Place = HERE, others: dict[str, float] | None = None
+) -> Choice:
+    """A choice of one piece; others: what else could be used, and its worth."""
+    pieces = {("a.py", text): score, **{("a.py", key): one for key, one in (others or {}).items()}}
+    return Choice(Selection((Snippet("a.py", text),)), place, frozenset({("a.py", text)}), pieces)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time in seconds, to be moved by hand."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_typing_in_one_place_holds(clock: list[float]) -> None:
+    """A hundred keystrokes, some of them new lines, change nothing."""
+    frozen = Frozen(choice("def f"), 256)
+    for line in range(100):
+        clock[0] += 0.2
+        frozen.active()
+        assert frozen.holds(Place(100 + line, 200), 256)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (Place(110, 190), True),
+        (Place(121, 179), False),
+        (Place(70, 230), False),
+        (Place(100, 400), True),  # lines were typed or pasted behind the cursor
+    ],
+)
+def test_moving_away(place: Place, expected: bool) -> None:  # noqa: FBT001  a parameter
+    """More than 20 lines away is another place; lines that are added or removed move nothing."""
+    assert expected is Frozen(choice("def f"), 256).holds(place, 256)
+
+
+def test_a_new_place_gets_a_new_choice() -> None:
+    """In another definition, even one that isn't better."""
+    frozen = Frozen(choice("def f"), 256)
+    far = choice("def g", 0.5, Place(150, 150, "g"))
+    frozen.offer(far, 256)
+    assert far == frozen.choice
+
+
+def test_a_long_definition_keeps_its_choice() -> None:
+    """Far away in the same definition the old choice stays, and counts for the new place."""
+    old = choice("def f")
+    frozen = Frozen(old, 256)
+    place = Place(150, 150, "f")
+    frozen.offer(choice("def g", 0.8, place, others={"def f": 0.7}), 256)
+    assert old.selection is frozen.choice.selection
+    assert frozen.holds(place, 256)
+
+
+def test_idle(clock: list[float]) -> None:
+    """After three seconds the next request looks again, and takes only what is clearly better."""
+    old = choice("def f")
+    frozen = Frozen(old, 256)
+    clock[0] += 3.5
+    frozen.active()
+    assert not frozen.holds(HERE, 256)
+    frozen.offer(choice("def g", 0.9, others={"def f": 0.8}), 256)
+    assert old.selection is frozen.choice.selection
+    assert frozen.holds(HERE, 256)
+    clock[0] += 3.5
+    frozen.active()
+    better = choice("def g", 0.9, others={"def f": 0.1})
+    frozen.offer(better, 256)
+    assert better == frozen.choice
+
+
+def test_an_edit_elsewhere() -> None:
+    """Another document's edit makes one look again; what it shows must still be there."""
+    old = choice("def f")
+    frozen = Frozen(old, 256)
+    frozen.touched.add("b.py")
+    assert not frozen.holds(HERE, 256)
+    frozen.offer(choice("def f"), 256)
+    assert old.selection is frozen.choice.selection
+    frozen.touched.add("a.py")
+    edited = choice("def f(more)", 0.8)
+    frozen.offer(edited, 256)
+    assert edited == frozen.choice
+
+
+def test_another_budget() -> None:
+    """What was chosen for another budget doesn't hold."""
+    frozen = Frozen(choice("def f"), 256)
+    assert not frozen.holds(HERE, 128)
+    frozen.offer(replace(choice("def g"), place=HERE), 128)
+    assert "def g" == frozen.choice.selection.snippets[0].text
+    assert frozen.holds(HERE, 128)

@@ -1,35 +1,40 @@
-"""From candidates to snippets: what scores, without repetition, within the budget, in order.
+"""From candidates to snippets, and when a document's snippets may change.
 
-Retrieval hurts about as often as it helps (Repoformer, 2403.10059), so a candidate has to score to
-be sent: an empty selection is a good answer. Lines are chosen one by one, since the worth of a big
-class lies in few of its members.
+Retrieval hurts about as often as it helps (Repoformer, 2403.10059), so only candidates with a high
+score are sent, and an empty selection is a good answer. Lines are chosen one by one, since few
+members of a big class are worth their tokens.
+
+Snippets come first in a prompt, so one changed byte makes the engine compute the whole prompt
+again. A document therefore keeps its selection while somebody types in one place, and gets another
+only when that costs little or promises much more.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fimls.context.query import (
-    REQUIRED,
-    SCORE_MIN,
-    Candidate,
-    Considered,
-    CountTokens,
-    Part,
-    Query,
-    Selection,
-)
+from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, CountTokens, Part, Query
+from fimls.context.secrets import redacted
+from fimls.context.surroundings import Surroundings
 from fimls.syntax.words import identifiers
 from fimls.types import Snippet
 
-_MEMBER_SCORE_MIN = 0.4  # once its class is in
-_WINDOW_SOURCES = frozenset({"lexical", "recent", "git"})
+IDLE_S = 3.0
+"""After a pause of this length the next request looks for better snippets."""
+
+_MEMBER_SCORE_MIN = 0.4  # of a class that is chosen
 _WINDOWS_MAX = 2
 _JACCARD_MAX = 0.6
 _SHOWN_LINES_MAX = 0.5
 _SPACE = re.compile(r"\s+")
+_REDACTED_MAX = 4096
+_MOVED_LINES = 20
+# A selection is clearly better by a quarter, and by more than the weakest snippet is worth.
+_BETTER_RATIO, _BETTER_BY = 1.25, 0.35
 
 Redact = Callable[[str, str], "str | None"]
 """(text, path) -> the text without secrets, or None where it must not be used at all."""
@@ -38,38 +43,139 @@ Piece = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Picked:
-    """A selection; ``used`` are its pieces, ``worth`` the score of every piece that may be used."""
+class Considered:
+    """What became of a candidate."""
+
+    path: str
+    source: str
+    """The name of the source that found it."""
+    score: float
+    tokens: int
+    """Its share of the budget; 0 if it was dropped."""
+    reason: str
+    """Why it was dropped; "" if it is in the prompt."""
+    name: str = ""
+    """What it defines; "" for other lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The snippets for a prompt."""
+
+    snippets: tuple[Snippet, ...] = ()
+    """In the prompt's order: the best comes last."""
+    considered: tuple[Considered, ...] = ()
+    """All candidates, the best first."""
+    state: str = "new"
+    """"new", "frozen" (the same as for the last request), or "none: " and why."""
+    elapsed_ms: float = 0.0
+    note: str = ""
+    """What the index or git can't tell, and why; "" if nothing is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the cursor is in its file. Typing changes only one of the two line counts."""
+
+    before: int
+    """Lines before the cursor."""
+    after: int
+    """Lines after the cursor."""
+    definition: str = ""
+    """The innermost definition around it; "" for none."""
+
+    @classmethod
+    def of(cls, around: Surroundings) -> Place:
+        """The place of a query's cursor."""
+        query, definition = around.query, around.function or around.owner
+        name = f"{definition.container}.{definition.name}" if definition else ""
+        return cls(query.prefix.count("\n"), query.suffix.count("\n"), name)
+
+    def far_from(self, other: Place) -> bool:
+        """Whether the cursor moved by more than the lines that were typed in between."""
+        moved = min(abs(self.before - other.before), abs(self.after - other.after))
+        return moved > _MOVED_LINES
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A selection, and what it was chosen from."""
 
     selection: Selection
+    place: Place
     used: frozenset[Piece]
-    worth: dict[Piece, float]
+    """The pieces of the selection."""
+    worth: Mapping[Piece, float]
+    """The score of every piece that could be used."""
+
+    def value(self, pieces: frozenset[Piece]) -> float:
+        """How much some pieces are worth at this choice's place and time."""
+        return sum(self.worth.get(piece, 0.0) for piece in pieces)
 
 
-@dataclass(slots=True)
-class _Chosen:
-    """A candidate that is in: the texts of the parts that are, by the parts' indices."""
+class Frozen:
+    """One document's selection, and whether it is time to look for another.
 
-    candidate: Candidate
-    texts: dict[int, str] = field(default_factory=dict)
-    tokens: int = 0
+    touched: paths of other documents that were edited since the last search.
+    """
 
-    @property
-    def text(self) -> str:
-        return "\n".join(text for _, text in sorted(self.texts.items()) if text.strip())
+    def __init__(self, choice: Choice, budget_tokens: int) -> None:
+        self.choice = choice
+        self.touched: set[str] = set()
+        self._budget_tokens = budget_tokens
+        self._idled = False
+        self._active_at = time.monotonic()
+
+    def active(self) -> None:
+        """Note that somebody types in the document, or asks for a completion."""
+        now = time.monotonic()
+        self._idled = self._idled or now - self._active_at >= IDLE_S
+        self._active_at = now
+
+    def holds(self, place: Place, budget_tokens: int) -> bool:
+        """Whether the selection can answer a request without a search."""
+        return (
+            budget_tokens == self._budget_tokens
+            and not self._idled
+            and not self.touched
+            and not place.far_from(self.choice.place)
+        )
+
+    def offer(self, choice: Choice, budget_tokens: int) -> None:
+        """Take a new choice where one is due; otherwise keep the selection, at the new place."""
+        touched, self.touched, self._idled = self.touched, set(), False
+        if budget_tokens != self._budget_tokens or self._is_due(choice, touched):
+            self.choice, self._budget_tokens = choice, budget_tokens
+        else:
+            self.choice = replace(self.choice, place=choice.place)
+
+    def _is_due(self, choice: Choice, touched: set[str]) -> bool:
+        old = self.choice
+        left = choice.place.definition != old.place.definition
+        if (left or not choice.place.definition) and choice.place.far_from(old.place):
+            return True
+        if any(path in touched and (path, text) not in choice.worth for path, text in old.used):
+            return True  # it shows code that no longer exists
+        best, now = choice.value(choice.used), choice.value(old.used)
+        return best > max(now * _BETTER_RATIO, now + _BETTER_BY)
+
+
+@functools.lru_cache(maxsize=_REDACTED_MAX)
+def _redacted(text: str, path: str) -> str | None:
+    return redacted(text, path)
 
 
 def select(
     candidates: Iterable[Candidate],
-    query: Query,
+    around: Surroundings,
     *,
     budget_tokens: int,
     count_tokens: CountTokens,
-    redact: Redact,
-) -> Picked:
-    """Choose what goes into the prompt; a snippet for each file, the best one last.
+    redact: Redact = _redacted,
+) -> Choice:
+    """Choose what goes into the prompt: one snippet for each file, the best one last.
 
-    A snippet costs its text and its path; both are counted within ``budget_tokens``.
+    ``budget_tokens`` covers the text of each snippet and its path.
     """
     merged = _merged(candidates)
     reasons = {
@@ -77,7 +183,7 @@ def select(
         for index, candidate in enumerate(merged)
         if candidate.score < SCORE_MIN
     }
-    selector = _Selector(query, budget_tokens, count_tokens, redact)
+    selector = _Selector(around.query, budget_tokens, count_tokens, redact)
     worth: dict[Piece, float] = {}
     used: set[Piece] = set()
     for score, index, part in sorted(_units(merged, reasons), key=lambda one: (-one[0], *one[1:])):
@@ -102,13 +208,13 @@ def select(
         for index, candidate in enumerate(merged)
     )
     snippets = _snippets(list(selector.chosen.values()))
-    return Picked(Selection(snippets, considered), frozenset(used), worth)
+    return Choice(Selection(snippets, considered), Place.of(around), frozenset(used), worth)
 
 
 def _units(
     candidates: Sequence[Candidate], dropped: Collection[int]
 ) -> Iterator[tuple[float, int, int]]:
-    """(score, candidate, part or -1 for all that is required) of all that is worth its tokens."""
+    """Yield (score, candidate, part) of all that is worth its tokens; part -1: all required."""
     for index, candidate in enumerate(candidates):
         if index in dropped:
             continue
@@ -117,7 +223,7 @@ def _units(
             for number, part in enumerate(candidate.parts)
             if part.score != REQUIRED
         }
-        # A class is worth what its best member is: its name stands at the cursor anyway.
+        # A class is worth as much as its best member: the cursor's code has its name anyway.
         yield max(optional.values(), default=candidate.score), index, -1
         for number, score in optional.items():
             if score >= _MEMBER_SCORE_MIN:
@@ -145,7 +251,7 @@ def _merged(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 
 class _Shown:
-    """What the prompt's window holds already."""
+    """The code that the prompt's window shows."""
 
     def __init__(self, query: Query) -> None:
         text = query.shown_text
@@ -153,19 +259,33 @@ class _Shown:
         self._squeezed = _SPACE.sub("", text)
 
     def has(self, text: str) -> bool:
-        """Whether a signature stands there: its text up to the elided body."""
+        """Whether it contains a signature, up to the elided body."""
         head = _SPACE.sub("", text.partition("...")[0])
         return bool(head) and head in self._squeezed
 
     def most_of(self, text: str) -> bool:
-        """Whether more than half of a text's lines do."""
+        """Whether it contains more than half of a text's lines."""
         lines = [line.strip() for line in text.split("\n") if line.strip()]
         there = sum(line in self._lines for line in lines)
         return there > _SHOWN_LINES_MAX * len(lines)
 
 
+@dataclass(slots=True)
+class _Chosen:
+    """A candidate that was chosen."""
+
+    candidate: Candidate
+    texts: dict[int, str] = field(default_factory=dict)
+    """The chosen parts' texts, by their indices."""
+    tokens: int = 0
+
+    @property
+    def text(self) -> str:
+        return "\n".join(text for _, text in sorted(self.texts.items()) if text.strip())
+
+
 class _Selector:
-    """Takes candidates in, in the order they come, while there are tokens left."""
+    """Takes candidates in the order they come, while there are tokens left."""
 
     def __init__(
         self, query: Query, budget_tokens: int, count_tokens: CountTokens, redact: Redact
@@ -179,7 +299,7 @@ class _Selector:
         self._windows = 0
 
     def add(self, index: int, candidate: Candidate) -> str:
-        """Take in what a candidate requires; return why not, "" if it is in."""
+        """Take the required parts of a candidate; return why it was dropped, "" if it wasn't."""
         chosen = _Chosen(candidate)
         for number in _necessary(candidate):
             text = self._redact(candidate.parts[number].text, candidate.path)
@@ -189,8 +309,7 @@ class _Selector:
         text = chosen.text
         if not text:
             return "no member needed" if candidate.parts else "empty"
-        is_window = candidate.source in _WINDOW_SOURCES
-        if reason := self._repeats(text, is_window=is_window):
+        if reason := self._repeats(text, is_window=candidate.is_window):
             return reason
         path = 0 if candidate.path in self._paths else self._count(f"# {candidate.path}\n")
         chosen.tokens = path + self._count(text + "\n")
@@ -198,12 +317,12 @@ class _Selector:
             return "budget"
         self._left -= chosen.tokens
         self._paths.add(candidate.path)
-        self._windows += is_window
+        self._windows += candidate.is_window
         self.chosen[index] = chosen
         return ""
 
     def add_part(self, index: int, number: int) -> bool:
-        """Take in one more part of a candidate that is in; return whether it is in now."""
+        """Take one more part of a chosen candidate; return whether it is chosen now."""
         chosen = self.chosen.get(index)
         if chosen is None or number in chosen.texts:
             return chosen is not None
@@ -230,7 +349,7 @@ class _Selector:
 
 
 def _necessary(candidate: Candidate) -> list[int]:
-    """The parts without which a candidate says nothing: a class's head needs one member."""
+    """The parts that a candidate needs at least: the head of a class needs one member."""
     parts = list(enumerate(candidate.parts))
     required = [number for number, part in parts if part.score == REQUIRED]
     optional = [(part.score, -number) for number, part in parts if part.score != REQUIRED]
@@ -246,7 +365,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def _snippets(chosen: list[_Chosen]) -> tuple[Snippet, ...]:
-    """A snippet for each file, with what was chosen of it in the file's order."""
+    """Make one snippet for each file; its lines are in the file's order."""
     by_path: dict[str, list[_Chosen]] = {}
     for one in chosen:
         by_path.setdefault(one.candidate.path, []).append(one)

@@ -1,15 +1,17 @@
-"""SHA-256 of files, remembered so that a gigabyte isn't read again at every start."""
+"""Files: replaced whole or not at all, and their SHA-256, remembered."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fimls.store.progress import Progress, silent
+from fimls.progress import Progress, silent
 
 CHUNK_BYTES = 1 << 22
 
@@ -86,12 +88,27 @@ class HashRecords:
         write_atomically(self._record_path(Path(record.path)), json.dumps(asdict(record)).encode())
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file so that a reader sees the old bytes or the new ones, never half."""
+@contextlib.contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A name beside ``path`` to write to; what is there at the end takes the place of ``path``.
+
+    A reader sees the old bytes or the new ones, never half. If the block fails, nothing is left.
+
+    durable: the bytes are on the disk before they take the place.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        temporary.write_bytes(content)
+        yield temporary
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a small file as :func:`replacing` says."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
