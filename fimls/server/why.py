@@ -1,9 +1,23 @@
-"""An explanation as Markdown: what an editor opens for "why this suggestion?"."""
+"""The explanation of the last request: a page for the editor, a file for ``fimls why``.
+
+The page shows code. The file holds none: paths, counts, reasons and times only.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+import platformdirs
+
+from fimls.completer import Explanation
+from fimls.files import replacing
+
+_WRITE_AFTER_S = 1.0
 
 ANSWERS: Mapping[str, str] = {
     "engine": "generated for this keystroke",
@@ -12,6 +26,45 @@ ANSWERS: Mapping[str, str] = {
     "none": "nothing was generated",
 }
 """What ``answered_by`` means."""
+
+_log = logging.getLogger(__name__)
+
+
+def last_explanation_path() -> Path:
+    """Where a running server writes its last explanation."""
+    return platformdirs.user_state_path("fimls") / "why.json"
+
+
+class LastExplanation:
+    """Writes the latest explanation once typing has paused for a second."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+        self._latest: Explanation | None = None
+
+    def note(self, explanation: Explanation) -> None:
+        """Have this one written in place of any earlier one."""
+        self._latest = explanation
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_WRITE_AFTER_S, self.flush)
+
+    def flush(self) -> None:
+        """Write it now. A folder that can't be written to costs only ``fimls why``."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._latest is None:
+            return
+        data = json.dumps(self._latest.as_json(code=False)).encode()
+        self._latest = None
+        path = last_explanation_path()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with replacing(path) as temporary:
+                temporary.touch(mode=0o600)
+                temporary.write_bytes(data)
+        except OSError as error:
+            _log.info("the last explanation is not kept: %s", type(error).__name__)
 
 
 def render(why: Mapping[str, Any]) -> str:
@@ -28,6 +81,17 @@ def render(why: Mapping[str, Any]) -> str:
     lines += _gate(why["gate"])
     times = ", ".join(f"{name} {value:.0f} ms" for name, value in why["stages_ms"].items())
     return "\n".join([*lines, "## Time", "", times, ""])
+
+
+def describe_flight(flight: Mapping[str, Any]) -> str:
+    """Which generation a request used, where it started, and what its prompt kept, as one line."""
+    parts = [
+        f"{flight['id']}, from offset {flight['offset']}",
+        f"{flight['age_ms']:.0f} ms old, {'finished' if flight['landed'] else 'under way'}",
+    ]
+    parts += ["the suffix of an earlier prompt"] * flight["kept_suffix"]
+    parts += ["frozen snippets"] * flight["frozen_snippets"]
+    return "; ".join(parts)
 
 
 def tokens_by_part(prompt: Mapping[str, Any]) -> str:

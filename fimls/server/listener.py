@@ -1,6 +1,6 @@
 """The server that several editors share: a session for each connection, engines in common.
 
-    python -m fimls.server.lobby SOCKET < SETTINGS    # started by ``fimls serve --shared``
+    python -m fimls.server.listener SOCKET < SETTINGS    # started by ``fimls serve --shared``
 
 It ends with its last session, or when another took its place at the socket.
 """
@@ -33,8 +33,8 @@ _LAST_CLIENT_S = 0.2  # one that was connecting when the last session ended
 _log = logging.getLogger(__name__)
 
 
-class Lobby:
-    """Who is connected, and what they have in common.
+class Listener:
+    """Accepts connections, and runs a session for each.
 
     settings: the command line's, which win over each editor's.
     """
@@ -55,8 +55,7 @@ class Lobby:
         os.dup2(2, 1)
         await self._until_empty(_FIRST_CLIENT_S)
         while True:
-            # From here on an editor finds nobody and starts another server; one may just have
-            # found this one.
+            # From here on editors find no server and start another; one may just have found this.
             with contextlib.suppress(FileNotFoundError):
                 if self._path.stat().st_ino == mine:
                     self._path.unlink()
@@ -111,7 +110,7 @@ def main() -> None:
 
 async def _main(path: Path, settings: Mapping[str, object]) -> None:
     threads = work_in_threads()
-    await Lobby(path, settings).run()
+    await Listener(path, settings).run()
     threads.shutdown(wait=False, cancel_futures=True)
     leave_if_stuck(0)
 

@@ -2,7 +2,7 @@
 
 from lsprotocol import types as lsp
 
-from fimls.server.items import ItemMaker
+from fimls.server.completions import ItemMaker
 from fimls.types import Completion, Document
 
 
