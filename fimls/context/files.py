@@ -16,7 +16,8 @@ from fimls.context.exclusions import Exclusions
 from fimls.context.reasons import content_reason
 from fimls.context.secrets import redacted
 from fimls.syntax import language_of
-from fimls.syntax.outline import Definition, Outline, outline
+from fimls.syntax.definitions import Definition
+from fimls.syntax.outline import Outline, outline
 from fimls.text import MAX_DOCUMENT_BYTES
 
 _CACHED_FILES, _CACHED_CHARS = 256, 16_000_000
