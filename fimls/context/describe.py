@@ -48,12 +48,11 @@ def describe(
     definition: Definition,
     score: float,
     around: Surroundings,
-    source: str,
     wanted: Wanted = Wanted.BY_USE,
 ) -> Candidate:
     """Describe a definition that the prompt's window doesn't show."""
     if score < SCORE_MIN:  # it won't be used: only say that it was there
-        return Candidate(file.path, definition.start, source, score, (), definition.name)
+        return Candidate(file.path, definition.start, score, (), definition.name)
     if definition.kind in {"class", "type"} and definition.body < definition.end:
         parts = _ranked(list(_class_parts(file, definition, score, around, wanted)))
     elif definition.kind in {"function", "method"}:
@@ -63,12 +62,10 @@ def describe(
         value = parts[0].text
         if len(value) > _LINE_CHARS_MAX or value.endswith(" ...") or _NOTHING.search(value):
             score = 0.0  # a table or a list, whose first line says nothing, or no value yet
-    return Candidate(file.path, definition.start, source, score, parts, definition.name)
+    return Candidate(file.path, definition.start, score, parts, definition.name)
 
 
-def describe_method(
-    file: SourceFile, definition: Definition, score: float, source: str
-) -> Candidate:
+def describe_method(file: SourceFile, definition: Definition, score: float) -> Candidate:
     """Describe one method, under the head of its class where it stands in that."""
     text = _signature(file, definition)
     for owner in file.outline.definitions:
@@ -77,9 +74,9 @@ def describe_method(
             head = [Part(line) for line in lines[: _head_lines(file, owner)]]
             method = Part(_indented(text, file, definition))
             parts = (*head, method)
-            return Candidate(file.path, owner.start, source, score, parts, definition.name)
+            return Candidate(file.path, owner.start, score, parts, definition.name)
     parts = (Part(text),)
-    return Candidate(file.path, definition.start, source, score, parts, definition.name)
+    return Candidate(file.path, definition.start, score, parts, definition.name)
 
 
 @remembered

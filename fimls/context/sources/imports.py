@@ -14,8 +14,6 @@ from fimls.syntax.definitions import Definition
 from fimls.syntax.imports import targets
 from fimls.syntax.modules import Target
 
-SOURCE = "imports"
-
 _UNUSED = 1.0  # imported and not used yet, it is what comes next ten times as often as the rest
 _NEAR_MAX = 0.95
 _LIKENESS = 0.35
@@ -104,7 +102,7 @@ def _module_members(target: Target, around: Surroundings, files: Reader) -> Iter
     found.sort(key=lambda one: (-one[0], one[1]))
     for rank, (score, _, file, definition) in enumerate(found[:_MODULE_MEMBERS_MAX]):
         if file is not None:
-            yield describe(file, definition, score * _NEXT_MEMBER**rank, around, SOURCE)
+            yield describe(file, definition, score * _NEXT_MEMBER**rank, around)
 
 
 def _score(alias: str, around: Surroundings) -> float:
@@ -121,9 +119,9 @@ def _described(
     around: Surroundings,
     files: Reader,
 ) -> Iterator[Candidate]:
-    yield describe(file, definition, score, around, SOURCE)
+    yield describe(file, definition, score, around)
     used = alias in around.receivers
     for name in sorted(returned_names(file, definition, around)) if used else ():
         place = find(name, file.path, files)
         if place is not None and place[1] != definition and place[0].path != around.query.path:
-            yield describe(*place, score * _RETURNED, around, SOURCE, Wanted.MEMBERS)
+            yield describe(*place, score * _RETURNED, around, Wanted.MEMBERS)

@@ -8,8 +8,6 @@ from fimls.context.query import Candidate
 from fimls.context.sources.base import Lookup, Reader, densest, overlap, window, words_beside
 from fimls.context.surroundings import Surroundings
 
-SOURCE = "lexical"
-
 _FOUND_MAX = 8
 _SHARED_MIN = 5
 _WORDS_MAX = 40
@@ -34,4 +32,4 @@ def lexical(around: Surroundings, files: Reader, index: Lookup) -> Iterator[Cand
         if shared >= _SHARED_MIN:
             share = (similarity - _SIMILAR_MIN) / (_SIMILAR_FULL - _SIMILAR_MIN)
             score = _SCORE_MIN + (_SCORE_MAX - _SCORE_MIN) * min(1.0, share)
-            yield window(file, start, end, max(0.0, score), SOURCE)
+            yield window(file, start, end, max(0.0, score))

@@ -15,8 +15,6 @@ from fimls.context.sources.base import Lookup, Reader
 from fimls.context.surroundings import Surroundings
 from fimls.syntax import get_language, known_words, language_of
 
-SOURCE = "names"
-
 _NEAR = 0.7
 _LENGTH_MIN = 3
 _NAMES_MAX = 40
@@ -63,9 +61,9 @@ def _described(
             score = around.near(name) * trust
             if definition.kind == "method":
                 if name in around.members:
-                    yield describe_method(file, definition, score, SOURCE)
+                    yield describe_method(file, definition, score)
             elif definition.kind != "function" or not definition.container:
-                yield describe(file, definition, score, around, SOURCE)
+                yield describe(file, definition, score, around)
 
 
 def _may_be_elsewhere(name: str, around: Surroundings) -> bool:

@@ -19,16 +19,16 @@ _LATEST = 0.8  # what each older region counts for, against the one touched afte
 
 def recent(around: Surroundings, files: Reader, session: Session) -> Iterator[Candidate]:
     """Windows of regions that were edited or opened in other documents."""
-    yield from _scored(session.recent, around, files, "recent", 0.75)
+    yield from _scored(session.recent, around, files, 0.75)
 
 
 def changed(around: Surroundings, files: Reader, session: Session) -> Iterator[Candidate]:
     """Windows of uncommitted changes in other files."""
-    yield from _scored(session.changed, around, files, "git", 0.65)
+    yield from _scored(session.changed, around, files, 0.65)
 
 
 def _scored(
-    regions: Sequence[Region], around: Surroundings, files: Reader, source: str, best: float
+    regions: Sequence[Region], around: Surroundings, files: Reader, best: float
 ) -> Iterator[Candidate]:
     words = words_beside(around)
     for age, region in enumerate(regions[:_REGIONS_MAX]):
@@ -38,7 +38,7 @@ def _scored(
         first = max(0, region.start_line - _AROUND_LINES)
         start, end = densest(file, first, region.end_line + _AROUND_LINES, words)
         if score := _score(file, start, end, words, best):
-            yield window(file, start, end, max(_SCORE_MIN, score * _LATEST ** (age / 4)), source)
+            yield window(file, start, end, max(_SCORE_MIN, score * _LATEST ** (age / 4)))
 
 
 def _score(file: SourceFile, start: int, end: int, words: frozenset[str], best: float) -> float:

@@ -10,8 +10,6 @@ from fimls.context.query import Candidate, Part
 from fimls.context.surroundings import Line, Surroundings
 from fimls.syntax.words import identifiers
 
-SOURCE = "same-file"
-
 _NEAR = 0.7
 _TRUST = 0.95
 _OWNER = 0.8
@@ -28,7 +26,7 @@ def outside_window(around: Surroundings) -> Iterator[Candidate]:
     owner = around.owner
     for definition in around.outline.definitions:
         if definition == owner:
-            yield describe(file, definition, _OWNER, around, SOURCE)
+            yield describe(file, definition, _OWNER, around)
         if begin <= definition.start < end or definition in {owner, around.function}:
             continue
         near = around.near(definition.name) * _TRUST
@@ -39,14 +37,14 @@ def outside_window(around: Surroundings) -> Iterator[Candidate]:
             if likeness >= _LIKENESS_MIN:
                 near = max(near, likeness * _LIKENESS)
             if near:
-                yield describe(file, definition, near, around, SOURCE)
+                yield describe(file, definition, near, around)
         elif (
             definition.kind == "method"
             and near >= _NEAR
             and definition.name in around.members
             and (owner is None or definition.container != owner.name)
         ):
-            yield describe_method(file, definition, near, SOURCE)
+            yield describe_method(file, definition, near)
 
 
 def _imports(around: Surroundings) -> Iterator[Candidate]:
@@ -58,7 +56,7 @@ def _imports(around: Surroundings) -> Iterator[Candidate]:
     parts = tuple(Part(text, score) for text, score in statements.items())
     if parts:
         score = max(part.score for part in parts)
-        yield Candidate(around.query.path, around.imports[0].start, SOURCE, score, parts, "import")
+        yield Candidate(around.query.path, around.imports[0].start, score, parts, "import")
 
 
 def _statement(line: Line, around: Surroundings) -> tuple[str, float]:

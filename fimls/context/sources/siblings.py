@@ -14,8 +14,6 @@ from fimls.context.surroundings import Surroundings, subwords
 from fimls.syntax import LANGUAGES
 from fimls.syntax.definitions import Definition
 
-SOURCE = "siblings"
-
 _TEST_NAME = re.compile(
     r"^(?:test_(?P<a>.+)|(?P<b>.+?)(?:_test|_spec|\.test|\.spec|-test|-spec|Tests?|IT))$"
 )
@@ -66,7 +64,7 @@ def _named(file: SourceFile, around: Surroundings, score: float) -> Iterator[Can
     for definition in file.outline.definitions:
         near = around.near(definition.name)
         if near and not definition.container:
-            yield describe(file, definition, near * score, around, SOURCE)
+            yield describe(file, definition, near * score, around)
 
 
 def _tested(file: SourceFile, around: Surroundings) -> Iterator[Candidate]:
@@ -79,9 +77,9 @@ def _tested(file: SourceFile, around: Surroundings) -> Iterator[Candidate]:
         if not near:
             continue
         if definition.kind == "method":
-            yield describe_method(file, definition, near * _TESTED, SOURCE)
+            yield describe_method(file, definition, near * _TESTED)
         elif definition.kind != "function" or not definition.container:
-            yield describe(file, definition, near * _TESTED, around, SOURCE)
+            yield describe(file, definition, near * _TESTED, around)
 
 
 def _test_of(file: SourceFile, function: Definition) -> Iterator[Candidate]:
@@ -91,7 +89,7 @@ def _test_of(file: SourceFile, function: Definition) -> Iterator[Candidate]:
         if definition.kind not in {"function", "method"}:
             continue
         if calls.search(file.text, definition.body, definition.end):
-            yield cut(file, definition.start, definition.end, _TEST, SOURCE)
+            yield cut(file, definition.start, definition.end, _TEST)
             return
 
 
