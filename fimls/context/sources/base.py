@@ -38,7 +38,7 @@ class Lookup(Protocol):
 
 
 def words_beside(around: Surroundings) -> frozenset[str]:
-    """The identifiers beside the cursor that tell one piece of code from another."""
+    """Return the identifiers beside the cursor, without short and common ones."""
     return _words(around.beside, around.query.language_id)
 
 
@@ -78,7 +78,7 @@ def densest(
 
 
 def cut(file: SourceFile, start: int, end: int, score: float) -> Candidate:
-    """Make a candidate of a definition's text: of its first lines where it is long."""
+    """Make a candidate of a definition's text, or of its first lines if it is long."""
     first = file.text.count("\n", 0, start)
     last = file.text.count("\n", 0, end) + 1
     found = window(file, first, min(last, first + _LINES_MAX), score)

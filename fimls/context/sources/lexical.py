@@ -11,13 +11,13 @@ from fimls.context.surroundings import Surroundings
 _FOUND_MAX = 8
 _SHARED_MIN = 5
 _WORDS_MAX = 40
-# Jaccard similarity at which a window is worth its tokens, and at which it is as good as it gets
+# The Jaccard similarity at which a window is worth its tokens, and at which its score is highest
 _SIMILAR_MIN, _SIMILAR_FULL = 0.25, 0.6
 _SCORE_MIN, _SCORE_MAX = 0.4, 0.7
 
 
 def lexical(around: Surroundings, files: Reader, index: Lookup) -> Iterator[Candidate]:
-    """Cut the most similar lines out of the windows that the index finds."""
+    """Yield the most similar lines in the windows that the index finds."""
     query = around.query
     words = words_beside(around)
     nearest = sorted(words, key=lambda word: (-around.near(word), word))[:_WORDS_MAX]

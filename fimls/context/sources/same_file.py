@@ -1,4 +1,4 @@
-"""What of this file lies outside the window: its imports, and definitions needed at the cursor."""
+"""Parts of the file itself outside the window: imports, and definitions needed at the cursor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STATEMENT_CHARS_MAX = 100
 
 
 def outside_window(around: Surroundings) -> Iterator[Candidate]:
-    """Describe what the prompt doesn't show of the file itself."""
+    """Describe parts of the file that the prompt doesn't show."""
     yield from _imports(around)
     begin, end = around.query.shown_range
     file = SourceFile(around.query.path, around.text, around.query.language_id, around.outline)
@@ -31,7 +31,7 @@ def outside_window(around: Surroundings) -> Iterator[Candidate]:
             continue
         near = around.near(definition.name) * _TRUST
         if not definition.container:
-            # Lower-case constants are loggers, or what a script does.
+            # Lower-case constants are loggers, or variables of a script.
             typed = definition.kind != "constant" or not definition.name.islower()
             likeness = around.likeness(definition.name) if typed else 0.0
             if likeness >= _LIKENESS_MIN:
@@ -48,7 +48,7 @@ def outside_window(around: Surroundings) -> Iterator[Candidate]:
 
 
 def _imports(around: Surroundings) -> Iterator[Candidate]:
-    """The import statements, as far as they bind what may be needed: names cost least of all."""
+    """Yield the import statements, with the names that may be needed: they cost few tokens."""
     begin, end = around.query.shown_range
     statements = dict(
         _statement(line, around) for line in around.imports if not begin <= line.start < end
@@ -60,7 +60,7 @@ def _imports(around: Surroundings) -> Iterator[Candidate]:
 
 
 def _statement(line: Line, around: Surroundings) -> tuple[str, float]:
-    """An import statement, without the names that nothing speaks for, and its score."""
+    """Return an import statement without unlikely names, and its score."""
     text = " ".join(line.content.split())
     head, found, names = text.partition(" import ")
     if found and head.startswith("from "):
