@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fimls.replay import machine
+from fimls.report import machine
 from training.evaluation.compare import rows_of
 from training.evaluation.journal import Row
 from training.evaluation.paired import compare

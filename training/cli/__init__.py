@@ -11,11 +11,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from training.cli import bench
+
 _Name = Annotated[str | None, typer.Option("--name", help="Register it under another name.")]
 
 
 def add_commands(app: typer.Typer) -> tuple[str, ...]:
-    """Add ``prepare``, ``train``, ``eval``, ``export`` and ``adapters`` to the application.
+    """Add ``prepare``, ``train``, ``eval``, ``export``, ``bench`` and ``adapters``.
 
     Returns those after which the global options (``--model``, ``--adapter``) may be written too.
     """
@@ -24,8 +26,9 @@ def add_commands(app: typer.Typer) -> tuple[str, ...]:
     app.command(name="train")(_train)
     app.command(name="eval")(_evaluate)
     app.command(name="export")(_export)
+    app.add_typer(bench.app, name="bench", help="Measure what a typist feels.")
     app.add_typer(_adapters(), name="adapters", help="The adapters kept here, and which serves.")
-    return ("prepare", "train", "eval", "export")
+    return ("prepare", "train", "eval", "export", "bench")
 
 
 def _prepare(  # noqa: PLR0913 - a function argument for each option

@@ -20,16 +20,15 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from fimls.cli.options import Invocation
 from fimls.cli.progress import progress_bar
 from fimls.config import Settings
+from fimls.report.tables import print_table
 from training.evaluation import tables
 from training.evaluation.compare import compare_reports
 from training.evaluation.evaluate import OnDone, Request, evaluate
-from training.evaluation.markdown import render_markdown
-from training.evaluation.page import render_page
+from training.evaluation.page import render_markdown, render_page
 from training.evaluation.report import make_report, summary, write_report
 from training.evaluation.suites import NAMED, OF_PATHS
 
@@ -52,14 +51,14 @@ def run(invocation: Invocation, request: Request) -> None:
     write_report(report, request.output, page=render_page(report), markdown=render_markdown(report))
     if done.decision is not None and done.decision.promote:
         _promote(request.adapter)
-    _print(tables.overview(report))
+    print_table(tables.overview(report))
     for comparison in report["comparisons"]:
-        _print(tables.changes(comparison))
+        print_table(tables.changes(comparison))
     for one in report["runs"]:
         for division in tables.divisions(one):
-            _print(tables.by_division(one, division, brief=True))
+            print_table(tables.by_division(one, division, brief=True))
     if report["memory"]:
-        _print(tables.memory(report["memory"]))
+        print_table(tables.memory(report["memory"]))
     print(f"report: {request.output / 'report.html'}", file=sys.stderr)
     if done.decision is not None:
         print(done.decision.sentence, file=sys.stderr)
@@ -77,7 +76,7 @@ def run_compare(before: Path, after: Path, *, seed: int) -> None:
     found = compare_reports(before, after, seed=seed)
     for comparison in found:
         Console(stderr=True, highlight=False).print(comparison["suite"])
-        _print(tables.changes(comparison))
+        print_table(tables.changes(comparison))
     print(json.dumps({"name": "evaluation-comparison", "comparisons": found}))
 
 
@@ -114,11 +113,3 @@ def _bars() -> Iterator[OnDone]:
             shown.update(bars[key], completed=done)
 
         yield report
-
-
-def _print(table: tables.Table) -> None:
-    headings, rows = table
-    shown = Table(*headings)
-    for row in rows:
-        shown.add_row(*row)
-    Console(stderr=True, highlight=False).print(shown)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fimls.replay.cells import percent, share
+from fimls.report.tables import percent, share
 from training.evaluation.figures import ALL, BY_NAME
 from training.types import EvaluationError
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fimls.replay.intervals import Figure, Resampler
+from fimls.report.intervals import Figure, Resampler
 from training.evaluation.figures import MEASURES, Measure, groups, sums
 from training.evaluation.journal import Row
 from training.types import EvaluationError

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fimls import __version__
-from fimls.replay.machine import machine_facts
+from fimls.report.machine import machine_facts
 from training.evaluation.figures import calibration, figures, is_right, latencies
 from training.evaluation.gate import Decision
 from training.evaluation.journal import FORMAT_VERSION, Row

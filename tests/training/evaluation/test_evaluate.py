@@ -22,8 +22,7 @@ from training.evaluation.answers import Answer, CompleterAsker, FixedAsker, RawA
 from training.evaluation.compare import compare_reports
 from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.journal import Journal
-from training.evaluation.markdown import render_markdown
-from training.evaluation.page import render_page
+from training.evaluation.page import render_markdown, render_page
 from training.evaluation.plan import Choice, make_plan
 from training.evaluation.report import make_report, read_report, write_report
 from training.evaluation.run import run

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fimls.replay.repository import Repository, read_repository
 from fimls.syntax import language_of
 from fimls.types import Mode
 from training.evaluation.execution import Limits, Sandbox, shared
 from training.evaluation.execution.bodies import Body, find_bodies, innermost
 from training.evaluation.execution.runners import Runner, Survey
+from training.evaluation.repository import Repository, read_repository
 from training.evaluation.suites.base import Item, Skipped, Verdict
 from training.evaluation.suites.holes import BODY
 from training.evaluation.suites.spans import Contexts

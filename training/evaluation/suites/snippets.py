@@ -10,8 +10,8 @@ from pathlib import Path
 
 from fimls.context.index import Index
 from fimls.fim import PromptBuilder
-from fimls.replay.repository import Repository
 from fimls.types import Snippet
+from training.evaluation.repository import Repository
 from training.examples import ContextBuilder, RepositoryFiles, build_index
 from training.types import CorpusFile, Span
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from fimls.replay.repository import Repository, read_repository
 from fimls.syntax import language_of
 from fimls.types import Snippet
 from training.dataset import Dataset
+from training.evaluation.repository import Repository, read_repository
 from training.evaluation.suites.base import Item, Skipped
 from training.evaluation.suites.holes import hole_kind, hole_mode
 from training.spans import draw_spans
