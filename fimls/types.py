@@ -107,6 +107,24 @@ class FinishReason(str, enum.Enum):
     DEADLINE = "deadline"  # time ran out; what there is, is whole tokens
 
 
+class Suppressed(str, enum.Enum):
+    """Why nothing is shown. A reason may be another string, which nothing compares: the name of the
+    step of post-processing that left nothing, why a file is excluded, or an error's message.
+    """
+
+    SUPERSEDED = "superseded"  # by a later request for the same document
+    CANCELLED = "cancelled by the editor"
+    ON_DEMAND = "on demand only"
+    EXCLUDED = "path excluded"
+    MID_LINE = "code after the cursor"
+    EMPTY = "empty"  # the model itself wrote nothing
+    LATE = "nothing finished in time"
+    UNLIKELY = "unlikely"
+    NOTHING_TO_ADD = "nothing to add"
+
+    __str__ = str.__str__  # for messages
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A snapshot of an open document. ``text`` is never changed: an edit makes a new snapshot."""
@@ -136,7 +154,7 @@ class CompletionContext:
     """All that a prompt is built from; training stores the same object with the middle removed.
 
     prefix and suffix: the whole text before and after the cursor (budgets are applied later).
-    path: workspace-relative, or a bare file name. repo: the workspace's name, "" if unknown.
+    path: workspace-relative, or a bare file name.
     snippets: in prompt order, the least useful first, so that the best stands nearest the code.
     """
 
@@ -146,14 +164,12 @@ class CompletionContext:
     language_id: str = ""
     snippets: tuple[Snippet, ...] = ()
     mode: Mode = Mode.SINGLE
-    repo: str = ""
 
 
 class PartKind(str, enum.Enum):
     """What a run of prompt tokens is; ``fimls prompt`` gives each its colour."""
 
     CONTROL = "control"
-    REPO = "repo"
     SNIPPET = "snippet"
     PATH = "path"
     PREFIX = "prefix"
@@ -177,7 +193,6 @@ class Prompt:
     stop_token_ids: any of them ends the generation and is not part of its text.
     healing: text cut from the prefix's end; the generation must begin by producing exactly it, and
         the engine leaves it out of the text it reports. "" when nothing was cut.
-    manifest_hash: of the :class:`fimls.fim.Manifest` the prompt was built under.
     parts: covers ``token_ids`` without gaps, in order.
     prefix_start, suffix_end: how much of the context the window shows, in code points: the prompt
         contains ``prefix[prefix_start:]`` and ``suffix[:suffix_end]``.
@@ -186,7 +201,6 @@ class Prompt:
     token_ids: tuple[int, ...]
     stop_token_ids: frozenset[int]
     healing: str = ""
-    manifest_hash: str = ""
     parts: tuple[PromptPart, ...] = ()
     prefix_start: int = 0
     suffix_end: int = 0

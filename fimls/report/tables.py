@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table as TerminalTable
-
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Headings and rows."""
 
@@ -42,6 +39,9 @@ def interval(figure: Interval) -> str:
 
 def print_table(table: Table) -> None:
     """Print a table on standard error."""
+    from rich.console import Console
+    from rich.table import Table as TerminalTable
+
     headings, rows = table
     shown = TerminalTable(*headings)
     for row in rows:

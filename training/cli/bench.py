@@ -6,8 +6,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from training.evaluation.typing.plan import Plan
-    from training.evaluation.typing.run import OnTyped, Replay, Run
+    from training.evaluation.typing.run import Replay, Run
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -84,7 +82,7 @@ def keystrokes(  # noqa: PLR0913 - a function argument for each option
 
     The folders are copied and never written to. The last line of standard output is JSON.
     """
-    # What is measured with is imported only where something is: `fimls --help` lists this too.
+    from fimls.progress import progress_bar
     from training.evaluation.repository import read_repository
     from training.evaluation.typing import figures
     from training.evaluation.typing import report as reports
@@ -109,9 +107,17 @@ def keystrokes(  # noqa: PLR0913 - a function argument for each option
     )
     habits = Habits(pace, looks, read_ms, close_brackets)
     settings = dict(context.obj.overrides)
-    with record.open("w", encoding="utf-8") if record else nullcontext() as rows, _bar(plan) as bar:
+    with (
+        record.open("w", encoding="utf-8") if record else nullcontext() as rows,
+        progress_bar("typing") as progress,
+    ):
         replay = Replay(
-            plan, habits, server_options(settings), record=rows, feedback=feedback, on_typed=bar
+            plan,
+            habits,
+            server_options(settings),
+            record=rows,
+            feedback=feedback,
+            progress=progress,
         )
         found, interrupted = asyncio.run(_until_interrupted(replay, minutes))
     if found.failure is not None and not found.rows:
@@ -153,34 +159,3 @@ async def _until_interrupted(replay: Replay, minutes: float | None) -> tuple[Run
     finally:
         loop.remove_signal_handler(signal.SIGINT)
     return found, interrupted
-
-
-@contextmanager
-def _bar(plan: Plan) -> Iterator[OnTyped]:
-    """Show a bar of the characters that are typed, with the time that is left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    typed: dict[str, int] = {}
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        total = sum(len(task.body) for task in plan.tasks)
-        shown = bar.add_task("starting the server", total=total)
-
-        def report(name: str, characters: int) -> None:
-            typed[name] = characters
-            function = name.rpartition(":")[2]
-            bar.update(shown, completed=sum(typed.values()), description=f"typing {function}")
-
-        yield report

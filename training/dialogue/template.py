@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
+from fimls.files import write_atomically
 from fimls.fim import Tokenizer
-from fimls.store.hashes import write_atomically
 from training.dialogue.messages import Role
 from training.dialogue.tokens import BEGIN_HEADER, BEGIN_TURN, END_HEADER, END_TURN
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fimls.feedback import FeedbackStore, Suggestion
+from fimls.feedback import FeedbackStore, Suggestion, Taken
 from tests.unit.cli.conftest import Fimls
 
 
@@ -16,7 +16,9 @@ def test_the_page_has_tables_and_plots(
 ) -> None:
     """Names are escaped: a model is called as its file is."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    one = Suggestion("x", time.time(), "python", "<0.5b>", "", False, 10, 20.0, True, 10, "whole")
+    one = Suggestion(
+        "x", time.time(), "python", "<0.5b>", "", False, 10, 20.0, True, 10, Taken.WHOLE
+    )
     FeedbackStore().write([one])
     page = tmp_path / "page.html"
     assert 0 == fimls("stats", "-o", str(page)).code

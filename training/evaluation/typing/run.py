@@ -7,11 +7,12 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from fimls.progress import Progress, silent
 from fimls.report.machine import resident_bytes
 from fimls.types import FimlsError
 from training.evaluation.repository import copy_with_holes
@@ -35,9 +36,6 @@ _INDEX_TIMEOUT_S = 300.0
 _POLL_S = 0.2
 _LEFT_BEHIND = ("XDG_CACHE_HOME", "XDG_STATE_HOME")
 _MEMORY_INTERVAL_S = 2.0
-
-OnTyped = Callable[[str, int], None]
-"""Called with a function's name and how many characters of its body stand there now."""
 
 
 @dataclass(slots=True)
@@ -78,14 +76,16 @@ class Replay:
         *,
         record: IO[str] | None = None,
         feedback: Path | None = None,
-        on_typed: OnTyped = lambda _name, _typed: None,
+        progress: Progress = silent,
     ) -> None:
         self._plan = plan
         self._habits = habits
         self._server_options = server_options
         self._record = record
         self._feedback = feedback
-        self._on_typed = on_typed
+        self._progress = progress
+        self._characters = sum(len(task.body) for task in plan.tasks)
+        self._typed = 0  # of the functions that are done with
         self._began = 0.0
         self._servers = 0
         self.found = Run()
@@ -179,7 +179,7 @@ class Replay:
             session = Session(
                 client, explainer, folder, sources[task.path], task, habits=self._habits
             )
-            telling = asyncio.create_task(self._tell(task, session))
+            telling = asyncio.create_task(self._tell(session))
             try:
                 await session.run(stop)
                 await explainer.finish()
@@ -187,6 +187,8 @@ class Replay:
                 telling.cancel()
                 explainer.settle()
                 self._keep(session)
+                self._typed += len(task.body)
+                self._progress("typing", self._typed, self._characters)
         if not explainer.available:
             self.found.note(NO_EXPLANATIONS)
 
@@ -195,13 +197,10 @@ class Replay:
         if session.tally.worst is not None:
             self.found.examples.append(session.tally.worst)
 
-    async def _tell(self, task: Task, session: Session) -> None:
-        try:
-            while True:
-                self._on_typed(task.name, session.typed)
-                await asyncio.sleep(_POLL_S)
-        finally:
-            self._on_typed(task.name, session.typed)
+    async def _tell(self, session: Session) -> None:
+        while True:
+            self._progress("typing", self._typed + session.typed, self._characters)
+            await asyncio.sleep(_POLL_S)
 
     async def _watch_memory(self, server: int, pid: int) -> None:
         while True:
