@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fimls.context.attributes import attributes
 from fimls.context.files import SourceFile, remembered
 from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
-from fimls.context.signatures import joined, signature
-from fimls.context.surroundings import Surroundings
-from fimls.context.variables import NEAR
-from fimls.syntax.outline import Definition, skeleton
+from fimls.context.surroundings import NEAR, Surroundings
+from fimls.syntax import get_language
+from fimls.syntax.definitions import Definition
+from fimls.syntax.outline import skeleton
 from fimls.syntax.words import identifiers, known_words
 
 # What a line of a class is worth, as a share of what the class is
@@ -25,7 +24,6 @@ _UNWANTED_MEMBER = 0.25  # of a class whose instances nobody near the cursor use
 _HIDDEN = 0.2  # private or special
 _NEXT_MEMBER = 0.97
 
-_CONSTRUCTORS = frozenset({"__init__", "constructor", "new", "New", "__call__"})
 _NO_FIELDS = frozenset({"__slots__", "__match_args__", "model_config"})
 _LINE_CHARS_MAX = 120
 _FIELD_LINES_MAX = 4
@@ -33,9 +31,9 @@ _CLOSER = re.compile(r"\s*[}\])]")
 _HEADER_ENDS = ("...", "... }", ";", ")")
 _SPACE = re.compile(r"\s+")
 _REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
-_PYTHON_FIELD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))")
 _NOTHING = re.compile(r"=\s*None$")
 _PROPERTY = re.compile(r"@(?:functools\.)?(?:cached_)?property\b")
+_SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
 
 
 class Wanted(enum.Enum):
@@ -59,9 +57,9 @@ def describe(
     if definition.kind in {"class", "type"} and definition.body < definition.end:
         parts = _ranked(list(_class_parts(file, definition, score, around, wanted)))
     elif definition.kind in {"function", "method"}:
-        parts = (Part(signature(file, definition)),)
+        parts = (Part(_signature(file, definition)),)
     else:
-        parts = (Part(joined(skeleton(file.text, file.outline, definition).split("\n"))),)
+        parts = (Part(_joined(skeleton(file.text, file.outline, definition).split("\n"))),)
         value = parts[0].text
         if len(value) > _LINE_CHARS_MAX or value.endswith(" ...") or _NOTHING.search(value):
             score = 0.0  # a table or a list, whose first line says nothing, or no value yet
@@ -72,7 +70,7 @@ def describe_method(
     file: SourceFile, definition: Definition, score: float, source: str
 ) -> Candidate:
     """Describe one method, under the head of its class where it stands in that."""
-    text = signature(file, definition)
+    text = _signature(file, definition)
     for owner in file.outline.definitions:
         if owner.name == definition.container and owner.start <= definition.start < owner.end:
             lines = _skeleton_lines(file, owner)
@@ -158,8 +156,8 @@ def _class_parts(
     for method in methods:
         if own and begin <= method.start < stop:
             continue
-        share = _method_share(method, around, used=used, own=own, constructed=constructed)
-        part = Part(_indented(signature(file, method), file, method), score * share)
+        share = _method_share(method, file, around, used=used, own=own, constructed=constructed)
+        part = Part(_indented(_signature(file, method), file, method), score * share)
         if definition.start <= method.start < definition.end:
             yield part
         else:  # Go's methods, Rust's impl
@@ -190,7 +188,15 @@ def _declared_fields(file: SourceFile, definition: Definition) -> tuple[str, ...
 
 @remembered
 def _constructor_attributes(file: SourceFile, definition: Definition) -> tuple[str, ...]:
-    return tuple(attributes(file, methods_of(file, definition)))
+    language = get_language(file.language_id)
+    if language is None or language.attributes is None:
+        return ()
+    return tuple(
+        attribute
+        for method in methods_of(file, definition)
+        if method.name in language.constructors
+        for attribute in language.attributes(file.text, method.header, method.body, method.end)
+    )
 
 
 def _ranked(parts: list[Part]) -> tuple[Part, ...]:
@@ -211,7 +217,8 @@ def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterat
         if (head := _squeezed(file.text[one.header : one.body].partition("(")[0]))
     )
     # With a hole in the file, the parser may take the rest of a method for a class's fields.
-    is_field = _PYTHON_FIELD.match if file.language_id == "python" else str.strip
+    language = get_language(file.language_id)
+    is_field = language.field.match if language else str.strip
     depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     field: list[str] = []
     in_method = in_docstring = False
@@ -252,12 +259,19 @@ def _is_base(definition: Definition, around: Surroundings) -> bool:
 
 
 def _method_share(
-    method: Definition, around: Surroundings, *, used: bool, own: bool, constructed: bool
+    method: Definition,
+    file: SourceFile,
+    around: Surroundings,
+    *,
+    used: bool,
+    own: bool,
+    constructed: bool,
 ) -> float:
     name = method.name
     if around.function is not None and around.function.name == name and used:
         return _NAMED  # the method that the one at the cursor overrides, or wraps
-    if name in _CONSTRUCTORS:
+    language = get_language(file.language_id)
+    if language and name in language.constructors:
         return _CONSTRUCTOR if constructed else _NOT_CONSTRUCTED
     if name in around.members:
         return _named(name, around)
@@ -277,3 +291,50 @@ def _field_share(field: str, file: SourceFile, around: Surroundings, share: floa
 
 def _named(member: str, around: Surroundings) -> float:
     return _NAMED if around.near(member) >= NEAR else _NAMED_FAR
+
+
+@remembered
+def _signature(file: SourceFile, definition: Definition) -> str:
+    """Return a function's header with a mark for its body.
+
+    Its docstring would take as many tokens as another signature, which says more.
+    """
+    lines = skeleton(file.text, file.outline, definition).split("\n")
+    if len(lines) > 2 and lines[-1].strip() == "...":
+        lines = [*lines[:-2], "..."]
+    header = _joined(lines)
+    language = get_language(file.language_id)
+    if len(header) <= _SIGNATURE_CHARS_MAX or language is None or not language.name_first:
+        return header
+    return _shortened(header)
+
+
+def _joined(lines: list[str]) -> str:
+    """Join the lines of a header or a value that was broken inside brackets."""
+    line = " ".join(line.strip() for line in lines)
+    return re.sub(r",? ([)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", line))
+
+
+def _shortened(header: str) -> str:
+    """Leave long types and default values out: the names tell most."""
+    opening = header.find("(")
+    parameters, closing = _split(header, opening + 1)
+    short = [
+        parameter.partition(":")[0] if len(parameter) > _PARAMETER_CHARS_MAX else parameter
+        for parameter in parameters
+    ]
+    return f"{header[: opening + 1]}{', '.join(short)}{header[closing:]}"
+
+
+def _split(header: str, start: int) -> tuple[list[str], int]:
+    """Split at the commas that stand in no brackets, up to the closing one; return that, too."""
+    found, depth = [], 0
+    for at in range(start, len(header)):
+        character = header[at]
+        if depth == 0 and character in ",)":
+            found.append(header[start:at].strip())
+            start = at + 1
+            if character == ")":
+                return found, at
+        depth += (character in "([{") - (character in ")]}")
+    return [*found, header[start:].strip()], len(header)

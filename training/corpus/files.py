@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
+from fimls.context.exclusions import Exclusions
+from fimls.context.reasons import MAX_FILE_BYTES, Exclusion, content_reason
 from fimls.syntax import get_language, language_of
 from training.corpus.content import is_data, is_too_small
 from training.corpus.licences import file_licence, is_allowed, licence_of_texts, licence_texts
@@ -44,16 +45,16 @@ class Reason(str, enum.Enum):
 
 # What fimls.context.exclusions says, in the words of the report. Whatever else it says: ignored.
 _EXCLUSIONS = {
-    "secret file": Reason.SECRET_FILE,
-    "outside the workspace": Reason.LINK,
-    "not a regular file": Reason.LINK,
-    "too large": Reason.TOO_LARGE,
-    "binary": Reason.BINARY,
-    "not UTF-8": Reason.ENCODING,
-    "minified": Reason.MINIFIED,
-    "generated": Reason.GENERATED,
-    "vendored or build folder": Reason.VENDORED,
-    "lock or data file": Reason.DATA,
+    Exclusion.SECRET: Reason.SECRET_FILE,
+    Exclusion.OUTSIDE: Reason.LINK,
+    Exclusion.NO_FILE: Reason.LINK,
+    Exclusion.TOO_LARGE: Reason.TOO_LARGE,
+    Exclusion.BINARY: Reason.BINARY,
+    Exclusion.ENCODING: Reason.ENCODING,
+    Exclusion.MINIFIED: Reason.MINIFIED,
+    Exclusion.GENERATED: Reason.GENERATED,
+    Exclusion.MADE: Reason.VENDORED,
+    Exclusion.DATA: Reason.DATA,
 }
 _TEST = re.compile(
     r"(?:^|/)(?:tests?|testing|__tests__|spec)/|(?:^|/)(?:test_[^/]*|conftest|[^/]*_test)\.\w+$"
@@ -107,12 +108,11 @@ def read_files(
         ConfigError: a pattern of ``limits.exclude`` is none.
     """
     limits = limits or Limits()
-    exclusions = Exclusions(repository.root, limits.exclude)
     for listed in list_files(repository, limits=limits):
         if isinstance(listed, Dropped):
             yield listed
         else:
-            yield read_file(repository, listed, exclusions, public=public, limits=limits)
+            yield read_file(repository, listed, public=public, limits=limits)
 
 
 def list_files(
@@ -173,12 +173,7 @@ def _listed(
 
 
 def read_file(
-    repository: Repository,
-    listed: Listed,
-    exclusions: Exclusions,
-    *,
-    public: bool,
-    limits: Limits,
+    repository: Repository, listed: Listed, *, public: bool, limits: Limits
 ) -> CorpusFile | Dropped:
     r"""Read one file. Line ends become ``\n``, and a byte order mark is left out.
 
@@ -190,7 +185,7 @@ def read_file(
             data = stream.read(limits.max_bytes + 1)  # it may have grown since it was listed
     except OSError:
         return Dropped(path, Reason.UNREADABLE)
-    if reason := _content_reason(data, exclusions, limits):
+    if reason := _content_reason(data, limits):
         return Dropped(path, reason, len(data))
     licence = file_licence(data) or listed.licence
     if public and not is_allowed(licence):
@@ -199,10 +194,10 @@ def read_file(
     return CorpusFile(repository.name, repository.commit, path, language_of(path), licence, text)
 
 
-def _content_reason(data: bytes, exclusions: Exclusions, limits: Limits) -> Reason | None:
+def _content_reason(data: bytes, limits: Limits) -> Reason | None:
     if len(data) > limits.max_bytes:
         return Reason.TOO_LARGE
-    if excluded := exclusions.content_reason(data):
+    if excluded := content_reason(data):
         return _EXCLUSIONS.get(excluded, Reason.EXCLUDED)
     if is_too_small(data, limits.min_chars):
         return Reason.TOO_SMALL

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from fimls.context.exclusions import Exclusions
 from training.corpus.decontamination import Decontaminator
 from training.corpus.files import Dropped, Limits, Listed, Reason, read_file
 from training.corpus.fingerprints import Fingerprint, fingerprint
@@ -24,11 +23,7 @@ class TakenFile:
 
 
 class FileTaker:
-    """Reads the files of one repository. To be made in the process that uses it; cheap.
-
-    Raises:
-        ConfigError: a pattern of ``limits.exclude`` is none.
-    """
+    """Reads the files of one repository. To be made in the process that uses it; cheap."""
 
     def __init__(
         self,
@@ -41,14 +36,11 @@ class FileTaker:
         self._repository = repository
         self._public = public
         self._limits = limits or Limits()
-        self._exclusions = Exclusions(repository.root, self._limits.exclude)
         self._decontaminator = decontaminator
 
     def take(self, listed: Listed) -> TakenFile | Dropped:
         """Read a file, judge it, scrub it and take its fingerprint; a pure function of the file."""
-        file = read_file(
-            self._repository, listed, self._exclusions, public=self._public, limits=self._limits
-        )
+        file = read_file(self._repository, listed, public=self._public, limits=self._limits)
         if isinstance(file, Dropped):
             return file
         text, scrubbed = scrub(file.text, file.path)

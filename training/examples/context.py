@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fimls.context.files import SourceFile
 from fimls.context.index import Window
 from fimls.context.query import CountTokens, Query
-from fimls.context.retrieve import retrieve
-from fimls.context.secrets import redacted
-from fimls.context.select import select
-from fimls.context.sources.lookup import Lookup
+from fimls.context.selection import select
+from fimls.context.sources import retrieve
+from fimls.context.sources.base import Lookup
 from fimls.fim import Budget
 from fimls.types import Snippet
 from training.examples.files import RepositoryFiles
 from training.types import CorpusFile, Span
 
-_REDACTED_MAX = 4096
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -64,15 +61,14 @@ class ContextBuilder:
             shown=self._budget.reach(span.start),
         )
         files = _Open(self._files, query, hidden)
-        _, candidates = retrieve(query, files, _Visible(self._index, hidden))
-        picked = select(
+        around, candidates = retrieve(query, files, _Visible(self._index, hidden))
+        choice = select(
             candidates,
-            query,
+            around,
             budget_tokens=self._budget.snippet_tokens,
             count_tokens=self._count_tokens,
-            redact=_redacted,
         )
-        return picked.selection.snippets
+        return choice.selection.snippets
 
 
 class _Open:
@@ -120,8 +116,3 @@ class _Visible:
             for name, paths in found.items()
         }
         return {name: paths for name, paths in visible.items() if paths}
-
-
-@functools.lru_cache(maxsize=_REDACTED_MAX)
-def _redacted(text: str, path: str) -> str | None:
-    return redacted(text, path)
