@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fimls.syntax import language_of
+from fimls.syntax import get_language, language_of
 from fimls.text import LineIndex
 from training.evaluation.typing.client import Answer, Client, RequestFailedError
 from training.evaluation.typing.explainer import Explainer
@@ -68,12 +68,13 @@ class Session:
         self._habits = habits
         self._uri = (folder / task.path).as_uri()
         self._version = 1
+        language = get_language(task.language_id)
         self._typist = Typist(
             text[: function.start] + text[function.end :],
             function.start,
             task.body,
             unit=function.unit,
-            colon_indents=task.language_id == "python",
+            colon_indents=language is not None and language.indented,
             close_brackets=habits.close_brackets,
         )
         self._sent_text = self._typist.text
