@@ -15,9 +15,9 @@ from fimls.config import NO_ADAPTER
 from fimls.store import Store
 from fimls.store.hashes import file_sha256
 from training.batches import ExampleSource
-from training.batches.dialogues import DIALOGUES_SUFFIX, DialogueSource
 from training.dataset import Dataset
-from training.dataset.info import INFO_NAME, STARTED_NAME
+from training.dataset.format import INFO_NAME, STARTED_NAME
+from training.dialogue import DIALOGUES_SUFFIX, DialogueSource
 from training.evaluation.traces import Traces
 from training.tuning.base import find_base
 from training.tuning.canaries import make_canaries, write_canaries

@@ -9,12 +9,15 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
-from fimls.syntax import get_language, language_of
-from training.corpus.content import is_data, is_too_small
+from fimls.syntax import error_count, get_language, language_of
 from training.corpus.licences import file_licence, is_allowed, licence_of_texts, licence_texts
 from training.types import CorpusFile, Repository
+
+if TYPE_CHECKING:
+    import tree_sitter
 
 
 class Reason(str, enum.Enum):
@@ -94,25 +97,6 @@ class Limits:
     min_chars: int = 100
     tests: bool = True
     exclude: tuple[str, ...] = ()
-
-
-def read_files(
-    repository: Repository, *, public: bool, limits: Limits | None = None
-) -> Iterator[CorpusFile | Dropped]:
-    """Yield a repository's files, in the order of their paths, and what was dropped.
-
-    Secrets are still in the texts: :class:`training.corpus.FileTaker` replaces them.
-
-    Raises:
-        ConfigError: a pattern of ``limits.exclude`` is none.
-    """
-    limits = limits or Limits()
-    exclusions = Exclusions(repository.root, limits.exclude)
-    for listed in list_files(repository, limits=limits):
-        if isinstance(listed, Dropped):
-            yield listed
-        else:
-            yield read_file(repository, listed, exclusions, public=public, limits=limits)
 
 
 def list_files(
@@ -204,7 +188,7 @@ def _content_reason(data: bytes, exclusions: Exclusions, limits: Limits) -> Reas
         return Reason.TOO_LARGE
     if excluded := exclusions.content_reason(data):
         return _EXCLUSIONS.get(excluded, Reason.EXCLUDED)
-    if is_too_small(data, limits.min_chars):
+    if _is_too_small(data, limits.min_chars):
         return Reason.TOO_SMALL
     return Reason.DATA if is_data(data) else None
 
@@ -219,3 +203,54 @@ def _folder_reason(folder: Path, exclusions: Exclusions) -> Reason | None:
 
 def _own_licence(entries: Sequence[os.DirEntry[str]]) -> str:
     return licence_of_texts(licence_texts(Path(entry.path) for entry in entries))
+
+
+_DIGITS = tuple(b"%d" % digit for digit in range(10))
+_SPACE = b" \t\r\n\f\v"
+_LETTERS = bytes([*range(65, 91), *range(97, 123), *range(128, 256)])  # of any alphabet
+_MOST_DIGITS = 0.3
+_FEWEST_LETTERS = 0.25
+_TABLE_HEAD_BYTES = 20_000
+_MOST_LITERAL_LINES = 0.8
+_LITERALS = (b'"', b"'", b"(", b"[", b"{", b"-", *_DIGITS)
+
+_FREE_ERRORS = 3
+_LINES_AN_ERROR = 50
+
+
+def _is_too_small(data: bytes, min_chars: int) -> bool:
+    """Whether there is less than ``min_chars`` of anything but white space."""
+    return len(data) < min_chars or (
+        len(data) < 20 * min_chars and len(data.translate(None, _SPACE)) < min_chars
+    )
+
+
+def is_data(data: bytes) -> bool:
+    """Whether a file is a table rather than a program.
+
+    More than 30 % of it are digits (as in Refact's filter), less than 25 % letters, or 80 % of the
+    lines of its first 20 KB begin with a literal.
+    """
+    solid = len(data.translate(None, _SPACE)) or 1
+    if sum(map(data.count, _DIGITS)) > _MOST_DIGITS * solid:
+        return True
+    if len(data) - len(data.translate(None, _LETTERS)) < _FEWEST_LETTERS * solid:
+        return True
+    head = data[:_TABLE_HEAD_BYTES]
+    if len(head) < _TABLE_HEAD_BYTES:
+        return False
+    lines = head.split(b"\n")
+    literal = sum(line.lstrip().startswith(_LITERALS) for line in lines)
+    return literal > _MOST_LITERAL_LINES * len(lines)
+
+
+def is_broken(tree: tree_sitter.Tree) -> bool:
+    """Whether a tree has so many errors that its nodes can't be trusted.
+
+    More than 3, and more than one in 50 lines. Files are not dropped for it: parsing reads 5 MB/s,
+    which is slower than all the work of this package together; spans by syntax are not drawn.
+    """
+    if not tree.root_node.has_error:
+        return False
+    lines = tree.root_node.end_point.row + 1
+    return error_count(tree) > max(_FREE_ERRORS, lines // _LINES_AN_ERROR)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from training.corpus.fingerprints import (
+from training.corpus.duplicates import (
     FUNCTION_SLOTS,
     Fingerprint,
     Signatures,

@@ -12,7 +12,7 @@ An example refers to the whole text, so that training rebuilds exactly the promp
 send. In which order its parts stand, and whether it keeps its snippets, training decides.
 """
 
-from training.dataset.info import FORMAT_VERSION, Counts, DatasetInfo, RepositoryInfo, ShardInfo
+from training.dataset.format import FORMAT_VERSION, Counts, DatasetInfo, RepositoryInfo, ShardInfo
 from training.dataset.reader import Dataset
 from training.dataset.writer import DatasetWriter
 

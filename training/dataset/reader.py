@@ -10,8 +10,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.dataset.info import DatasetInfo, ShardInfo, read_info, shard_paths
-from training.dataset.tables import StoredFile, examples_of, files_of
+from training.dataset.format import (
+    DatasetInfo,
+    ShardInfo,
+    StoredFile,
+    examples_of,
+    files_of,
+    read_info,
+    shard_paths,
+)
 from training.types import CorpusFile, DatasetError, FimExample, Split
 
 _SHUFFLED_SHARDS = 8

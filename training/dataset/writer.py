@@ -15,24 +15,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.dataset.info import (
+from training.dataset.format import (
     FORMAT_VERSION,
     INFO_NAME,
+    REPEATED,
     SHARDS_NAME,
     STARTED_NAME,
     DatasetInfo,
     RepositoryInfo,
     ShardInfo,
-    shard_from_json,
-    shard_paths,
-)
-from training.dataset.tables import (
-    REPEATED,
     StoredFile,
     content_sha256,
     count,
     examples_table,
     files_table,
+    shard_from_json,
+    shard_paths,
 )
 from training.types import DatasetError, FimExample
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from training.corpus.decontamination.windows import LINES
-from training.corpus.fingerprints import Fingerprint, fingerprint
+from training.corpus.decontamination import LINES
+from training.corpus.duplicates import Fingerprint, fingerprint
 from training.evaluation.suites.base import Item
 from training.evaluation.traces import Traces, functions_around, is_same_function
 from training.types import CorpusFile

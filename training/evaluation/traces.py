@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.corpus.decontamination.windows import (
+from training.corpus.decontamination import (
     LINES,
     are_among,
     read_windows,
     window_hashes,
     write_windows,
 )
-from training.corpus.fingerprints import (
+from training.corpus.duplicates import (
     FUNCTION_SLOTS,
     Fingerprint,
     band_hashes,

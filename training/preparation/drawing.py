@@ -11,7 +11,7 @@ from fimls.context.index import Index
 from fimls.context.query import CountTokens
 from fimls.fim import Tokenizer
 from training.corpus import Decontaminator, scrub
-from training.dataset.info import ShardInfo
+from training.dataset.format import ShardInfo
 from training.dataset.writer import DatasetWriter
 from training.examples import ContextBuilder, RepositoryFiles, build_index
 from training.preparation.planning import PlannedFile, PlannedRepository, Task

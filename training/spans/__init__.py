@@ -5,9 +5,8 @@
 where people really put new lines.
 """
 
-from training.spans.draw import CHARS_MAX, LONG_CHARS_MAX, draw_spans
+from training.spans.draw import CHARS_MAX, DEFAULT_MIX, LONG_CHARS_MAX, draw_spans, parse_mix
 from training.spans.edits import Edit, edits
-from training.spans.mix import DEFAULT_MIX, parse_mix
 
 __all__ = [
     "CHARS_MAX",

@@ -20,8 +20,7 @@ from training.batches import (
     Position,
     StepStream,
 )
-from training.batches.dialogues import encode_dialogue
-from training.dialogue import write_chat_template
+from training.dialogue import render, write_chat_template
 from training.tuning.adapter import attach, load_adapter_weights
 from training.tuning.base import Base, load_network
 from training.tuning.checkpoint import RunState, best_folder, checkpoints, load_checkpoint
@@ -144,7 +143,9 @@ def _encode(encoder: ExampleEncoder) -> Encode[FimExample]:
 
 def _encode_source(job: Job, encoder: ExampleEncoder) -> Encode[Any]:
     if job.dialogues:
-        return lambda dialogue, _epoch, _index: encode_dialogue(dialogue, job.base.tokenizer)
+        return lambda dialogue, _epoch, _index: render(
+            dialogue, job.base.tokenizer, for_generation=False
+        )
     return _encode(encoder)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from training.corpus import Duplicate, Duplicates, Reason, fingerprint
-from training.corpus.fingerprints import similarities
+from training.corpus.duplicates import similarities
 from training.types import CorpusFile
 
 LINES = [

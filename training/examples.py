@@ -1,22 +1,32 @@
-"""The snippets of an example: serving's retrieval, asked with the middle taken out of the file."""
+"""What a prompt would show beside a file: the snippets that serving would choose, for each span.
+
+``files`` holds a repository's texts, ``index`` makes the database that lexical search needs, and
+``context`` asks serving's own retrieval (:mod:`fimls.context`) with the middle taken out.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+import itertools
+import posixpath
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from fimls.context.extract import extract
 from fimls.context.files import SourceFile
 from fimls.context.index import Window
+from fimls.context.index_writer import Entry, IndexWriter, Stamp, delete_database
 from fimls.context.query import CountTokens, Query
 from fimls.context.retrieve import retrieve
 from fimls.context.secrets import redacted
 from fimls.context.select import select
 from fimls.context.sources.lookup import Lookup
 from fimls.fim import Budget
+from fimls.syntax import language_of
 from fimls.types import Snippet
-from training.examples.files import RepositoryFiles
-from training.types import CorpusFile, Span
+from training.types import CorpusFile, DatasetError, Span
 
 _REDACTED_MAX = 4096
 _NOTHING: frozenset[str] = frozenset()
@@ -125,3 +135,88 @@ class _Visible:
 @functools.lru_cache(maxsize=_REDACTED_MAX)
 def _redacted(text: str, path: str) -> str | None:
     return redacted(text, path)
+
+
+_CACHED_FILES = 512
+
+
+class RepositoryFiles:
+    """A repository's texts by path: the Reader of :mod:`fimls.context`, without a disk.
+
+    Serving reads files one by one and looks each time whether it may; here all that may be read is
+    known, and paths that exist but may not be read (``others``) can be asked for, no more.
+    """
+
+    def __init__(self, texts: Mapping[str, str], others: Iterable[str] = ()) -> None:
+        self.texts = texts
+        self._exist = {*texts, *others}
+        self._children: dict[str, list[str]] = {}
+        for path in sorted(self._exist):
+            self._children.setdefault(posixpath.dirname(path), []).append(path)
+        folders = [folder for folder in self._children if folder]
+        for folder in folders:
+            while (folder := posixpath.dirname(folder)) and folder not in self._children:
+                self._children[folder] = []
+        self._read: OrderedDict[str, SourceFile] = OrderedDict()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file, readable or not."""
+        return posixpath.normpath(path) in self._exist
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there is such a folder."""
+        normal = posixpath.normpath(path)
+        return normal == "." or normal in self._children
+
+    def within(self, directory: str, suffixes: tuple[str, ...]) -> list[str]:
+        """The files of a directory (not below it) whose names end so, sorted."""
+        normal = posixpath.normpath(directory)
+        found = self._children.get("" if normal == "." else normal, [])
+        return [path for path in found if path.endswith(suffixes)]
+
+    def read(self, path: str) -> SourceFile | None:
+        """A file, None where there is none that may be read."""
+        normal = posixpath.normpath(path)
+        known = self._read.get(normal)
+        if known is not None:
+            self._read.move_to_end(normal)
+            return known
+        text = self.texts.get(normal)
+        if text is None:
+            return None
+        file = self._read[normal] = SourceFile(normal, text)
+        if len(self._read) > _CACHED_FILES:
+            self._read.popitem(last=False)
+        return file
+
+    def text(self, path: str) -> str | None:
+        """A file's text, None where there is none that may be read."""
+        return self.texts.get(posixpath.normpath(path))
+
+
+_BATCH_FILES = 500
+_NO_STAMP = Stamp(0, 0, b"")  # nothing will look whether the files have changed
+
+
+def build_index(database: Path, texts: Mapping[str, str]) -> None:
+    """Make an index of some files, anew.
+
+    Raises:
+        DatasetError: the database can't be written.
+    """
+    try:
+        delete_database(database)
+        writer = IndexWriter(database)
+        try:
+            remaining = iter(texts.items())
+            while batch := list(itertools.islice(remaining, _BATCH_FILES)):
+                writer.write(
+                    Entry(path, _NO_STAMP, extract(text.encode(), language_of(path)))
+                    for path, text in batch
+                )
+        finally:
+            writer.close()
+    except (OSError, sqlite3.Error) as error:
+        raise DatasetError(
+            f"{database}: can't be written: {error}", hint="make room on the disk, then --resume"
+        ) from error
