@@ -25,13 +25,7 @@ class AnsweredBy(str, enum.Enum):
 
 @dataclass(slots=True)
 class Explanation:
-    """One request, filled in as it goes through the pipeline. Times are milliseconds.
-
-    completion_ids, shown: what was offered, best first. flight: the generation that it was answered
-    from, or that it started for a later keystroke; its cost grows until it lands. typed: what was
-    typed since that started. generation, token_texts: of the best candidate, behind ``typed``.
-    steps: (name, text after it) of its post-processing.
-    """
+    """One request, filled in on its way through the pipeline. Times are milliseconds."""
 
     id: int
     uri: str
@@ -40,17 +34,41 @@ class Explanation:
     version: int
     offset: int
     invoked: bool
+    """Whether somebody asked for a completion, rather than typed."""
+
     mode: Mode = Mode.SINGLE
     answered_by: AnsweredBy = AnsweredBy.NONE
     completion_ids: tuple[str, ...] = ()
+    """Of what was offered, best first; so is ``shown``."""
+
     shown: tuple[str, ...] = ()
     suppressed: str | None = None
+    """Why nothing was shown."""
+
     selection: Selection | None = None
+    """The snippets that were looked for; None where a flight already had its own."""
+
     flight: Flight | None = None
+    """The generation that answered, or that a later keystroke will find; it may still grow."""
+
+    flight_age_ms: float = 0.0
+    """How long ago the flight had started when the request was answered."""
+
+    flight_landed: bool = False
+    """Whether the engine had finished the flight by then."""
+
     generation: Generation | None = None
+    """The best candidate after what was typed."""
+
     token_texts: tuple[str, ...] = ()
+    """The text of each of its tokens."""
+
     typed: str = ""
+    """What was typed since the flight started."""
+
     steps: tuple[tuple[str, str], ...] = ()
+    """The post-processing of the best candidate: each step's name, and the text after it."""
+
     verdict: Verdict | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
@@ -62,8 +80,33 @@ class Explanation:
         return now
 
     def finish(self) -> None:
-        """Note the whole time."""
+        """Note the whole time, and how far the flight has come."""
         self.stages_ms["total"] = (time.perf_counter() - self.began) * 1000
+        if self.flight is not None:
+            self.flight_age_ms, self.flight_landed = self.flight.age_ms, self.flight.landed
+
+    def __str__(self) -> str:
+        """One line for the log, without code."""
+        shown = f"not shown: {self.suppressed}" if self.suppressed else f"{len(self.shown)} shown"
+        parts = [
+            f"request {self.id}, version {self.version}, offset {self.offset}: {shown}",
+            f"answered by {self.answered_by.value}",
+        ]
+        if flight := self.flight:
+            state = "landed" if self.flight_landed else "under way"
+            parts.append(
+                f"flight {flight.id} from offset {flight.offset}, {self.flight_age_ms:.0f} ms old, "
+                f"{state}"
+            )
+            parts += ["suffix kept"] * flight.kept_suffix
+            parts += ["snippets frozen"] * flight.frozen_snippets
+            if flight.usage.reused_tokens is not None:
+                parts.append(
+                    f"{flight.usage.reused_tokens} of {len(flight.prompt.token_ids)} prompt tokens "
+                    "reused"
+                )
+        times = ", ".join(f"{name} {value:.0f} ms" for name, value in self.stages_ms.items())
+        return "; ".join([*parts, times])
 
     def as_json(self, *, ids: bool = False, code: bool = True) -> dict[str, object]:
         """As plain JSON. ids: with the prompt's token ids. code: with texts; without them there are
@@ -83,6 +126,7 @@ class Explanation:
             "invoked": self.invoked,
             "mode": self.mode.value,
             "answered_by": self.answered_by.value,
+            "flight": self._flight(),
             "completion_ids": list(self.completion_ids),
             "shown": [text(one) for one in self.shown],
             "suppressed": self.suppressed,
@@ -107,6 +151,18 @@ class Explanation:
         first = {} if usage.ttft_ms is None else {"first_token": usage.ttft_ms}
         engine_ms = usage.total_ms if self.flight.landed else self.flight.age_ms
         return {**self.stages_ms, **first, "engine": engine_ms}
+
+    def _flight(self) -> dict[str, object] | None:
+        if self.flight is None:
+            return None
+        return {
+            "id": self.flight.id,
+            "offset": self.flight.offset,
+            "age_ms": round(self.flight_age_ms, 2),
+            "landed": self.flight_landed,
+            "kept_suffix": self.flight.kept_suffix,
+            "frozen_snippets": self.flight.frozen_snippets,
+        }
 
     def _snippets(self, *, code: bool) -> list[dict[str, object]]:
         snippets = self.selection.snippets if self.selection else ()

@@ -96,10 +96,15 @@ class Candidate:
 class Flight:
     """One request to the engine.
 
-    context: where it started; keystrokes since then extend its prefix. ahead: whether it goes on
-    behind the first finished line. waiting: how many keystrokes wait for it. answered: whether one
-    was answered from it. landed: the engine is done with it. given_up: before it was. unknown,
-    processed: what was found out about its names and texts, for the keystrokes that follow.
+    id: of the request that started it.
+    context: of that request; keystrokes since then extend its prefix.
+    ahead: whether to go on after the first finished line.
+    kept_suffix: whether its prompt shows the suffix of an earlier prompt.
+    frozen_snippets: whether its prompt has the snippets of an earlier prompt.
+    waiting: how many keystrokes wait for it.
+    answered: whether a keystroke was answered from it.
+    landed: whether the engine has finished; given_up: whether it was stopped before that.
+    unknown, processed: what was found out about its names and texts, for later keystrokes.
     """
 
     def __init__(
@@ -108,11 +113,17 @@ class Flight:
         prompt: Prompt,
         sampling: SamplingParams,
         *,
+        id: int = 0,  # noqa: A002 - what it is
         ahead: bool = False,
+        kept_suffix: bool = False,
+        frozen_snippets: bool = False,
     ) -> None:
+        self.id = id
         self.context = context
         self.prompt = prompt
         self.sampling = sampling
+        self.kept_suffix = kept_suffix
+        self.frozen_snippets = frozen_snippets
         self.candidates = [Candidate() for _ in range(sampling.candidates)]
         self.usage = Usage(len(prompt.token_ids))
         self.error: Exception | None = None
@@ -132,6 +143,11 @@ class Flight:
     def first(self) -> Candidate:
         """The greedy candidate."""
         return self.candidates[0]
+
+    @property
+    def offset(self) -> int:
+        """Where in its document it started, in code points."""
+        return len(self.context.prefix)
 
     @property
     def age_ms(self) -> float:

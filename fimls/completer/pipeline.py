@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,8 @@ from fimls.types import (
     SamplingParams,
     Snippet,
 )
+
+_log = logging.getLogger(__name__)
 
 SUPERSEDED = "superseded"
 LATE = "nothing finished in time"
@@ -168,6 +171,7 @@ class Completer:
             raise
         finally:
             why.finish()
+            _log.debug("%s", why)
             self.explanations.append(why)
             if self._is_latest(request):
                 del self._latest[document.uri]
@@ -302,8 +306,9 @@ class Completer:
             if not self._is_latest(request):
                 return None
         context = replace(context, snippets=tuple(snippets))
+        shown_suffix = self._suffixes.steady(document.uri, context.suffix)
         prompt = build_prompt(
-            replace(context, suffix=self._suffixes.steady(document.uri, context.suffix)),
+            replace(context, suffix=shown_suffix),
             self.builder,
             manifest_hash=self._manifest_hash,
         )
@@ -311,7 +316,15 @@ class Completer:
         ahead = settings.ahead and not request.invoked
         sampling = self._sampling(context.mode, request.candidates, ahead=ahead)
         self._give_up_others(document.uri, pace)
-        flight = Flight(context, prompt, sampling, ahead=ahead)
+        flight = Flight(
+            context,
+            prompt,
+            sampling,
+            id=why.id,
+            ahead=ahead,
+            kept_suffix=shown_suffix != context.suffix,
+            frozen_snippets=why.selection is not None and why.selection.state == "frozen",
+        )
         flight.start(self.engine)
         self._flights.add(document.uri, flight)
         why.answered_by, why.flight = AnsweredBy.ENGINE, flight

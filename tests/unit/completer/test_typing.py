@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
@@ -312,13 +313,14 @@ class Context:
 
     def __init__(self, excluded: str | None = None) -> None:
         self.asked = 0
+        self.state = "new"
         self._excluded = excluded
 
     async def select(self, *_: object, **__: object) -> Selection:
         """The same snippet each time."""
         self.asked += 1
         snippet = Snippet("other.py", "def helper(): ...\n", 1.0, "imports")
-        return Selection((snippet,), (), "new", 1.0)
+        return Selection((snippet,), (), self.state, 1.0)
 
     def known(self, names: Collection[str]) -> frozenset[str]:
         """All of them."""
@@ -341,6 +343,36 @@ async def test_snippets_are_in_the_prompt_and_explained() -> None:
     assert 1 == context.asked
     explained: dict[str, Any] = completer.explanations[0].as_json()
     assert ("new", "other.py") == (explained["context_state"], explained["snippets"][0]["path"])
+
+
+async def test_explained_is_what_was_kept(
+    clock: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The explanation and the log tell which flight answered, from where, how old, and what its
+    prompt kept of the one before.
+    """
+    caplog.set_level(logging.DEBUG, "fimls.completer")
+    context = Context()
+    completer = Completer(WatchedEngine(Rule("", ("first(a)",))), Settings(), context=context)
+    await completer.complete(*cursor("x = ¦\n\nprint(x)\n"))
+    context.state = "frozen"
+    await completer.complete(*cursor("x = g(¦)\n\nprint(x)\n"))
+    began = clock.ms
+    await asyncio.sleep(1)
+    await completer.complete(*cursor("x = g(fi¦)\n\nprint(x)\n"))
+    kept = {"kept_suffix": True, "frozen_snippets": True}
+    explained: list[Any] = [one.as_json()["flight"] for one in completer.explanations]
+    ages = [flight.pop("age_ms") for flight in explained]
+    assert [
+        {"id": 1, "offset": 4, "landed": True, "kept_suffix": False, "frozen_snippets": False},
+        {"id": 2, "offset": 6, "landed": True, **kept},
+        {"id": 2, "offset": 6, "landed": True, **kept},
+    ] == explained
+    assert clock.ms - began == pytest.approx(ages[2] - ages[1], abs=1)
+    line = caplog.messages[-1]
+    assert "answered by cache; flight 2 from offset 6, " in line
+    assert " ms old, landed; suffix kept; snippets frozen; " in line
+    assert "first" not in line
 
 
 async def test_context_can_be_switched_off() -> None:
