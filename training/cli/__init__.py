@@ -86,9 +86,13 @@ def _prepare(  # noqa: PLR0913 - a function argument for each option
     data replaced, and what stands in the evaluation suites left out. DATASET/report.html tells what
     was dropped and why. Nothing is fetched unless a SOURCE is an address or a package.
     """
-    from training.cli.prepare import Choice, run
+    from training.cli.prepare import run
+    from training.corpus import Limits
+    from training.preparation import MAX_FILE_BYTES, Settings
+    from training.spans import DEFAULT_MIX, parse_mix
 
-    choice = Choice(
+    settings = Settings(
+        sources=tuple(sources),
         public=public,
         split=split,
         holdout=holdout,
@@ -96,13 +100,12 @@ def _prepare(  # noqa: PLR0913 - a function argument for each option
         newest=newest,
         examples=examples,
         spans_per_kb=spans_per_kb,
-        mix=mix,
+        mix=parse_mix(mix) if mix else dict(DEFAULT_MIX),
         context=with_context,
+        limits=Limits(MAX_FILE_BYTES, tests=tests, exclude=tuple(exclude or ())),
         seed=seed,
-        exclude=tuple(exclude or ()),
-        tests=tests,
     )
-    run(context.obj, sources, output, choice, jobs=jobs, resume=resume)
+    run(context.obj, settings, output, jobs=jobs, resume=resume)
 
 
 def _train(  # noqa: PLR0913 - a function argument for each option

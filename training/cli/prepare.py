@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
@@ -15,61 +14,26 @@ from fimls.cli.progress import progress_bar
 from fimls.engines.loading import model_source
 from fimls.fim import Budget, Tokenizer
 from fimls.store import Store
-from training.corpus import Limits, SplitUnit
-from training.preparation import MAX_FILE_BYTES, Places, Settings, prepare
-from training.spans import DEFAULT_MIX, parse_mix
+from training.preparation import Places, Settings, prepare
 from training.types import Split
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The command's options, as they were given; see its ``--help``."""
-
-    public: bool = False
-    split: SplitUnit = "file"
-    holdout: float = 0.1
-    validation: float = 0.05
-    newest: bool = False
-    examples: int | None = None
-    spans_per_kb: float | None = None
-    mix: str = ""
-    context: bool = True
-    seed: int = 0
-    exclude: Sequence[str] = ()
-    tests: bool = True
-
-
 def run(
-    invocation: Invocation,
-    sources: Sequence[str],
-    output: Path,
-    choice: Choice,
-    *,
-    jobs: int | None,
-    resume: bool,
+    invocation: Invocation, settings: Settings, output: Path, *, jobs: int | None, resume: bool
 ) -> None:
     """Prepare a dataset and say what came of it.
 
-    The snippets are chosen for the prompts of the model that the settings name: its tokenizer
+    The snippets are chosen for the prompts of the model that the invocation names: its tokenizer
     counts, its weights aren't loaded.
+
+    settings: without the budget and the tokenizer, which are the model's.
     """
     own = invocation.settings(None)
-    tokenizer = _tokenizer(own.model) if choice.context else None
-    settings = Settings(
-        sources=tuple(sources),
-        public=choice.public,
-        split=choice.split,
-        holdout=choice.holdout,
-        validation=choice.validation,
-        newest=choice.newest,
-        examples=choice.examples,
-        spans_per_kb=choice.spans_per_kb,
-        mix=parse_mix(choice.mix) if choice.mix else dict(DEFAULT_MIX),
-        context=choice.context,
+    tokenizer = _tokenizer(own.model) if settings.context else None
+    settings = replace(
+        settings,
         budget=Budget(own.prefix_tokens, own.suffix_tokens, own.snippet_tokens),
         tokenizer_sha256=Tokenizer.from_file(tokenizer).sha256 if tokenizer else "",
-        limits=Limits(MAX_FILE_BYTES, tests=choice.tests, exclude=tuple(choice.exclude)),
-        seed=choice.seed,
     )
     places = Places(output, platformdirs.user_cache_path("fimls") / "corpus", tokenizer)
     with progress_bar() as progress:

@@ -157,8 +157,8 @@ def _dataset_folder(source: Path, output: Path, model: str, recipe: Recipe) -> P
             f"{source} is not a dataset, and several processes can't prepare one together",
             hint=f"first: fimls prepare {source} -o DATASET",
         )
-    from training.cli.prepare import Choice as Preparation
     from training.cli.prepare import run as prepare
+    from training.preparation import Settings
 
     windows = ("prefix_tokens", "suffix_tokens", "snippet_tokens")
     settings = Invocation({"model": model, **{name: getattr(recipe, name) for name in windows}})
@@ -166,9 +166,8 @@ def _dataset_folder(source: Path, output: Path, model: str, recipe: Recipe) -> P
     with contextlib.redirect_stdout(sys.stderr):
         prepare(
             settings,
-            [str(source)],
+            Settings((str(source),), seed=recipe.seed),
             folder,
-            Preparation(seed=recipe.seed),
             jobs=None,
             resume=started,
         )

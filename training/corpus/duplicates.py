@@ -1,8 +1,8 @@
-"""What is remembered of a file to find its duplicates: hashes, never the text.
+"""Files that are copies, or nearly, of one that was seen before.
 
-Near duplicates are told by MinHash (Broder 1997) over runs of five words, as in BigCode's corpora.
-The signatures are rensa's (Rust): 128 slots of 10,000 hashes take it 0.04 ms, and datasketch 2.0
-8.6 ms, or 17 ms from words.
+What is remembered of a file is hashes, never the text. Near duplicates are told by MinHash (Broder
+1997) over runs of five words, as in BigCode's corpora. The signatures are rensa's (Rust): 128 slots
+of 10,000 hashes take it 0.04 ms, and datasketch 2.0 8.6 ms, or 17 ms from words.
 """
 
 from __future__ import annotations
@@ -25,31 +25,32 @@ FUNCTION_SLOTS = 64
 _SEED = 1
 _RUN_WORDS = 5
 _MIN_FUNCTION_WORDS = 25
+_FILE_BANDS = 16  # of 8 slots: at a similarity of .85 a pair is missed once in 360 times
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionPrint:
-    """A function in its file. start, end: code points. signature: 64 uint32 in native order."""
+    """A function in its file, ``text[start:end]`` in code points."""
 
     start: int
     end: int
     signature: bytes
+    """64 uint32 in native order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """A file without its text.
-
-    exact: a hash of the text without white space. signature: 128 uint32, b"" for a file of fewer
-    than five words. functions: those that are long enough to tell apart, in order.
-    """
+    """A file without its text."""
 
     repository: str
     path: str
     chars: int
     exact: bytes
+    """A hash of the text without white space."""
     signature: bytes
+    """128 uint32 in native order; b"" for a file of fewer than five words."""
     functions: tuple[FunctionPrint, ...]
+    """Those that are long enough to tell apart, in order."""
 
     @property
     def key(self) -> str:
@@ -86,12 +87,47 @@ def similarities(one: Signatures, other: Signatures) -> npt.NDArray[np.float64]:
     return equal
 
 
-def band_hashes(signatures: Signatures, bands: int) -> Hashes:
-    """Return, for each row, the hash of each of its bands: (rows, bands). Slots divide evenly."""
-    rows, slots = signatures.shape
-    return row_hashes(signatures.astype(np.uint64).reshape(rows * bands, slots // bands)).reshape(
-        rows, bands
-    )
+class SignatureIndex:
+    """Finds the signature that is most like another, by the hashes of bands of its slots (LSH).
+
+    Ours, since rensa's ``RMinHashLSH`` takes ``RMinHash`` objects alone, which only the hashes of
+    all words make: a signature that another process computed, or that lies on the disk, can't be
+    asked for.
+
+    bands: how many, of all slots in equal parts; fewer and longer ones miss more.
+    """
+
+    def __init__(self, bands: int) -> None:
+        self._bands = bands
+        self._rows: list[npt.NDArray[np.uint32]] = []
+        self._numbers: dict[int, list[int]] = {}
+
+    def add(self, signatures: Signatures) -> None:
+        """Add rows; they are numbered from 0 in the order in which they are added."""
+        for row, keys in zip(signatures, self._keys(signatures), strict=True):
+            for key in keys:
+                self._numbers.setdefault(key, []).append(len(self._rows))
+            self._rows.append(row)
+
+    def nearest(self, signature: Signatures) -> tuple[int, float] | None:
+        """Return the most similar row's number and its similarity to a signature, (1, slots).
+
+        The first of several; None where no row has a band in common.
+        """
+        (keys,) = self._keys(signature)
+        candidates = sorted({number for key in keys for number in self._numbers.get(key, ())})
+        if not candidates:
+            return None
+        found = similarities(np.stack([self._rows[number] for number in candidates]), signature)
+        best = int(found.argmax())
+        return candidates[best], float(found[best])
+
+    def _keys(self, signatures: Signatures) -> list[list[int]]:
+        rows, slots = signatures.shape
+        split = signatures.astype(np.uint64).reshape(rows * self._bands, slots // self._bands)
+        bands = row_hashes(split).reshape(rows, self._bands).tolist()
+        # A band's number is part of its key, or equal slots would meet across bands.
+        return [[hash(key) for key in enumerate(row)] for row in bands]
 
 
 def _function_words(words: Words) -> list[tuple[tuple[int, int], int, int]]:
@@ -127,16 +163,15 @@ def _offsets(data: bytes, edges: list[int]) -> list[int]:
     return before
 
 
-_BANDS = 16  # of 8 slots: at a similarity of .85 a pair is missed once in 360 times
-
-
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """What a file repeats. key: the earlier file's. similarity: estimated, 1 for an exact copy."""
+    """What a file repeats."""
 
     key: str
+    """The earlier file's."""
     reason: Reason
     similarity: float
+    """Estimated; 1 for an exact copy."""
 
 
 class Duplicates:
@@ -152,31 +187,21 @@ class Duplicates:
     def __init__(self, threshold: float = 0.85) -> None:
         self._threshold = threshold
         self._exact: dict[bytes, str] = {}
-        self._bands: dict[int, list[int]] = {}
-        self._kept: list[tuple[str, bytes]] = []
+        self._near = SignatureIndex(_FILE_BANDS)
+        self._keys: list[str] = []  # of the signatures
 
     def add(self, fingerprint: Fingerprint) -> Duplicate | None:
         """Return what a file repeats; where that is nothing, remember the file and return None."""
         earlier = self._exact.get(fingerprint.exact)
         if earlier is not None:
             return Duplicate(earlier, Reason.DUPLICATE, 1.0)
-        signature = np.frombuffer(fingerprint.signature, np.uint32)[None, :]
-        bands = band_hashes(signature, _BANDS)[0].tolist() if fingerprint.signature else []
-        # A band's number is part of its key, or equal slots would meet across bands.
-        keys = [hash((place, band)) for place, band in enumerate(bands)]
-        candidates = sorted({number for key in keys for number in self._bands.get(key, ())})
-        if candidates:
-            others = b"".join(self._kept[number][1] for number in candidates)
-            rows = np.frombuffer(others, np.uint32).reshape(len(candidates), -1)
-            found = similarities(rows, signature)
-            best = int(found.argmax())
-            if found[best] >= self._threshold:
-                return Duplicate(
-                    self._kept[candidates[best]][0], Reason.NEAR_DUPLICATE, float(found[best])
-                )
+        if fingerprint.signature:
+            signature = np.frombuffer(fingerprint.signature, np.uint32)[None, :]
+            nearest = self._near.nearest(signature)
+            if nearest is not None and nearest[1] >= self._threshold:
+                number, similarity = nearest
+                return Duplicate(self._keys[number], Reason.NEAR_DUPLICATE, similarity)
+            self._near.add(signature)
+            self._keys.append(fingerprint.key)
         self._exact[fingerprint.exact] = fingerprint.key
-        if keys:
-            self._kept.append((fingerprint.key, fingerprint.signature))
-            for key in keys:
-                self._bands.setdefault(key, []).append(len(self._kept) - 1)
         return None

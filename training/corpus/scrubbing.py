@@ -45,6 +45,9 @@ _LITERAL = re.compile(
 _RUN = re.compile(r"[\w+/=-]{16,}|(?<=:)[^\s:/@\"']+(?=@)")  # or the password in an address
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 _VALUE = re.compile(r"[^\W_]{4,}")
+_SHORT_LITERAL = re.compile(r"(?<=([\"'`]))[^\"'`\n]{1,2}(?=\1)")
+_ANYTHING = re.compile(r"\S+")
+_LONGEST_SEARCHED = 5_000  # every longer line counts as a secret, whatever is replaced in it
 
 
 def replace_secrets(text: str, path: str = "") -> tuple[str, int]:
@@ -65,18 +68,29 @@ def replace_secrets(text: str, path: str = "") -> tuple[str, int]:
 def _without_secret(line: str, path: str) -> str:
     """Replace the one value that is the secret; else all that could be; else the words."""
     if not secret_lines(line, path):  # part of a key that spans lines
-        return _VALUE.sub(lambda match: "x" * len(match[0]), line)
-    for start, end in _candidates(line):
-        for placeholder in _placeholders(line[start:end]):
-            replaced = line[:start] + placeholder + line[end:]
-            if not secret_lines(replaced, path):
-                return replaced
-    replaced = _RUN.sub(_PLACEHOLDER, _LITERAL.sub(_PLACEHOLDER, line))
-    if not secret_lines(replaced, path):
-        return replaced
+        return _crossed_out(line, _VALUE)
+    if len(line) <= _LONGEST_SEARCHED:
+        for start, end in _candidates(line):
+            for placeholder in _placeholders(line, start, end):
+                replaced = line[:start] + placeholder + line[end:]
+                if not secret_lines(replaced, path):
+                    return replaced
+    all_replaced = _RUN.sub(_PLACEHOLDER, _LITERAL.sub(_PLACEHOLDER, line))
     # No literal: a value without quotes, or a line of a key.
     value = max(line.find("="), line.find(":"), 0)
-    return line[:value] + _VALUE.sub(lambda match: "x" * len(match[0]), line[value:])
+    rest_crossed_out = line[:value] + _crossed_out(line[value:], _VALUE)
+    for replaced in (
+        all_replaced,
+        _SHORT_LITERAL.sub(_PLACEHOLDER, line),
+        rest_crossed_out,
+    ):
+        if not secret_lines(replaced, path):
+            return replaced
+    return rest_crossed_out if len(line) > _LONGEST_SEARCHED else _crossed_out(line, _ANYTHING)
+
+
+def _crossed_out(text: str, words: re.Pattern[str]) -> str:
+    return words.sub(lambda match: "x" * len(match[0]), text)
 
 
 def _candidates(line: str) -> list[tuple[int, int]]:
@@ -90,9 +104,10 @@ def _candidates(line: str) -> list[tuple[int, int]]:
     return [*inside, *literals, *(run for run in runs if run not in inside)]
 
 
-def _placeholders(value: str) -> tuple[str, ...]:
-    if _HEXADECIMAL.fullmatch(value):
-        return "0" * len(value), _PLACEHOLDER
+def _placeholders(line: str, start: int, end: int) -> tuple[str, ...]:
+    # Zeros before an @ would be the name of an e-mail address.
+    if _HEXADECIMAL.fullmatch(line, start, end) and not line.startswith("@", end):
+        return "0" * (end - start), _PLACEHOLDER
     return (_PLACEHOLDER,)
 
 

@@ -42,14 +42,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things are. sources: what is fetched or unpacked, kept for the next time.
-
-    tokenizer: counts the snippets' tokens; None where none are wanted.
-    """
+    """Where things are."""
 
     folder: Path
+    """The dataset's."""
     sources: Path
+    """What is fetched or unpacked, kept for the next time."""
     tokenizer: Path | None = None
+    """Counts the snippets' tokens; None where none are wanted."""
 
     @property
     def work(self) -> Path:
@@ -116,15 +116,6 @@ def _prepare(
 # ---------------------------------------------------------------------------- reading and planning
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """What a reading process keeps."""
-
-    settings: Settings
-    work: Path
-    suites: Decontaminator
-
-
 def _read_and_plan(
     settings: Settings, places: Places, jobs: int, progress: Progress
 ) -> tuple[Plan, list[ReadChunk]]:
@@ -151,19 +142,19 @@ def _read_and_plan(
     return plan(repositories, listed_out, read, settings), read
 
 
-def _reader(settings: Settings, work: Path) -> _Reader:
-    return _Reader(settings, work, Decontaminator())
-
-
-def _read(reader: _Reader, chunk: Chunk) -> ReadChunk:
-    settings = reader.settings
-    return read_chunk(
-        chunk,
-        reader.work,
+def _reader(settings: Settings, work: Path) -> Callable[[Chunk], ReadChunk]:
+    """Make what a reading process keeps."""
+    return functools.partial(
+        read_chunk,
+        work=work,
         public=settings.public,
         limits=settings.limits,
-        suites=reader.suites,
+        suites=Decontaminator(),
     )
+
+
+def _read(reader: Callable[[Chunk], ReadChunk], chunk: Chunk) -> ReadChunk:
+    return reader(chunk)
 
 
 def _check_unchanged(planned: Plan, work: Path) -> None:

@@ -28,30 +28,34 @@ _CHARS_PER_SPAN_OF_MANY = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides a dataset's contents, and nothing else.
-
-    sources: as :func:`training.corpus.sources.open_sources` takes them. public: whether a file
-    needs an allowed licence. split: what is held out as a whole. holdout, validation: the shares of
-    the test and the validation split. newest: hold out what changed last, not what chance picks.
-    examples: how many at most, None for :meth:`wanted`'s default. spans_per_kb: instead of it.
-    mix: weights of the kinds of spans. context: whether examples have snippets. budget: of the
-    prompts that the snippets are chosen for. tokenizer_sha256: of the tokenizer that counts for it,
-    "" without context. limits: which files are worth it.
-    """
+    """What decides a dataset's contents, and nothing else."""
 
     sources: tuple[str, ...]
+    """As :func:`training.corpus.open_sources` takes them."""
     public: bool = False
+    """Whether a file needs an allowed licence."""
     split: SplitUnit = "file"
+    """What is held out as a whole."""
     holdout: float = 0.1
+    """The test split's share."""
     validation: float = 0.05
+    """The validation split's share."""
     newest: bool = False
+    """Hold out what changed last, rather than what chance picks."""
     examples: int | None = None
+    """How many at most; None for :meth:`wanted`'s default."""
     spans_per_kb: float | None = None
+    """Instead of ``examples``."""
     mix: Mapping[SpanKind, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
+    """Weights of the kinds of spans."""
     context: bool = True
+    """Whether examples have snippets."""
     budget: Budget = field(default_factory=Budget)
+    """Of the prompts that the snippets are chosen for."""
     tokenizer_sha256: str = ""
+    """Of the tokenizer that counts the snippets' tokens; "" without context."""
     limits: Limits = field(default_factory=lambda: Limits(max_bytes=MAX_FILE_BYTES))
+    """Which files are worth learning from."""
     seed: int = 0
 
     def __post_init__(self) -> None:
