@@ -36,7 +36,6 @@ SNIPPET_SOURCES = (
     "lexical",
     "recent",
     "git",
-    "clipboard",
 )
 """Where snippets of other files come from; ``fimls/context`` has one file for each."""
 
@@ -246,6 +245,12 @@ class Settings:
     feedback_code: bool = _setting(
         "keep the texts of suggestions with the counts, on this machine", "user", default=False
     )
+
+    @property
+    def snippet_sources(self) -> tuple[str, ...]:
+        """The sources of snippets that are used."""
+        off = self.context_off if self.context else SNIPPET_SOURCES
+        return tuple(name for name in SNIPPET_SOURCES if name not in off)
 
     def __post_init__(self) -> None:
         """Check every field, so that no invalid settings exist."""

@@ -37,8 +37,8 @@ class ContextBuilder:
 
     The files and the index hold the query's own file too, middle included; no snippet comes from
     there: the file is what an open document is to a server, its text without the middle, and
-    searches leave it out. An editor's session (visits, uncommitted changes, the clipboard) has no
-    counterpart in a corpus; that is retrieval's own default.
+    searches leave it out. An editor's session (visits, uncommitted changes) has no counterpart in a
+    corpus; that is retrieval's own default.
 
     budget, count_tokens: of the models that will be trained, so that what is chosen fits.
     """

@@ -10,9 +10,8 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-from fimls.cli.neighbours import neighbours
 from fimls.cli.options import Invocation
-from fimls.cli.position import Place, read_place
+from fimls.cli.position import Place, read_place, workspace_context
 from fimls.cli.progress import progress_bar
 from fimls.completer import Completer
 from fimls.config import Settings
@@ -57,7 +56,7 @@ async def _complete(
         engine = await load_engine(settings, Store(), progress=progress)
     loaded_ms = (time.perf_counter() - began) * 1000
     try:
-        async with neighbours(place, settings) as context:
+        async with workspace_context(place, settings) as context:
             result = await Completer(engine, settings, context=context).complete(
                 place.document,
                 place.offset,

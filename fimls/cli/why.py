@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fimls.cli.neighbours import neighbours
 from fimls.cli.options import Invocation
-from fimls.cli.position import read_place
+from fimls.cli.position import read_place, workspace_context
 from fimls.cli.progress import progress_bar
 from fimls.completer import Completer, select_snippets
 from fimls.engines.loading import load_engine
@@ -54,7 +53,7 @@ async def _at(invocation: Invocation, position: str) -> dict[str, Any]:
     settings = invocation.settings(place.workspace, answer_ms=0, deadline_ms=0)
     with progress_bar() as progress:
         engine = await load_engine(settings, Store(), progress=progress)
-    async with neighbours(place, settings) as context:
+    async with workspace_context(place, settings) as context:
         completer = Completer(engine, settings, context=context)
         try:
             # Nobody types: the snippets are waited for, and then found at once.

@@ -113,13 +113,11 @@ class Folder:
         }
 
     def work(
-        self, query: Query, budget_tokens: int, count_tokens: CountTokens, clipboard: str
+        self, query: Query, budget_tokens: int, count_tokens: CountTokens
     ) -> Callable[[], Choice]:
         """Return the search for a query; it takes a while and runs in any thread."""
         visits = self._visits.latest(but=query.path)
-        return functools.partial(
-            self._search, query, visits, budget_tokens, count_tokens, clipboard
-        )
+        return functools.partial(self._search, query, visits, budget_tokens, count_tokens)
 
     def _search(
         self,
@@ -127,12 +125,10 @@ class Folder:
         visits: tuple[Visit, ...],
         budget_tokens: int,
         count_tokens: CountTokens,
-        clipboard: str,
     ) -> Choice:
         session = Session(
             recent=regions(visits) if "recent" in self._sources else (),
             changed=self._changes.regions,
-            clipboard=clipboard,
         )
         around, candidates = retrieve(query, self._files, self.index, session, self._sources)
         picked = select(

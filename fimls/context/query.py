@@ -57,12 +57,11 @@ class Session:
     """What an editor adds to a query; training has none of it.
 
     recent: edited and opened regions of other documents, the latest first.
-    changed: uncommitted changes (git). clipboard: what was copied last, "" if unknown.
+    changed: uncommitted changes (git).
     """
 
     recent: tuple[Region, ...] = ()
     changed: tuple[Region, ...] = ()
-    clipboard: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from fimls.context.sources.imports import imported
 from fimls.context.sources.lexical import lexical
 from fimls.context.sources.lookup import Lookup, Reader
 from fimls.context.sources.names import named
-from fimls.context.sources.regions import changed, clipboard, recent
+from fimls.context.sources.regions import changed, recent
 from fimls.context.sources.same_file import outside_window
 from fimls.context.sources.siblings import siblings
 from fimls.context.surroundings import Surroundings, surroundings
@@ -24,7 +24,6 @@ _TABLE: dict[str, _Source] = {
     "lexical": lambda around, files, index, _session: lexical(around, files, index),
     "recent": lambda around, files, _index, session: recent(around, files, session),
     "git": lambda around, files, _index, session: changed(around, files, session),
-    "clipboard": lambda around, _files, _index, session: clipboard(around, session),
 }
 
 SOURCES: tuple[str, ...] = tuple(_TABLE)

@@ -25,7 +25,7 @@ from fimls.syntax.words import identifiers
 from fimls.types import Snippet
 
 _MEMBER_SCORE_MIN = 0.4  # once its class is in
-_WINDOW_SOURCES = frozenset({"lexical", "recent", "git", "clipboard"})
+_WINDOW_SOURCES = frozenset({"lexical", "recent", "git"})
 _WINDOWS_MAX = 2
 _JACCARD_MAX = 0.6
 _SHOWN_LINES_MAX = 0.5

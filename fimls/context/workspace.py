@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fimls.context.exclusions import Exclusions
 from fimls.context.folder import Folder
@@ -21,10 +22,23 @@ from fimls.uris import local_path
 
 _LOG = logging.getLogger(__name__)
 _WORKERS = 2
-_CLIPBOARD_CHARS_MAX = 4_000
 _FROZEN_MAX = 64
 _KNOWN_DOCUMENTS_MAX = 20
 _KNOWN_BUDGET_S = 0.003
+# Why a file isn't read for others: it may well be open in the editor and be completed.
+_ONLY_FOR_OTHERS = frozenset(
+    {
+        "ignored by .gitignore",
+        "vendored or build folder",
+        "lock or data file",
+        "outside the workspace",
+        "generated",
+        "minified",
+        "too large",
+        "binary",
+        "not UTF-8",
+    }
+)
 
 Work = Callable[[], Choice]
 
@@ -34,49 +48,85 @@ class WorkspaceContext:
 
     All methods but :meth:`select`, :meth:`start` and :meth:`aclose` return at once. Everything is
     to be called from one event loop. A document outside all folders gets no context.
+
+    documents: the open ones by URI, the one edited last at the end; their owner keeps it up to
+    date, and tells of each event after it.
     """
 
     def __init__(
         self,
-        folders: Sequence[Path],
+        documents: Mapping[str, Document],
+        folders: Sequence[Path] = (),
         *,
         globs: Sequence[str] = (),
         sources: Collection[str] = SOURCES,
         cache_dir: Path | None = None,
     ) -> None:
-        self._folders = [Folder(folder, globs, sources, cache_dir) for folder in folders]
-        self._globs = tuple(globs)
-        self._documents: dict[str, Document] = {}
+        self._documents = documents
+        self._cache_dir = cache_dir
+        self._folders: list[Folder] = []
+        self._globs: tuple[str, ...] = ()
+        self._key: tuple[object, ...] = ()
+        self._indexed = False
+        self._exclusions: dict[str, str | None] = {}  # asked at each keystroke
         self._frozen: dict[str, Frozen] = {}
         self._running: dict[str, asyncio.Future[Choice]] = {}
-        self._clipboard = ""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fimls-context")
+        self._look_into(folders, globs, sources)
 
-    async def start(self) -> None:
+    def configure(
+        self,
+        folders: Sequence[Path],
+        *,
+        globs: Sequence[str] = (),
+        sources: Collection[str] = SOURCES,
+        index: bool = True,
+    ) -> None:
+        """Look into these folders from now on; nothing happens if that is so already.
+
+        index: whether to index them, in the background.
+
+        Raises:
+            ConfigError: one of ``globs`` is no pattern.
+        """
+        key = (tuple(folders), tuple(globs), tuple(sources), index)
+        if key == self._key:
+            return
+        self._key = key
+        self._cancel_searches()
+        self._frozen.clear()
+        old, self._folders = self._folders, []
+        for folder in old:
+            self._spawn(folder.aclose())
+        self._look_into(folders, globs, sources)
+        if index and folders:
+            self._spawn(self.start())
+
+    def start(self) -> Coroutine[Any, Any, None]:
         """Begin to index; returns at once, and retrieval works with what there is so far."""
-        for folder in self._folders:
-            await folder.start()
+        self._indexed = True
+        return _start(self._folders)
 
     async def aclose(self) -> None:
         """Stop the indexers and what else runs."""
-        for future in self._running.values():
-            future.cancel()
-        self._running.clear()
+        self._cancel_searches()
         self._pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*(folder.aclose() for folder in self._folders))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ------------------------------------------------------------------------------------ events
 
     def opened(self, document: Document) -> None:
         """Take note of a document that the editor opened."""
-        self._documents[document.uri] = document
+        self._exclusions.clear()
         if place := self._placed(document.uri):
             place[0].opened(place[1], document)
 
     def changed(self, document: Document) -> None:
         """Take note of an edit."""
-        self._documents.pop(document.uri, None)
-        self._documents[document.uri] = document  # at the end: used last
         if frozen := self._frozen.get(document.uri):
             frozen.active()
         place = self._placed(document.uri)
@@ -90,25 +140,22 @@ class WorkspaceContext:
 
     def closed(self, uri: str) -> None:
         """Forget a document."""
-        self._documents.pop(uri, None)
         self._frozen.pop(uri, None)
         if place := self._placed(uri):
             place[0].closed(place[1])
 
     def saved(self, uri: str) -> None:
         """Take note that a document's file has its text now."""
+        self._exclusions.clear()
         if path := local_path(uri):
             self.files_changed([path])
 
     def files_changed(self, paths: Sequence[Path]) -> None:
         """Take note of files that were written, created or deleted."""
+        self._exclusions.clear()
         for folder in self._folders:
             if inside := [path for path in paths if folder.relative(path) is not None]:
                 folder.files_changed(inside)
-
-    def set_clipboard(self, text: str) -> None:
-        """Take note of what was copied last; "" forgets it."""
-        self._clipboard = text[:_CLIPBOARD_CHARS_MAX]
 
     # ----------------------------------------------------------------------------------- answers
 
@@ -129,12 +176,14 @@ class WorkspaceContext:
         or has none for now, and the next request finds the result.
         """
         began = time.perf_counter()
+        if not self._folders:
+            return Selection(state="none: switched off")
         place = self._placed(document.uri)
         if place is None:
             return Selection(state="none: outside the workspace")
         if budget_tokens <= 0:
             return Selection(state="none: no budget")
-        if reason := self.exclusion(document.uri):
+        if reason := self._reason(document.uri):
             return Selection(state=f"none: {reason}")
         folder, path = place
         query = Query(
@@ -151,7 +200,7 @@ class WorkspaceContext:
         if frozen := self._frozen.get(uri):
             frozen.active()
         if frozen is None or not frozen.holds(here, budget_tokens):
-            work = folder.work(query, budget_tokens, count_tokens, self._clipboard)
+            work = folder.work(query, budget_tokens, count_tokens)
             state = await self._refresh(uri, work, budget_tokens, timeout_ms)
             frozen = self._frozen.get(uri)
         elapsed_ms = (time.perf_counter() - began) * 1000
@@ -161,22 +210,23 @@ class WorkspaceContext:
         return replace(selection, state=state, elapsed_ms=elapsed_ms, note=folder.note)
 
     def exclusion(self, uri: str) -> str | None:
-        """Why a document is neither completed nor read for others; None if it may be.
+        """Why a document isn't completed; None if it may be.
 
-        A document that its user opened is completed wherever it lies, but for what is excluded.
+        A document that its user opened is completed wherever it lies, but for secrets and what
+        settings or a .fimlsignore exclude.
         """
-        path = local_path(uri)
-        if path is None:
-            return None
-        if place := self._placed(uri):
-            return place[0].exclusion(place[1])
-        return Exclusions(path.parent, self._globs).path_reason(path)
+        if uri not in self._exclusions:
+            reason = self._reason(uri)
+            self._exclusions[uri] = None if reason in _ONLY_FOR_OTHERS else reason
+        return self._exclusions[uri]
 
     def known(self, names: Collection[str]) -> frozenset[str]:
         """Which names occur in open documents or in the index. Takes some milliseconds at most."""
+        if not self._folders:
+            return frozenset()
         unknown, found = set(names), set[str]()
         until = time.perf_counter() + _KNOWN_BUDGET_S
-        for document in list(reversed(self._documents.values()))[:_KNOWN_DOCUMENTS_MAX]:
+        for document in [*self._documents.values()][: -_KNOWN_DOCUMENTS_MAX - 1 : -1]:
             here = {name for name in unknown if has_word(document.text, name)}
             found |= here
             unknown -= here
@@ -191,12 +241,43 @@ class WorkspaceContext:
 
     def status(self) -> dict[str, object]:
         """What there is: for people who ask why."""
+        if not self._folders or not self._indexed:
+            return {"state": "off"}
         return {
             "folders": [folder.status() for folder in self._folders],
             "documents": len(self._documents),
         }
 
     # ------------------------------------------------------------------------------------ inside
+
+    def _look_into(
+        self, folders: Sequence[Path], globs: Sequence[str], sources: Collection[str]
+    ) -> None:
+        self._exclusions.clear()
+        self._indexed = False
+        self._folders = [Folder(folder, globs, sources, self._cache_dir) for folder in folders]
+        self._globs = tuple(globs)
+        for document in self._documents.values():
+            self.opened(document)
+
+    def _reason(self, uri: str) -> str | None:
+        """Why a document is not read for others, and has no context; None if it may."""
+        path = local_path(uri)
+        if path is None:
+            return None
+        if place := self._placed(uri):
+            return place[0].exclusion(place[1])
+        return Exclusions(path.parent, self._globs).path_reason(path)
+
+    def _cancel_searches(self) -> None:
+        for future in self._running.values():
+            future.cancel()
+        self._running.clear()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _placed(self, uri: str) -> tuple[Folder, str] | None:
         """The innermost folder that holds a document, and its path there."""
@@ -228,7 +309,8 @@ class WorkspaceContext:
         return "frozen" if after.choice.selection is kept else "new"
 
     def _finished(self, uri: str, future: asyncio.Future[Choice], budget_tokens: int) -> None:
-        self._running.pop(uri, None)
+        if self._running.get(uri) is future:
+            del self._running[uri]
         if future.cancelled():
             return
         if error := future.exception():
@@ -241,6 +323,11 @@ class WorkspaceContext:
                 del self._frozen[next(iter(self._frozen))]
         else:
             self._frozen[uri].offer(future.result(), budget_tokens)
+
+
+async def _start(folders: Sequence[Folder]) -> None:
+    for folder in folders:
+        await folder.start()
 
 
 def _why_none(future: asyncio.Future[Choice]) -> str:

@@ -18,6 +18,7 @@ from pygls.lsp.server import LanguageServer
 
 from fimls import __version__
 from fimls.completer import Completer
+from fimls.context import WorkspaceContext
 from fimls.server import whypage
 from fimls.server.configuration import SECTION, Configuration
 from fimls.server.documents import Documents, local_folders, workspace_path
@@ -37,11 +38,9 @@ from fimls.server.handshake import (
 from fimls.server.host import EngineHost, State, Status, explain
 from fimls.server.items import ItemMaker
 from fimls.server.lastwords import LastWords
-from fimls.server.neighbours import Neighbours
 from fimls.server.pool import EnginePool
 from fimls.server.progress import open_bar
 from fimls.server.protocol import (
-    DID_COPY,
     DID_PARTIALLY_ACCEPT_COMPLETION,
     DID_SHOW_COMPLETION,
     Protocol,
@@ -85,16 +84,14 @@ class Session(LanguageServer):
         self._last_failure = ""
         self._offered: set[str] = set()  # models that the person was asked about
         self._last_words = LastWords()
-        self._neighbours = Neighbours()
+        self._context = WorkspaceContext(self._documents)
         self._configuration = Configuration(
             next(iter(local_folders(client.folders)), None), client.options, command_line
         )
         self._broken_sources = self._configuration.drop_broken_sources()
         settings = self._configuration.merged()
         self._feedback.configure(settings)
-        self._host = EngineHost(
-            settings, self._on_status, self._open_bar, self._neighbours, engines
-        )
+        self._host = EngineHost(settings, self._on_status, self._open_bar, self._context, engines)
         self._register_handlers()
 
     async def run(self, reader: asyncio.StreamReader) -> None:
@@ -117,9 +114,7 @@ class Session(LanguageServer):
         for task in (*self._tasks, *self._requests.values()):
             task.cancel()
         self._last_words.flush()
-        await asyncio.gather(
-            self._neighbours.aclose(), self._host.aclose(), self._feedback.aclose()
-        )
+        await asyncio.gather(self._context.aclose(), self._host.aclose(), self._feedback.aclose())
 
     def report_server_error(self, error: Exception, source: object) -> None:
         """Log what went wrong in a handler, but not its text, which may quote a document."""
@@ -138,7 +133,6 @@ class Session(LanguageServer):
             lsp.WORKSPACE_DID_CHANGE_CONFIGURATION: self._on_did_change_configuration,
             lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES: self._on_did_change_files,
             lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._on_did_change_folders,
-            DID_COPY: self._on_did_copy,
             DID_SHOW_COMPLETION: self._feedback.shown,
             DID_PARTIALLY_ACCEPT_COMPLETION: self._feedback.partially_accepted,
         }
@@ -167,7 +161,7 @@ class Session(LanguageServer):
         except DocumentError as error:
             self._log_message(lsp.MessageType.Warning, explain(error))
         if document := self._documents.get(opened.uri):
-            self._neighbours.opened(document)
+            self._context.opened(document)
 
     def _on_did_change(self, params: lsp.DidChangeTextDocumentParams) -> None:
         changed = params.text_document
@@ -177,29 +171,23 @@ class Session(LanguageServer):
         except DocumentError as error:
             self._log_message(lsp.MessageType.Warning, explain(error))
         if document := self._documents.get(changed.uri):
-            self._neighbours.changed(document)
+            self._context.changed(document)
 
     def _on_did_close(self, params: lsp.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
         self._documents.close(uri)
-        self._neighbours.closed(uri)
+        self._context.closed(uri)
         if self._host.completer is not None:
             self._host.completer.forget(uri)
         if request := self._requests.get(uri):
             request.cancel()
 
     def _on_did_save(self, params: lsp.DidSaveTextDocumentParams) -> None:
-        self._neighbours.saved(params.text_document.uri)
+        self._context.saved(params.text_document.uri)
 
     def _on_did_change_files(self, params: lsp.DidChangeWatchedFilesParams) -> None:
         paths = (local_path(change.uri) for change in params.changes)
-        self._neighbours.files_changed([path for path in paths if path is not None])
-
-    def _on_did_copy(self, params: object) -> None:
-        """``fimls/didCopy {text}``: an editor may tell what was copied; nothing asks it to."""
-        text = params.get("text") if isinstance(params, Mapping) else None
-        if isinstance(text, str):
-            self._neighbours.set_clipboard(text)
+        self._context.files_changed([path for path in paths if path is not None])
 
     def _on_did_change_folders(self, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
         removed = {folder.uri for folder in params.event.removed}
@@ -315,7 +303,7 @@ class Session(LanguageServer):
         return {
             **_as_json(self._host.status),
             "counts": self._feedback.counts(),
-            "context": self._neighbours.status(),
+            "context": self._context.status(),
         }
 
     def _run_explain(self) -> str:
@@ -386,8 +374,14 @@ class Session(LanguageServer):
 
     def _look_around(self) -> None:
         """Follow the folders and the settings, or say why not."""
+        settings = self._host.settings
         try:
-            self._neighbours.configure(local_folders(self._folders), self._host.settings)
+            self._context.configure(
+                local_folders(self._folders),
+                globs=settings.exclude,
+                sources=settings.snippet_sources,
+                index=settings.context,
+            )
         except FimlsError as error:
             self._show_error(error)
 

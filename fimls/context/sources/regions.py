@@ -1,4 +1,4 @@
-"""Places that somebody touched lately: edited, opened, changed and not committed, copied."""
+"""Places that somebody touched lately: edited, opened, or changed and not committed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ _SHARED_MIN = 3
 _SIMILAR_FULL = 0.4
 _SCORE_MIN = 0.3
 _LATEST = 0.8  # what each older region counts for, against the one touched after it
-_CLIPBOARD = "clipboard"
 
 
 def recent(around: Surroundings, files: Reader, session: Session) -> Iterator[Candidate]:
@@ -27,16 +26,6 @@ def recent(around: Surroundings, files: Reader, session: Session) -> Iterator[Ca
 def changed(around: Surroundings, files: Reader, session: Session) -> Iterator[Candidate]:
     """Windows of uncommitted changes in other files."""
     yield from _scored(session.changed, around, files, "git", 0.65)
-
-
-def clipboard(around: Surroundings, session: Session) -> Iterator[Candidate]:
-    """What was copied last, where it resembles the code around the cursor."""
-    if session.clipboard.strip():
-        copied = SourceFile(_CLIPBOARD, session.clipboard, around.query.language_id)
-        words = words_beside(around)
-        start, end = densest(copied, 0, len(copied.lines), words)
-        if score := _score(copied, start, end, words, 0.8):
-            yield window(copied, start, end, score, _CLIPBOARD)
 
 
 def _scored(
