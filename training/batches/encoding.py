@@ -21,18 +21,19 @@ from training.types import FimExample
 
 @dataclass(frozen=True, slots=True)
 class EncodingOptions:
-    """How examples become prompts.
-
-    spm_share: of the examples, suffix first; the others prefix first. A format that has one order
-        has them all in it. context_share: of the examples keep their snippets, so that the model
-        also learns to do without. budget, healing: as served. seed: of both draws.
-    """
+    """How examples become prompts."""
 
     budget: Budget = field(default_factory=Budget)
+    """As served."""
     spm_share: float = 0.75
+    """Of the examples that have the suffix first; the others have the prefix first. All have the
+    format's order where it has only one."""
     context_share: float = 0.75
+    """Of the examples that keep their snippets, so that the model also learns to do without."""
     healing: bool = True
+    """As served."""
     seed: int = 0
+    """Of both draws."""
 
 
 class ExampleEncoder:

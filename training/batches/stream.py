@@ -1,10 +1,13 @@
-"""An endless stream of optimizer steps, the same each time, that can begin anywhere in it."""
+"""An endless stream of optimizer steps, the same each time, that can begin anywhere in it.
+
+Several examples are packed into a row, so that no computing is spent on padding.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from fimls.fim import TokenizedExample
@@ -14,7 +17,7 @@ from training.types import DatasetError, Split
 
 @dataclass(frozen=True, slots=True)
 class PackedRow:
-    """Whole examples, one behind the other; attention must not cross from one to the next."""
+    """Whole examples, one after the other; attention must not cross from one to the next."""
 
     examples: tuple[TokenizedExample, ...]
 
@@ -109,23 +112,24 @@ class ExampleSource(Protocol[Item_co]):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a stream stands. index: examples of the epoch that were used, all processes' together.
-
-    tokens, dropped: seen and left out since the beginning, by this process.
-    """
+    """A place in a stream."""
 
     epoch: int = 0
     index: int = 0
+    """How many examples of the epoch all processes together have used."""
     tokens: int = 0
+    """Seen since the start, by this process."""
     dropped: int = 0
+    """Examples left out since the start, by this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenStep:
-    """What one optimizer step learns from. after: where the stream stands once it is done."""
+    """What one optimizer step learns from."""
 
     rows: tuple[PackedRow, ...]
     after: Position
+    """Where the stream goes on once the step is done."""
 
     @property
     def tokens(self) -> int:
@@ -140,22 +144,19 @@ class TokenStep:
 
 @dataclass(frozen=True, slots=True)
 class StepStream(Generic[Item]):
-    """Steps of about ``step_tokens``, over and over the training split, shuffled in each epoch.
-
-    encode: example, its epoch and its index in the epoch, to ids and labels.
-    max_tokens: a longer example is dropped, and counted. process, processes: this one takes every
-    ``processes``-th example and that part of a step's tokens. An epoch's last step may be smaller.
-    """
+    """Steps over the training split, again and again, shuffled anew in each epoch."""
 
     source: ExampleSource[Item]
     encode: Encode[Item]
     step_tokens: int
+    """About so many in a step, of all processes together; an epoch's last step may be smaller."""
     row_tokens: int
-    max_tokens: int
+    """At most so many in a row; a longer example is dropped, and counted."""
     seed: int = 0
+    """Of the shuffles."""
     process: int = 0
+    """This process takes every ``processes``-th example, from this number on."""
     processes: int = 1
-    split: Split = field(default=Split.TRAIN)
 
     def steps(self, position: Position = Position()) -> Iterator[TokenStep]:
         """The steps from a position on, without end.
@@ -170,7 +171,7 @@ class StepStream(Generic[Item]):
                 yield step
             if position.tokens == before and position.index == 0:
                 raise DatasetError(
-                    f"no example of the {self.split.value} split has at most {self.max_tokens} "
+                    f"no example of the {Split.TRAIN.value} split has at most {self.row_tokens} "
                     "tokens",
                     hint="raise row_tokens, or prepare the dataset from more code",
                 )
@@ -182,14 +183,14 @@ class StepStream(Generic[Item]):
         taken: list[TokenizedExample] = []
         taken_tokens = 0
         examples = self.source.examples(
-            self.split, shuffle_seed=epoch_seed(self.seed, position.epoch), start=index
+            Split.TRAIN, shuffle_seed=epoch_seed(self.seed, position.epoch), start=index
         )
         for example in examples:
             index += 1
             if (index - 1) % self.processes != self.process:
                 continue
             encoded = self.encode(example, position.epoch, index - 1)
-            if len(encoded.input_ids) > self.max_tokens or not label_tokens(encoded):
+            if len(encoded.input_ids) > self.row_tokens or not label_tokens(encoded):
                 dropped += 1
                 continue
             taken.append(encoded)

@@ -20,7 +20,7 @@ LINES = 6
 """Lines of a window; those without a word don't count."""
 
 MIN_WORDS = 12
-"""Words that a window needs to be somebody's rather than anybody's."""
+"""Of a window: one with fewer is nobody's in particular."""
 
 _SHIPPED = Path(__file__).with_name("human-eval-infilling.bin")
 _MAGIC = b"fimls windows %d\n" % VERSION
@@ -29,7 +29,7 @@ _MAGIC = b"fimls windows %d\n" % VERSION
 def window_hashes(words: Words) -> Hashes:
     """Return the hashes of a text's windows of six lines, in order.
 
-    A line is its words: neither white space nor punctuation makes two lines differ.
+    A line is its words: white space and punctuation don't make two lines differ.
     """
     ends = np.flatnonzero(np.frombuffer(words.data, np.uint8) == ord("\n"))
     lines = np.searchsorted(ends, words.starts)  # of each word
@@ -78,7 +78,10 @@ class Decontaminator:
     """Knows the windows of the shipped suite, and those of further texts. Picklable, 20 KB."""
 
     def __init__(self, texts: Iterable[str] = (), *, shipped: bool = True) -> None:
-        """texts: further ones that nobody may learn from. shipped: with HumanEval-infilling's.
+        """Hash the texts.
+
+        texts: further ones that nobody may learn from.
+        shipped: whether HumanEval-infilling's windows are among them.
 
         Raises:
             CorpusError: the shipped file is damaged.
@@ -93,6 +96,6 @@ class Decontaminator:
         return len(self._windows)
 
     def holds(self, text: str | Words) -> bool:
-        """Whether the words of six lines in a row stand in a suite too."""
+        """Whether the words of six lines in a row are in a suite too."""
         hashes = window_hashes(words_of(text) if isinstance(text, str) else text)
         return bool(are_among(hashes, self._windows).any())

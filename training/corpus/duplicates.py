@@ -1,8 +1,8 @@
 """Files that are copies, or nearly, of one that was seen before.
 
-What is remembered of a file is hashes, never the text. Near duplicates are told by MinHash (Broder
-1997) over runs of five words, as in BigCode's corpora. The signatures are rensa's (Rust): 128 slots
-of 10,000 hashes take it 0.04 ms, and datasketch 2.0 8.6 ms, or 17 ms from words.
+Of a file only hashes are remembered, never the text. Near duplicates are found by MinHash (Broder
+1997) over runs of five words, as in BigCode's corpora. rensa (Rust) computes the signatures: 128
+slots of 10,000 hashes take it 0.04 ms, and datasketch 2.0 8.6 ms, or 17 ms from words.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Reason(str, enum.Enum):
-    """Why a file was dropped. The whole vocabulary of the report."""
+    """Why a file was dropped, in the words of the report."""
 
     LANGUAGE = "no grammar"
     EXCLUDED = "ignored"
@@ -45,7 +45,7 @@ class Reason(str, enum.Enum):
     EVALUATION = "in an evaluation suite"
 
 
-# What fimls.context.exclusions says, in the words of the report. Whatever else it says: ignored.
+# The reasons of fimls.context.exclusions; every other is EXCLUDED.
 _EXCLUSIONS = {
     "secret file": Reason.SECRET_FILE,
     "outside the workspace": Reason.LINK,
@@ -66,43 +66,42 @@ _TEST = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A file, or a whole folder (its path ends in ``/``), that is not learnt from.
-
-    bytes: the file's size; 0 for a folder, which is not looked into.
-    """
+    """A file or a whole folder that is not learnt from."""
 
     path: str
+    """Ends in ``/`` for a folder."""
     reason: Reason
     bytes: int = 0
+    """The file's size; 0 for a folder, which is not looked into."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file that is worth reading. licence: of the nearest folder that has a licence file."""
+    """A file that is worth reading."""
 
     path: str
     licence: str
+    """Of the nearest folder that has a licence file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Which files are worth learning from.
-
-    max_bytes: at most ``MAX_FILE_BYTES``. min_chars: characters that are no white space.
-    tests: whether tests are kept; their authors are completed too.
-    exclude: patterns in .gitignore's syntax.
-    """
+    """Which files are worth learning from."""
 
     max_bytes: int = MAX_FILE_BYTES
+    """At most ``MAX_FILE_BYTES``."""
     min_chars: int = 100
+    """White space doesn't count."""
     tests: bool = True
+    """Whether tests are kept: people who write them want completions too."""
     exclude: tuple[str, ...] = ()
+    """Patterns in .gitignore's syntax."""
 
 
 def list_files(
     repository: Repository, *, limits: Limits | None = None
 ) -> Iterator[Listed | Dropped]:
-    """Yield what is worth reading by its name, place and size; opens licences and ignore files.
+    """Yield what is worth reading by name, place and size; opens only licences and ignore files.
 
     Symbolic links are not followed, so there are no loops. A folder with a ``.git`` of its own is
     another repository, with another licence and other commits.
@@ -196,7 +195,7 @@ def _content_reason(data: bytes, exclusions: Exclusions, limits: Limits) -> Reas
 def _folder_reason(folder: Path, exclusions: Exclusions) -> Reason | None:
     if os.path.lexists(folder / ".git"):
         return Reason.REPOSITORY
-    # The exclusions judge files; for one that doesn't exist only its folders speak.
+    # The exclusions judge files; of one that doesn't exist they judge its folders alone.
     reason = exclusions.path_reason(folder / "_")
     return _EXCLUSIONS.get(reason, Reason.EXCLUDED) if reason else None
 
@@ -219,7 +218,7 @@ _LINES_AN_ERROR = 50
 
 
 def _is_too_small(data: bytes, min_chars: int) -> bool:
-    """Whether there is less than ``min_chars`` of anything but white space."""
+    """Whether fewer than ``min_chars`` characters are not white space."""
     return len(data) < min_chars or (
         len(data) < 20 * min_chars and len(data.translate(None, _SPACE)) < min_chars
     )
@@ -247,8 +246,8 @@ def is_data(data: bytes) -> bool:
 def is_broken(tree: tree_sitter.Tree) -> bool:
     """Whether a tree has so many errors that its nodes can't be trusted.
 
-    More than 3, and more than one in 50 lines. Files are not dropped for it: parsing reads 5 MB/s,
-    which is slower than all the work of this package together; spans by syntax are not drawn.
+    More than 3, and more than one in 50 lines. Files are not dropped for it, only spans by syntax
+    are not drawn: parsing reads 5 MB/s, slower than all the work of this package together.
     """
     if not tree.root_node.has_error:
         return False

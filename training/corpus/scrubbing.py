@@ -1,15 +1,16 @@
 """Secrets and personal data, replaced by something of the same kind that belongs to nobody.
 
-:func:`fimls.context.secrets.secret_lines`, which serving asks too, says which lines hold a secret.
-On such a line the literal is looked for whose replacement satisfies it, so that the code around it
-stays code.
+:func:`fimls.context.secrets.secret_lines`, which serving uses too, says which lines hold a secret.
+On such a line that literal is replaced without which the line is no secret, so that the code around
+it stays code.
 
 E-mail addresses become those of example.com (RFC 2606), public addresses of machines those of
 192.0.2.0/24 and 2001:db8::/32 (RFC 5737, RFC 3849), phone numbers the 555-01xx of fiction. Equal
 values become equal placeholders within a text.
 
-E-mail addresses are told by their form; machines' by the standard library's ``ipaddress``; phone
-numbers by ``phonenumbers``, the Python port of Google's libphonenumber, which knows which exist.
+E-mail addresses are recognised by their form; machines' by the standard library's ``ipaddress``;
+phone numbers by ``phonenumbers``, the Python port of Google's libphonenumber, which knows which
+numbers exist.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ _NOBODY = re.compile(
 )
 _IPV4 = re.compile(r"(?<![\w.-])[1-9]\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?![\w-]|\.\w)")
 _IPV6 = re.compile(r"(?<![\w:.-])[23][0-9a-fA-F]{3}:[0-9a-fA-F:]{4,34}(?![\w.])")
-# Everybody's: the name servers that every example asks.
+# Public name servers, which every example asks.
 _SERVICES = frozenset({"1.0.0.1", "1.1.1.1", "8.8.4.4", "8.8.8.8", "9.9.9.9", "208.67.222.222"})
 _VERSION_BELOW = 32  # four numbers that are all smaller are a version
 _PHONE = re.compile(
@@ -160,7 +161,8 @@ def _replace(
 ) -> tuple[str, int]:
     """Replace what the pattern matches at one of ``starts``, in order, and has a placeholder.
 
-    placeholder: gets a value and how many others were replaced before; None: it may stay.
+    placeholder: takes a value and how many others were replaced before; returns None where the
+        value may stay.
     """
     known: dict[str, str | None] = {}
     pieces: list[str] = []
@@ -248,7 +250,11 @@ _HEXADECIMALS_AS_ZEROS = bytes.maketrans(_DIGITS + b"abcdefABCDEF", b"0" * 22)
 
 
 def places(text: AnyStr, part: AnyStr) -> Iterator[int]:
-    """Yield where a part stands, from left to right, without overlaps."""
+    """Yield where a part is, from left to right, without overlaps.
+
+    ``str.find`` reads 1 GB/s where a regular expression reads 10 to 50 MB/s. To find what isn't
+    literal, characters of a class are made equal first, which keeps offsets.
+    """
     place = text.find(part)
     while place >= 0:
         yield place

@@ -41,13 +41,13 @@ def open_sources(
     addresses and packages use the network. history: clone all commits.
 
     Raises:
-        CorpusError: a spec is none of these, or can't be had. All are looked at before the first is
-            opened, so that a typing error doesn't wait behind downloads.
+        CorpusError: a spec is none of these, or can't be had. All are checked before the first is
+            opened, so that a typing error shows before any download.
     """
     jobs = [job for spec in specs for job in _jobs(spec)]
     names: dict[str, int] = {}
     for repository in _opened(jobs, work_dir, history=history):
-        # Two folders may have one name, and a file is known by its repository's name and its path.
+        # Two folders may have the same name, and a file is known by its repository's and its path.
         names[repository.name] = names.get(repository.name, 0) + 1
         count = names[repository.name]
         name = repository.name if count == 1 else f"{repository.name}~{count}"
@@ -55,7 +55,7 @@ def open_sources(
 
 
 def _jobs(spec: str) -> Iterable[str | Path | Package]:
-    """Return what a spec stands for: an address, a path or packages."""
+    """Return what a spec names: an address, a path or packages."""
     if spec.startswith("pypi:"):
         return [parse_package(spec.removeprefix("pypi:"))]
     if _ADDRESS.fullmatch(spec):
@@ -137,18 +137,20 @@ def _short_hash(text: str) -> str:
 
 
 _DOWNLOAD_S = 1800
-_OTHER_PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10")  # the newest first: who lags, lags behind
+_OTHER_PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10")  # packages come late to the newest
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package of the index. version: "" is the newest. licence: what its list says, or ""."""
+    """A package of the index."""
 
     name: str
     version: str = ""
+    """Empty for the newest."""
     licence: str = ""
+    """What the list of packages says; may be empty."""
 
     def __post_init__(self) -> None:
         """Refuse what pip could take for an option, an address or a path."""
@@ -210,13 +212,13 @@ def fetch_package(package: Package, work_dir: Path) -> tuple[Path, str]:
 
 
 def _download(package: Package, scratch: Path) -> Path:
-    """The wheel for this Python, or else for another: its code is read, not run."""
+    """Fetch the wheel for this Python, or else for another: its code is read, not run."""
     asked = f"{package.name}=={package.version}" if package.version else package.name
     for python in ("", *_OTHER_PYTHONS):
         done = _pip(asked, scratch, python)
         if done.returncode == 0 and (wheels := list((scratch / "wheel").glob("*.whl"))):
             return wheels[0]
-        # A name that nobody knows, and an index that can't be reached, have no versions.
+        # An unknown name has no versions, and no index that can't be reached tells any.
         if b"(from versions: " not in done.stderr or b"(from versions: none)" in done.stderr:
             break
     lines = done.stderr.decode("utf-8", "replace").splitlines()

@@ -37,14 +37,14 @@ _IS_WORD[128:] = True
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A text's longest runs of letters, digits and underscores, in order.
-
-    data: the text in UTF-8. starts: of each word, in bytes.
-    """
+    """A text's longest runs of letters, digits and underscores, in order."""
 
     data: bytes
+    """The text in UTF-8."""
     hashes: Hashes
+    """Of each word."""
     starts: npt.NDArray[np.int64]
+    """Of each word, in bytes."""
 
 
 def words_of(text: str) -> Words:
@@ -118,7 +118,7 @@ def find_blocks(data: bytes) -> list[tuple[int, int]]:
     # A tab counts as one: within a file it is the order of depths that matters.
     depths = list(map(operator.sub, lengths, map(len, codes)))
     spans: list[tuple[int, int]] = []  # first and last lines
-    header, depth, last = 0, -1, 0  # the open block, and how deep its header stands
+    header, depth, last = 0, -1, 0  # the open block, and its header's depth
     for number, indent in enumerate(depths):
         if indent > depth >= 0:
             last = number

@@ -21,7 +21,6 @@ from training.dialogue.render import (
     DIALOGUE_TOKENS,
     chat_template,
     render,
-    with_dialogue_tokens,
     write_chat_template,
 )
 
@@ -36,6 +35,5 @@ __all__ = [
     "parse_dialogue",
     "render",
     "scan_dialogues",
-    "with_dialogue_tokens",
     "write_chat_template",
 ]

@@ -22,11 +22,6 @@ DIALOGUE_TOKENS = (BEGIN_TURN, BEGIN_HEADER, END_HEADER, END_TURN)
 """In the order in which a base gets their ids. No base has them: their rows are trained."""
 
 
-def with_dialogue_tokens(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer with the dialogue's control tokens; those that it has keep their ids."""
-    return tokenizer.with_added(DIALOGUE_TOKENS)
-
-
 def render(
     messages: Sequence[Message], tokenizer: Tokenizer, *, for_generation: bool
 ) -> TokenizedExample:
@@ -68,7 +63,7 @@ def _control_ids(tokenizer: Tokenizer) -> dict[str, int]:
     if missing := [token for token in DIALOGUE_TOKENS if token not in known]:
         raise PromptError(
             f"the tokenizer has no {', '.join(missing)}, which a dialogue needs",
-            hint="add them with training.dialogue.with_dialogue_tokens, and train their rows",
+            hint="train on dialogues first, which adds them: fimls train DIALOGUES.jsonl",
         )
     return known
 

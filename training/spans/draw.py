@@ -1,4 +1,11 @@
-"""Draws a file's spans by a mix of kinds."""
+"""Draws a file's spans by a mix of kinds.
+
+White space at the start of a middle mostly belongs to the prefix: an editor has put the cursor
+after the indentation. But a cursor may also be at the left margin (as in all of HumanEval's
+infilling tasks), or at the end of a block's header before Enter was pressed; then the white space
+is part of the middle. And people have often typed the beginning of a name before they see a
+completion.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +30,16 @@ DEFAULT_MIX: Mapping[SpanKind, float] = {
     SpanKind.EDIT: 0.06,
     SpanKind.ARGUMENTS: 0.06,
 }
-"""More than a quarter are the rest of a line: what a server is asked for most, and what teaches to
-stop there. Two fifths are syntax nodes (AST-FIM, arXiv 2506.00204, gains up to 5 points by them;
-aiXcoder and Mellum train on little else). A sixth are characters without regard to syntax: only
-they teach cursors inside tokens (Bavarian et al. 2022: random spans 32 % against 10 % for spans cut
-at tokens). Edits, where git has them, take the place of invented cursors. A kind that a file
-doesn't have goes to the others in their proportions."""
+"""More than a quarter are the rest of a line: a server is asked for these most, and they teach the
+model to stop there. Two fifths are syntax nodes (AST-FIM, arXiv 2506.00204, gains up to 5 points by
+them; aiXcoder and Mellum train on little else). A sixth are characters without regard to syntax:
+only these teach cursors inside tokens (Bavarian et al. 2022: 32 % with random spans, 10 % with
+spans cut at tokens). Edits, where git has them, replace invented cursors. The weight of a kind that
+a file doesn't have goes to the others in proportion."""
 
 
 def parse_mix(text: str) -> dict[SpanKind, float]:
-    """Read ``kind=weight,...``; a kind that isn't named has no weight. Weights are proportions.
+    """Read ``kind=weight,...``; a kind that isn't named has no weight. Weights are relative.
 
     Raises:
         ConfigError: a kind that doesn't exist, a weight that is no number, or none above 0.
@@ -69,7 +76,7 @@ LONG_CHARS_MAX = 1200
 
 _LONG = frozenset({SpanKind.BLOCK, SpanKind.BODY})
 _TRIES = 12  # of a kind before another one is drawn
-_FAILURES = 2  # of a kind before it is drawn no more
+_FAILURES = 2  # of a kind until it is drawn no more
 _DRAWS = 4  # for each span that is wanted
 
 _Draw = Callable[[random.Random], "tuple[int, int] | None"]
@@ -84,10 +91,12 @@ def draw_spans(
 ) -> list[Span]:
     """Draw at most ``count`` different spans, in the file's order; fewer where it has fewer.
 
-    mix: weights; kinds without a place in the file are drawn no more, and edits never are: they
-    come from :func:`training.spans.edits`. rng: decides everything, so that its seed does.
     A span is never only white space, and at most :data:`CHARS_MAX` characters long
     (:data:`LONG_CHARS_MAX` for a block or a body).
+
+    rng: decides everything.
+    mix: weights. Kinds that the file doesn't have are soon drawn no more; edits never are, since
+        they come from :func:`training.spans.edits`.
     """
     if not file.text.strip():
         return []
@@ -124,7 +133,7 @@ def _draw(text: str, kind: SpanKind, draw: _Draw, rng: random.Random) -> Span | 
 
 
 def _places(file: CorpusFile) -> dict[SpanKind, _Draw]:
-    """How to draw each kind, without those that the file's language has no grammar for."""
+    """How to draw each kind; without a grammar for the file, those by lines and characters."""
     lines = LinePlaces(file.text)
     places: dict[SpanKind, _Draw] = {
         SpanKind.LINE_END: lines.line_end,
@@ -150,7 +159,7 @@ def _node(tree: SyntaxPlaces, kind: SpanKind, chars_max: int) -> _Draw:
 
 _FROM_MARGIN = 0.35
 _WITH_LINE_END = 0.5  # of those, so that the next line begins the suffix
-_BEHIND_HEADER = 0.12
+_AFTER_HEADER = 0.12
 _TYPED = 0.3
 _LINEWISE = frozenset(
     {SpanKind.BLOCK, SpanKind.BODY, SpanKind.LINES, SpanKind.LINE_END, SpanKind.STATEMENT}
@@ -160,12 +169,12 @@ _NODES = frozenset({SpanKind.ARGUMENTS, SpanKind.EXPRESSION, SpanKind.STATEMENT}
 
 
 def adjust(text: str, span: Span, rng: random.Random) -> Span:
-    """Move a span's ends as a cursor could have stood; the same length for most."""
+    """Move a span's ends to where a cursor could have been; most stay as they are."""
     start, end = span.start, span.end
     line = text.rfind("\n", 0, start) + 1
     chance = rng.random()
     if span.kind in _LINEWISE and not text[line:start].strip():
-        if span.kind in _BLOCKS and chance < _BEHIND_HEADER and line > 0:
+        if span.kind in _BLOCKS and chance < _AFTER_HEADER and line > 0:
             header = text[:line].rstrip()
             return Span(len(header), end, span.kind) if header else span
         if chance < _FROM_MARGIN:

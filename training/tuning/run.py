@@ -155,7 +155,6 @@ def _stream(job: Job, encoder: ExampleEncoder, accelerator: Accelerator) -> Step
         encode=_encode_source(job, encoder),
         step_tokens=job.recipe.step_tokens,
         row_tokens=job.recipe.row_tokens,
-        max_tokens=job.recipe.row_tokens,
         seed=job.recipe.seed,
         process=accelerator.process_index,
         processes=accelerator.num_processes,

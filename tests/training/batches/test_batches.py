@@ -64,7 +64,7 @@ class Numbers:
 def stream(count: int = 7, **options: int) -> StepStream[FimExample]:
     """Steps of about 60 tokens; an example's ids say epoch, index and number."""
     encoder = ExampleEncoder(QWEN, byte_tokenizer(), EncodingOptions(BUDGET))
-    settings: dict[str, Any] = {"step_tokens": 120, "row_tokens": 80, "max_tokens": 80, **options}
+    settings: dict[str, Any] = {"step_tokens": 120, "row_tokens": 80, **options}
     return StepStream(
         Numbers(count),
         lambda one, epoch, index: encoder.encode(one, epoch=epoch, index=index),
@@ -182,4 +182,4 @@ def test_processes_share_an_epoch_without_overlap() -> None:
 def test_too_long_examples_are_dropped_and_counted() -> None:
     """If nothing else is left, that is an error rather than an endless loop."""
     with pytest.raises(DatasetError, match="at most 20 tokens"):
-        next(stream(max_tokens=20).steps(Position()))
+        next(stream(row_tokens=20).steps(Position()))
