@@ -21,7 +21,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 INSTALL := $(PIP) $(if $(PINS),-c $(PINS))
 PYTEST := $(BIN)/python -m pytest
 # Test files run side by side, one file in one process: they share what a file loads.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # A dependency's deprecation is news to whoever moves a version, and none to whoever tests fimls.
 STRICT := -W error::DeprecationWarning -W error::PendingDeprecationWarning -W error::FutureWarning
 

@@ -24,7 +24,7 @@ from fimls.config import Settings
 from fimls.postprocess import MISSING_CLOSERS, STEPS, Processed, process
 from fimls.types import CompletionContext, Document, FinishReason, Generation, Mode
 from training.evaluation.answers import completer_of
-from training.evaluation.plan import Choice, make_plan
+from training.evaluation.run import Choice, make_plan
 from training.evaluation.suites import Item, SuiteOptions, open_suite
 
 _TESTS_AT_ONCE = 2

@@ -254,7 +254,7 @@ def _evaluate(  # noqa: PLR0913 - a function argument for each option
     """
     from training.cli import eval as command
     from training.evaluation.evaluate import Request
-    from training.evaluation.plan import Choice
+    from training.evaluation.run import Choice
 
     if compare is not None:
         command.run_compare(*compare, seed=seed)

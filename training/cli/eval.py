@@ -26,11 +26,10 @@ from fimls.cli.options import Invocation
 from fimls.cli.progress import progress_bar
 from fimls.config import Settings
 from training.evaluation import tables
-from training.evaluation.compare import compare_reports
 from training.evaluation.evaluate import OnDone, Request, evaluate
 from training.evaluation.markdown import render_markdown
 from training.evaluation.page import render_page
-from training.evaluation.report import make_report, summary, write_report
+from training.evaluation.report import compare_reports, make_report, summary, write_report
 from training.evaluation.suites import NAMED, OF_PATHS
 
 _REFUSED = 1

@@ -54,8 +54,7 @@ def run(  # noqa: PLR0913 - an argument for each option
 def _compare(
     exported: Exported, code: Path | None, count: int, seed: int, store: Store
 ) -> Agreement:
-    from training.export.agreement import check_agreement
-    from training.export.check_prompts import default_code
+    from training.export.agreement import check_agreement, default_code
 
     with progress_bar("comparing") as progress:
         checking = check_agreement(

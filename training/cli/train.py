@@ -18,14 +18,12 @@ from training.batches import ExampleSource
 from training.dataset import Dataset
 from training.dataset.format import INFO_NAME, STARTED_NAME
 from training.dialogue import DIALOGUES_SUFFIX, DialogueSource
+from training.evaluation.memorisation import make_canaries, write_canaries
 from training.evaluation.traces import Traces
-from training.tuning.base import find_base
-from training.tuning.canaries import make_canaries, write_canaries
-from training.tuning.general import general_examples
+from training.tuning.base import find_base, starting_adapter, starting_folder
+from training.tuning.general import MixedSource, general_examples
 from training.tuning.output import Corpus
 from training.tuning.recipe import Recipe, default_recipe, load_recipe
-from training.tuning.start import starting_adapter, starting_folder
-from training.tuning.strewn import Strewn
 from training.types import FimExample, Split, TrainingError
 
 if TYPE_CHECKING:  # it imports torch
@@ -77,7 +75,7 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
         share = recipe.general_share
         count = round(dataset.count(Split.TRAIN) * share / (1 - share))
         general = general_examples(count, seed=recipe.seed) if count else []
-        examples = Strewn(dataset, [*general, *planted])
+        examples = MixedSource(dataset, [*general, *planted])
 
     from training.tuning.run import Job, train
 

@@ -22,15 +22,13 @@ from training.evaluation.answers import (
     RawAsker,
     completer_of,
 )
-from training.evaluation.gate import Decision, decide
+from training.evaluation.comparison import Decision, decide
 from training.evaluation.journal import Journal
-from training.evaluation.leaks import LeakCheck
-from training.evaluation.memorised import Audit, audit
-from training.evaluation.plan import Choice, Plan, make_plan
+from training.evaluation.memorisation import Audit, audit
 from training.evaluation.report import Done, Evaluation, comparisons, run_folder
-from training.evaluation.run import CONCURRENCY, JOBS, run
+from training.evaluation.run import CONCURRENCY, JOBS, Choice, Plan, make_plan, run
 from training.evaluation.suites import NAMED, SuiteOptions, open_suite
-from training.evaluation.traces import Traces
+from training.evaluation.traces import LeakCheck, Traces
 
 GENERAL = "humaneval-single"
 GENERAL_ITEMS = 400

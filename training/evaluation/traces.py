@@ -1,18 +1,19 @@
-"""What stays beside an adapter of the code it was trained on: hashes, never the code.
+"""Whether code was trained on, by what training leaves beside an adapter: hashes, never the code.
 
 ::
 
-    training_windows.bin     of each six lines in a row, as decontamination has them
-    training_functions.bin   of each function, signatures that near duplicates share (MinHash)
+    training_windows.bin     of every six consecutive lines, as decontamination has them
+    training_functions.bin   of every function, signatures that near duplicates share (MinHash)
 
 Whoever holds them can ask whether a given text was trained on, and nothing else.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from training.corpus.duplicates import (
 )
 from training.corpus.splits import SAME_FUNCTION
 from training.corpus.words import VERSION, Hashes, words_of
+from training.evaluation.suites.base import Item
 from training.types import CorpusError, CorpusFile, EvaluationError
 
 WINDOWS, FUNCTIONS = "training_windows.bin", "training_functions.bin"
@@ -41,6 +43,9 @@ _MAGIC = b"fimls functions %d\n" % VERSION
 _BANDS = 16
 
 Signatures = npt.NDArray[np.uint32]
+
+
+_WORD = re.compile(r"\w")  # lines without a word don't count in a window
 
 
 @dataclass(frozen=True)
@@ -134,3 +139,40 @@ def functions_around(print_: Fingerprint, start: int, end: int) -> list[bytes]:
 
 def _rows(data: bytes) -> Signatures:
     return np.frombuffer(data, np.uint32).reshape(-1, FUNCTION_SLOTS)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakCheck:
+    """Says why an item may not be used, "" if it may. traces: of what was trained on."""
+
+    traces: Traces
+
+    def __call__(self, item: Item) -> str:
+        """Look at the six-line windows that touch the hole, and at the functions around it."""
+        if self.traces.knows(_around(item)).any():
+            return "six lines around the hole were trained on"
+        text = item.prefix + item.reference + item.suffix
+        start = len(item.prefix)
+        found = functions_around(
+            _fingerprint(text, item.language_id), start, start + len(item.reference)
+        )
+        similarity = max(map(self.traces.similar_function, found), default=0.0)
+        if is_same_function(similarity):
+            return f"a function {similarity:.0%} like the one around the hole was trained on"
+        return ""
+
+
+def _around(item: Item) -> str:
+    """Return the hole's lines and the five before and after it: every window of them has a
+    line of the hole.
+    """
+    before, hole = item.prefix.count("\n"), item.reference.rstrip("\n").count("\n") + 1
+    lines = (item.prefix + item.reference + item.suffix).split("\n")
+    above = [line for line in lines[:before] if _WORD.search(line)][-(LINES - 1) :]
+    below = [line for line in lines[before + hole :] if _WORD.search(line)][: LINES - 1]
+    return "\n".join([*above, *lines[before : before + hole], *below])
+
+
+@lru_cache(maxsize=4)  # a file's items come one after the other
+def _fingerprint(text: str, language_id: str) -> Fingerprint:
+    return fingerprint(CorpusFile("", "", "", language_id, "", text))

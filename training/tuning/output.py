@@ -30,7 +30,7 @@ from fimls.store.hashes import write_atomically
 from training.batches import ExampleEncoder
 from training.tuning.base import Base
 from training.tuning.checkpoint import RunState, checkpoints, writing
-from training.tuning.metrics import METRICS
+from training.tuning.observers import METRICS
 from training.tuning.recipe import Recipe
 from training.types import TrainingError
 

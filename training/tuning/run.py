@@ -25,14 +25,11 @@ from training.tuning.adapter import attach, load_adapter_weights
 from training.tuning.base import Base, load_network
 from training.tuning.checkpoint import RunState, best_folder, checkpoints, load_checkpoint
 from training.tuning.general import general_suite
-from training.tuning.interruption import Interruption
-from training.tuning.loop import Trainer
-from training.tuning.metrics import MetricsLog, Observer, TensorBoardLog
+from training.tuning.loop import Interruption, Trainer
+from training.tuning.loss import encode_all, held_out
+from training.tuning.observers import MetricsLog, Observer, ProgressDisplay, TensorBoardLog
 from training.tuning.output import AdapterFolder, Corpus, Origin
-from training.tuning.progress import ProgressDisplay
-from training.tuning.recipe import Recipe
-from training.tuning.schedule import plan_run
-from training.tuning.validation import encode_all, held_out
+from training.tuning.recipe import Recipe, plan_run
 from training.types import DatasetError, FimExample, Split, TrainingError
 
 

@@ -33,11 +33,10 @@ import torch
 from tests.training.tuning import tiny
 from training.dialogue import DIALOGUE_TOKENS, DialogueSource
 from training.tuning import adapter, checkpoint, loop
-from training.tuning.base import fastest_dtype, find_base
+from training.tuning.base import fastest_dtype, find_base, starting_adapter
 from training.tuning.gguf_network import load_gguf_network
+from training.tuning.loss import score
 from training.tuning.run import train
-from training.tuning.start import starting_adapter
-from training.tuning.validation import score
 from training.types import DatasetError, TrainingError
 
 pytestmark = [
@@ -401,7 +400,7 @@ def test_begins_from_fimls_own_adapter(
     first = tiny.job(tmp_path / "shipped", output="own")
     train(first)
     registry = AdapterRegistry(tmp_path / "home", shipped=first.output.parent)
-    monkeypatch.setattr("training.tuning.start.AdapterRegistry", lambda: registry)
+    monkeypatch.setattr("training.tuning.base.AdapterRegistry", lambda: registry)
     recipe = dataclasses.replace(first.recipe, rank=rank)
     start = starting_adapter("", first.base, recipe)
     assert expected == (start and start.folder.name)

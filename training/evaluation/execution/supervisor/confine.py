@@ -43,7 +43,7 @@ _ALLOW, _KILL, _EPERM = 0x7FFF0000, 0x80000000, 0x00050000 | 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def as_warden() -> None:
+def as_supervisor() -> None:
     """Adopt orphans, gain nothing by set-uid files, and can't be looked into by other processes."""
     _prctl(_SET_CHILD_SUBREAPER, 1)
     _prctl(_SET_NO_NEW_PRIVS, 1)

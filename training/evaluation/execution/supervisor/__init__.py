@@ -1,4 +1,13 @@
-"""The conversation: jobs in, results out."""
+"""The process inside the sandbox that starts, watches and ends what can't be trusted.
+
+Standard library only, run by path with ``python -S``: nothing else of fimls is in there with it.
+It reads jobs from standard input and answers on standard output, each a frame: four bytes of
+length, big-endian, then that much JSON.
+
+    trees     the copy of a repository that a job works in
+    jobs      one job: started, watched, ended, with every process it started
+    confine   what the process takes from itself: rights, files (Landlock), calls (seccomp)
+"""
 
 from __future__ import annotations
 
@@ -11,7 +20,7 @@ import typing  # noqa: F401 - what nearly every program imports is loaded before
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from . import confine, jobs, processes, trees
+from . import confine, jobs, trees
 
 _LENGTH = struct.Struct(">I")
 _COLLECTED_BYTES = 32 << 20
@@ -29,13 +38,13 @@ def main() -> None:
     jobs_in = os.fdopen(os.dup(0), "rb")
     os.dup2(2, 1)
     work = Path(settings["work"])
-    confine.as_warden()
+    confine.as_supervisor()
     os.umask(0)
     _write(answers, {"landlock": confine.landlock_version(), "filter": confine.has_filter()})
     while (job := _read(jobs_in)) is not None:
         tree = trees.fresh(settings["source"], work, job["replaced"])
         os.chdir(tree)
-        others = processes.count_of(settings["uid"])
+        others = jobs.count_of(settings["uid"])
         result = jobs.watch(lambda: _start(settings, job), job["limits"], others)
         if settings["source"] is not None:
             changed = trees.changed(settings["source"], tree, job["protected"])
