@@ -1,7 +1,8 @@
-"""What a prompt would show beside a file: the snippets that serving would choose, for each span.
+"""The snippets of an example: those that serving would choose at its cursor.
 
-``files`` holds a repository's texts, ``index`` makes the database that lexical search needs, and
-``context`` asks serving's own retrieval (:mod:`fimls.context`) with the middle taken out.
+``ContextBuilder`` asks serving's own retrieval (:mod:`fimls.context`) with the middle taken out of
+the file. ``RepositoryFiles`` holds the texts that it reads, and ``build_index`` makes the database
+that lexical search needs.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class ContextBuilder:
-    """Finds for spans of a repository's files what a server would show beside them.
+    """Finds the snippets that a server would choose for spans of a repository's files.
 
     The files and the index hold the query's own file too, middle included; no snippet comes from
-    there: the file is what an open document is to a server, its text without the middle, and
-    searches leave it out. An editor's session (visits, uncommitted changes) has no counterpart in a
+    there: like a server's open document, the file is its text without the middle, and searches
+    leave it out. An editor's session (visits, uncommitted changes) has no counterpart in a
     corpus; that is retrieval's own default.
 
     budget, count_tokens: of the models that will be trained, so that what is chosen fits.
@@ -63,7 +64,7 @@ class ContextBuilder:
     ) -> tuple[Snippet, ...]:
         """The snippets for a cursor at the span's start, in prompt order.
 
-        hidden: paths that may not be looked into: held-out files, for an example that is learnt.
+        hidden: paths of files that may not be read: held-out ones, for an example to learn from.
         """
         query = Query(
             folder=self._folder,
@@ -143,8 +144,9 @@ _CACHED_FILES = 512
 class RepositoryFiles:
     """A repository's texts by path: the Reader of :mod:`fimls.context`, without a disk.
 
-    Serving reads files one by one and looks each time whether it may; here all that may be read is
-    known, and paths that exist but may not be read (``others``) can be asked for, no more.
+    Serving asks for each file whether it may be read; here all that may be read is given.
+
+    others: paths that exist and may not be read.
     """
 
     def __init__(self, texts: Mapping[str, str], others: Iterable[str] = ()) -> None:
@@ -195,7 +197,7 @@ class RepositoryFiles:
 
 
 _BATCH_FILES = 500
-_NO_STAMP = Stamp(0, 0, b"")  # nothing will look whether the files have changed
+_NO_STAMP = Stamp(0, 0, b"")  # nobody will check whether the files have changed
 
 
 def build_index(database: Path, texts: Mapping[str, str]) -> None:

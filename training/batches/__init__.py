@@ -1,6 +1,6 @@
 """From examples to packed batches of token ids, in an order that can be taken up again anywhere."""
 
-from training.batches.encoding import EncodingOptions, ExampleEncoder
+from training.batches.encoding import ExampleEncoder
 from training.batches.stream import (
     Encode,
     ExampleSource,
@@ -14,7 +14,6 @@ from training.batches.stream import (
 
 __all__ = [
     "Encode",
-    "EncodingOptions",
     "ExampleEncoder",
     "ExampleSource",
     "Item",

@@ -14,7 +14,7 @@ from fimls.cli.progress import progress_bar
 from fimls.engines.loading import model_source
 from fimls.fim import Budget, Tokenizer
 from fimls.store import Store
-from training.preparation import Places, Settings, prepare
+from training.preparation import Settings, prepare
 from training.types import Split
 
 
@@ -35,10 +35,15 @@ def run(
         budget=Budget(own.prefix_tokens, own.suffix_tokens, own.snippet_tokens),
         tokenizer_sha256=Tokenizer.from_file(tokenizer).sha256 if tokenizer else "",
     )
-    places = Places(output, platformdirs.user_cache_path("fimls") / "corpus", tokenizer)
     with progress_bar() as progress:
         info = prepare(
-            settings, places, jobs=jobs or _processors(), progress=progress, resume=resume
+            settings,
+            output,
+            sources=platformdirs.user_cache_path("fimls") / "corpus",
+            tokenizer=tokenizer,
+            jobs=jobs or _processors(),
+            progress=progress,
+            resume=resume,
         )
     counts = info.counts
     for split in Split:

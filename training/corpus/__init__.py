@@ -10,7 +10,7 @@ what is left, in the order of the corpus, is a few look-ups a file.
 """
 
 from training.corpus.decontamination import Decontaminator
-from training.corpus.duplicates import Duplicate, Duplicates, Fingerprint, file_key, fingerprint
+from training.corpus.duplicates import Duplicates, Fingerprint, file_key, fingerprint
 from training.corpus.files import Dropped, Limits, Listed, Reason, is_broken, list_files, read_file
 from training.corpus.git import change_times
 from training.corpus.licences import ALLOWED_LICENCES, is_allowed, licence_of
@@ -23,7 +23,6 @@ __all__ = [
     "ALLOWED_LICENCES",
     "Decontaminator",
     "Dropped",
-    "Duplicate",
     "Duplicates",
     "Fingerprint",
     "Limits",

@@ -163,17 +163,6 @@ def _offsets(data: bytes, edges: list[int]) -> list[int]:
     return before
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """What a file repeats."""
-
-    key: str
-    """The earlier file's."""
-    reason: Reason
-    similarity: float
-    """Estimated; 1 for an exact copy."""
-
-
 class Duplicates:
     """Remembers files one by one and says which repeat an earlier one.
 
@@ -190,17 +179,16 @@ class Duplicates:
         self._near = SignatureIndex(_FILE_BANDS)
         self._keys: list[str] = []  # of the signatures
 
-    def add(self, fingerprint: Fingerprint) -> Duplicate | None:
-        """Return what a file repeats; where that is nothing, remember the file and return None."""
+    def add(self, fingerprint: Fingerprint) -> tuple[Reason, str] | None:
+        """Return how a file repeats an earlier one, and that file's key; else remember it."""
         earlier = self._exact.get(fingerprint.exact)
         if earlier is not None:
-            return Duplicate(earlier, Reason.DUPLICATE, 1.0)
+            return Reason.DUPLICATE, earlier
         if fingerprint.signature:
             signature = np.frombuffer(fingerprint.signature, np.uint32)[None, :]
             nearest = self._near.nearest(signature)
             if nearest is not None and nearest[1] >= self._threshold:
-                number, similarity = nearest
-                return Duplicate(self._keys[number], Reason.NEAR_DUPLICATE, similarity)
+                return Reason.NEAR_DUPLICATE, self._keys[nearest[0]]
             self._near.add(signature)
             self._keys.append(fingerprint.key)
         self._exact[fingerprint.exact] = fingerprint.key

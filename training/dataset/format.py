@@ -1,4 +1,4 @@
-"""What ``dataset.json`` and a shard's JSON say, as frozen values."""
+"""What a dataset's folder holds: its JSON files as frozen values, its Parquet files as tables."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from cattrs import BaseValidationError, structure, transform_error
 
 from fimls.types import Snippet
 from training.types import CorpusFile, DatasetError, FimExample, Span, SpanKind, Split
@@ -25,12 +26,14 @@ SHARDS_NAME = "shards"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many of a split there are. kinds: examples by span kind; languages: by languageId."""
+    """How much there is of a split."""
 
     files: int
     examples: int
     kinds: Mapping[str, int]
+    """Examples, by kind of span."""
     languages: Mapping[str, int]
+    """Examples, by languageId."""
 
     @classmethod
     def total(cls, counts: Iterable[Counts]) -> Counts:
@@ -50,17 +53,17 @@ NO_COUNTS = Counts(0, 0, {}, {})
 
 @dataclass(frozen=True, slots=True)
 class ShardInfo:
-    """A shard that is whole.
-
-    sha256: of what it holds, not of its bytes: another version of Parquet changes nothing.
-    files_bytes, examples_bytes: the sizes of its two Parquet files. counts: by split.
-    """
+    """A shard that is whole."""
 
     index: int
     sha256: str
+    """Of its contents, not of its bytes: another version of Parquet changes nothing."""
     files_bytes: int
+    """Of its Parquet file of files."""
     examples_bytes: int
+    """Of its Parquet file of examples."""
     counts: Mapping[str, Counts]
+    """By split."""
 
     def count(self, split: Split) -> int:
         """How many examples of a split it holds."""
@@ -69,25 +72,25 @@ class ShardInfo:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryInfo:
-    """Where examples come from. files: how many of it were kept."""
+    """Where examples come from."""
 
     name: str
     commit: str
     licence: str
     files: int
+    """How many were kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """All that ``dataset.json`` says.
+    """All that ``dataset.json`` says."""
 
-    settings: of ``fimls prepare``, as JSON. corpus_sha256: of all shards' contents, in order.
-    """
-
-    settings: Mapping[str, object]
+    settings: Mapping[str, Any]
+    """Of ``fimls prepare``, as JSON."""
     seed: int
     code_version: str
     corpus_sha256: str
+    """Of all shards' contents, in order."""
     repositories: tuple[RepositoryInfo, ...]
     shards: tuple[ShardInfo, ...]
     format_version: int = FORMAT_VERSION
@@ -103,32 +106,17 @@ class DatasetInfo:
         }
 
     def to_json(self) -> dict[str, object]:
-        """As ``dataset.json`` has it: the fields, and ``counts`` for who reads it."""
+        """As ``dataset.json`` has it: the fields, and ``counts`` for people who read it."""
         counts = {split: asdict(count) for split, count in self.counts.items()}
         return {"format_version": self.format_version, "counts": counts, **asdict(self)}
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> DatasetInfo:
-        """The inverse of :meth:`to_json`.
 
-        Raises:
-            KeyError, TypeError, ValueError: it isn't what this version writes.
-        """
-        return cls(
-            settings=data["settings"],
-            seed=data["seed"],
-            code_version=data["code_version"],
-            corpus_sha256=data["corpus_sha256"],
-            repositories=tuple(RepositoryInfo(**one) for one in data["repositories"]),
-            shards=tuple(shard_from_json(one) for one in data["shards"]),
-            format_version=data["format_version"],
-        )
-
-
-def shard_from_json(data: Mapping[str, Any]) -> ShardInfo:
-    """The inverse of ``asdict(shard)``; raises as :meth:`DatasetInfo.from_json`."""
-    counts = {split: Counts(**one) for split, one in data["counts"].items()}
-    return ShardInfo(**{**data, "counts": counts})
+def read_shard_info(path: Path) -> ShardInfo | None:
+    """Read a shard's JSON; None where there is none, or not one that this version writes."""
+    try:
+        return structure(json.loads(path.read_text("utf-8")), ShardInfo)
+    except (OSError, ValueError, BaseValidationError):
+        return None
 
 
 def read_info(folder: Path) -> DatasetInfo:
@@ -149,20 +137,20 @@ def read_info(folder: Path) -> DatasetInfo:
             hint="finish it with `fimls prepare ... --resume`" if begun else "see `fimls prepare`",
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(path, error) from error
+        raise _damaged(path, repr(error)) from error
     if version != FORMAT_VERSION:
         raise DatasetError(
             f"{folder}: a dataset of format version {version}; this fimls reads {FORMAT_VERSION}",
             hint="prepare it again with this version",
         )
     try:
-        return DatasetInfo.from_json(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _unreadable(path, error) from error
+        return structure(data, DatasetInfo)
+    except BaseValidationError as error:
+        raise _damaged(path, ", ".join(transform_error(error))) from error
 
 
-def _unreadable(path: Path, error: Exception) -> DatasetError:
-    return DatasetError(f"{path}: damaged: {error!r}", hint="prepare the dataset again")
+def _damaged(path: Path, what: str) -> DatasetError:
+    return DatasetError(f"{path}: damaged: {what}", hint="prepare the dataset again")
 
 
 def shard_paths(folder: Path, index: int) -> tuple[Path, Path, Path]:

@@ -1,4 +1,4 @@
-"""The report: what was dropped and why, and what the examples are. Numbers for ``report.json``."""
+"""The report: what was dropped and why, and what the examples are."""
 
 from __future__ import annotations
 

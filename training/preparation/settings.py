@@ -16,11 +16,11 @@ from training.spans import DEFAULT_MIX
 from training.types import SpanKind, Split
 
 MAX_FILE_BYTES = 300_000
-"""Of a file. Parsing is bounded by time; what comes of a longer one would depend on the machine."""
+"""Of a file. Parsing is bounded by time: of a longer one the result would depend on the machine."""
 
 _HELD_OUT_MAX = 0.9
-# A small repository is learnt thoroughly; of a big corpus more files teach more than more spans,
-# and each span's context takes its time.
+# A small repository is learnt thoroughly; in a big corpus more files teach more than more spans of
+# each, and every span's context takes time.
 _CHARS_PER_SPAN = 512
 _FEW_EXAMPLES = 2_000
 _CHARS_PER_SPAN_OF_MANY = 65_536
@@ -87,7 +87,7 @@ class Settings:
         return {Split.TEST: self.holdout, Split.VALIDATION: self.validation}
 
     def wanted(self, chars: int) -> float:
-        """How many examples to draw from so many characters.
+        """How many examples to draw from this many characters.
 
         By default two for each KB up to 2,000, then one for each 64 KB where that is more.
         """
@@ -99,6 +99,6 @@ class Settings:
         return max(few, chars / _CHARS_PER_SPAN_OF_MANY)
 
     def to_json(self) -> dict[str, object]:
-        """As the dataset keeps them."""
+        """As ``dataset.json`` has them."""
         data = dataclasses.asdict(self)
         return {**data, "mix": {kind.value: weight for kind, weight in self.mix.items()}}

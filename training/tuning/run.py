@@ -14,7 +14,6 @@ from fimls.fim import Budget, TokenizedExample
 from fimls.store.adapter import Adapter
 from training.batches import (
     Encode,
-    EncodingOptions,
     ExampleEncoder,
     ExampleSource,
     Position,
@@ -124,14 +123,15 @@ def train(job: Job, *, network: Any = None) -> RunState:
 
 def make_encoder(recipe: Recipe, base: Base) -> ExampleEncoder:
     """The encoder that a recipe asks for."""
-    options = EncodingOptions(
+    return ExampleEncoder(
+        base.format,
+        base.tokenizer,
         budget=Budget(recipe.prefix_tokens, recipe.suffix_tokens, recipe.snippet_tokens),
         spm_share=recipe.spm_share,
         context_share=recipe.context_share,
         healing=recipe.healing,
         seed=recipe.seed,
     )
-    return ExampleEncoder(base.format, base.tokenizer, options)
 
 
 def _encode(encoder: ExampleEncoder) -> Encode[FimExample]:
