@@ -17,7 +17,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,19 @@ _COPIED = frozenset(
 )
 """What changes how files compare with the index. Their values are single words."""
 
+DIFF = (
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-renames",
+    "--ignore-submodules=all",
+    "--relative",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--unified=0",
+)
+"""The options of a diff that :func:`added_lines` reads."""
+
 _OBJECT_FORMATS = frozenset({"sha1", "sha256"})
 _KNOWN_EXTENSIONS = frozenset(
     {
@@ -61,6 +74,8 @@ _KNOWN_EXTENSIONS = frozenset(
 )
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REF = re.compile(r"refs(?:/(?!\.)[^\s/:?*\[\\^~]+)+")
+_DIFFED_FILE = re.compile(rb"^\+\+\+ b/(.+)$")
+_HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
 _POINTER_BYTES_MAX = 10_000
 _CONFIG_BYTES_MAX = 1_000_000
 _PACKED_REFS_BYTES_MAX = 100_000_000
@@ -385,3 +400,21 @@ def _text(path: Path, limit_bytes: int = _POINTER_BYTES_MAX) -> str:
         return path.read_text("utf-8")
     except (OSError, ValueError):
         return ""
+
+
+def added_lines(diff: Iterable[bytes]) -> Iterator[tuple[str, int, int]]:
+    """Read a diff's lines; yield the path, the first line and the end of each hunk's added lines.
+
+    Lines count from 0, the end is exclusive. Hunks that only delete are left out, and so are files
+    whose paths git puts in quotes.
+    """
+    path = ""
+    for line in diff:
+        if not path and (match := _DIFFED_FILE.match(line)):  # an added line may look like it
+            path = match[1].decode("utf-8", "replace").rstrip("\t")
+        elif path and (match := _HUNK.match(line)):
+            start, count = int(match[1]) - 1, int(match[2] or 1)
+            if count:
+                yield path, start, start + count
+        elif line.startswith(b"diff --git"):
+            path = ""

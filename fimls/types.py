@@ -107,6 +107,24 @@ class FinishReason(str, enum.Enum):
     DEADLINE = "deadline"  # time ran out; what there is, is whole tokens
 
 
+class Suppressed(str, enum.Enum):
+    """Why nothing is shown. A reason may be another string, which nothing compares: the name of the
+    step of post-processing that left nothing, why a file is excluded, or an error's message.
+    """
+
+    SUPERSEDED = "superseded"  # by a later request for the same document
+    CANCELLED = "cancelled by the editor"
+    ON_DEMAND = "on demand only"
+    EXCLUDED = "path excluded"
+    MID_LINE = "code after the cursor"
+    EMPTY = "empty"  # the model itself wrote nothing
+    LATE = "nothing finished in time"
+    UNLIKELY = "unlikely"
+    NOTHING_TO_ADD = "nothing to add"
+
+    __str__ = str.__str__  # for messages
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A snapshot of an open document. ``text`` is never changed: an edit makes a new snapshot."""

@@ -7,7 +7,6 @@ that lexical search needs.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import posixpath
 import sqlite3
@@ -20,16 +19,14 @@ from fimls.context.files import SourceFile
 from fimls.context.index import Window
 from fimls.context.index_writer import Entry, IndexWriter, Stamp, delete_database
 from fimls.context.query import CountTokens, Query
-from fimls.context.retrieve import retrieve
-from fimls.context.secrets import redacted
-from fimls.context.select import select
-from fimls.context.sources.lookup import Lookup
+from fimls.context.selection import select
+from fimls.context.sources import retrieve
+from fimls.context.sources.base import Lookup
 from fimls.fim import Budget
 from fimls.syntax import language_of
 from fimls.types import Snippet
 from training.types import CorpusFile, DatasetError, Span
 
-_REDACTED_MAX = 4096
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -75,15 +72,14 @@ class ContextBuilder:
             shown=self._budget.reach(span.start),
         )
         files = _Open(self._files, query, hidden)
-        _, candidates = retrieve(query, files, _Visible(self._index, hidden))
-        picked = select(
+        around, candidates = retrieve(query, files, _Visible(self._index, hidden))
+        choice = select(
             candidates,
-            query,
+            around,
             budget_tokens=self._budget.snippet_tokens,
             count_tokens=self._count_tokens,
-            redact=_redacted,
         )
-        return picked.selection.snippets
+        return choice.selection.snippets
 
 
 class _Open:
@@ -131,11 +127,6 @@ class _Visible:
             for name, paths in found.items()
         }
         return {name: paths for name, paths in visible.items() if paths}
-
-
-@functools.lru_cache(maxsize=_REDACTED_MAX)
-def _redacted(text: str, path: str) -> str | None:
-    return redacted(text, path)
 
 
 _CACHED_FILES = 512

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from fimls.cli.options import Invocation
 from fimls.cli.position import Place, read_place, workspace_context
-from fimls.cli.progress import progress_bar
 from fimls.completer import context_at, select_snippets
 from fimls.config import Settings
 from fimls.engines.loading import load_prompt_builder
 from fimls.fim import PromptBuilder, Tokenizer, build_prompt
+from fimls.progress import progress_bar
 from fimls.store import Store
 from fimls.types import Mode, PartKind, Prompt, PromptPart
 

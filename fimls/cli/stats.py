@@ -10,8 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fimls.feedback import FeedbackStore, Line, Suggestion, summarize
-from fimls.feedback.summary import GROUPS
+from fimls.feedback import GROUPS, FeedbackStore, Line, Suggestion, summarize
 from fimls.replay import html, svg
 from fimls.types import StoreError
 

@@ -9,27 +9,14 @@ what was typed is what it wrote.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
+from fimls.completer.asking import Request, essence
 from fimls.completer.flight import Flight
-from fimls.completer.steady import essence
-from fimls.types import Mode
 
 TYPED_CHARS_MAX = 200
 """How far behind its start a flight is looked up."""
 _PREFIX_CHARS = 1500
 _FLIGHTS_MAX = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request needs of a flight. mode: None where any will do."""
-
-    uri: str
-    prefix: str
-    suffix: str
-    candidates: int = 1
-    mode: Mode | None = None
 
 
 class Flights:
@@ -45,15 +32,15 @@ class Flights:
             oldest, _ = self._kept.popitem(last=False)
             oldest.cancel()
 
-    def find(self, wanted: Wanted) -> tuple[Flight, str] | None:
+    def find(self, request: Request) -> tuple[Flight, str] | None:
         """The latest flight that fits, and what was typed behind its start."""
-        suffix = essence(wanted.suffix)
+        suffix = essence(request.suffix)
         for flight, uri in reversed(self._kept.items()):
-            if uri != wanted.uri or not _is_usable(flight, wanted):
+            if uri != request.document.uri or not _is_usable(flight, request):
                 continue
             if essence(flight.context.suffix) != suffix:
                 continue
-            typed = _typed_since(flight, wanted.prefix)
+            typed = _typed_since(flight, request.prefix)
             if typed is not None:
                 self._kept.move_to_end(flight)
                 return flight, typed
@@ -95,13 +82,13 @@ class Flights:
         return flights
 
 
-def _is_usable(flight: Flight, wanted: Wanted) -> bool:
+def _is_usable(flight: Flight, request: Request) -> bool:
     cut_off = flight.given_up and not all(one.complete for one in flight.candidates)
     return (
         flight.error is None
         and not cut_off
-        and len(flight.candidates) >= wanted.candidates
-        and wanted.mode in {None, flight.context.mode}
+        and len(flight.candidates) >= request.candidates
+        and request.mode in {None, flight.context.mode}
     )
 
 

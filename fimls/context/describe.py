@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from fimls.context.attributes import attributes
 from fimls.context.files import SourceFile, remembered
 from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
-from fimls.context.signatures import joined, signature
-from fimls.context.surroundings import Surroundings
-from fimls.context.variables import NEAR
+from fimls.context.surroundings import NEAR, Surroundings
 from fimls.syntax.outline import Definition, skeleton
 from fimls.syntax.words import identifiers, known_words
 
@@ -36,6 +33,26 @@ _REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
 _PYTHON_FIELD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))")
 _NOTHING = re.compile(r"=\s*None$")
 _PROPERTY = re.compile(r"@(?:functools\.)?(?:cached_)?property\b")
+_SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
+# Where a parameter is written "name: type = default".
+_NAME_FIRST = frozenset(
+    {
+        "javascript",
+        "javascriptreact",
+        "python",
+        "rust",
+        "typescript",
+        "typescriptreact",
+    }
+)
+_VALUE_CHARS_MAX = 60
+_ASSIGNED = re.compile(
+    r"^[ \t]+self\.(?P<name>\w+)(?:\s*:\s*(?P<type>[^=\n]+?))?\s*=\s*(?P<value>[^\n]+)$",
+    re.MULTILINE,
+)
+_PARAMETER = re.compile(
+    r"\b(?P<name>\w+)\s*:\s*(?P<type>[^,=()\[\n]+(?:\[[^=\n]*?\](?=\s*[,=)\n]))?)"
+)
 
 
 class Wanted(enum.Enum):
@@ -59,9 +76,9 @@ def describe(
     if definition.kind in {"class", "type"} and definition.body < definition.end:
         parts = _ranked(list(_class_parts(file, definition, score, around, wanted)))
     elif definition.kind in {"function", "method"}:
-        parts = (Part(signature(file, definition)),)
+        parts = (Part(_signature(file, definition)),)
     else:
-        parts = (Part(joined(skeleton(file.text, file.outline, definition).split("\n"))),)
+        parts = (Part(_joined(skeleton(file.text, file.outline, definition).split("\n"))),)
         value = parts[0].text
         if len(value) > _LINE_CHARS_MAX or value.endswith(" ...") or _NOTHING.search(value):
             score = 0.0  # a table or a list, whose first line says nothing, or no value yet
@@ -72,7 +89,7 @@ def describe_method(
     file: SourceFile, definition: Definition, score: float, source: str
 ) -> Candidate:
     """Describe one method, under the head of its class where it stands in that."""
-    text = signature(file, definition)
+    text = _signature(file, definition)
     for owner in file.outline.definitions:
         if owner.name == definition.container and owner.start <= definition.start < owner.end:
             lines = _skeleton_lines(file, owner)
@@ -159,7 +176,7 @@ def _class_parts(
         if own and begin <= method.start < stop:
             continue
         share = _method_share(method, around, used=used, own=own, constructed=constructed)
-        part = Part(_indented(signature(file, method), file, method), score * share)
+        part = Part(_indented(_signature(file, method), file, method), score * share)
         if definition.start <= method.start < definition.end:
             yield part
         else:  # Go's methods, Rust's impl
@@ -190,7 +207,7 @@ def _declared_fields(file: SourceFile, definition: Definition) -> tuple[str, ...
 
 @remembered
 def _constructor_attributes(file: SourceFile, definition: Definition) -> tuple[str, ...]:
-    return tuple(attributes(file, methods_of(file, definition)))
+    return tuple(_attributes(file, methods_of(file, definition)))
 
 
 def _ranked(parts: list[Part]) -> tuple[Part, ...]:
@@ -277,3 +294,76 @@ def _field_share(field: str, file: SourceFile, around: Surroundings, share: floa
 
 def _named(member: str, around: Surroundings) -> float:
     return _NAMED if around.near(member) >= NEAR else _NAMED_FAR
+
+
+@remembered
+def _signature(file: SourceFile, definition: Definition) -> str:
+    """Return a function's header with a mark for its body.
+
+    Its docstring would take as many tokens as another signature, which says more.
+    """
+    lines = skeleton(file.text, file.outline, definition).split("\n")
+    if len(lines) > 2 and lines[-1].strip() == "...":
+        lines = [*lines[:-2], "..."]
+    header = _joined(lines)
+    if len(header) <= _SIGNATURE_CHARS_MAX or file.language_id not in _NAME_FIRST:
+        return header
+    return _shortened(header)
+
+
+def _joined(lines: list[str]) -> str:
+    """Join the lines of a header or a value that was broken inside brackets."""
+    line = " ".join(line.strip() for line in lines)
+    return re.sub(r",? ([)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", line))
+
+
+def _shortened(header: str) -> str:
+    """Leave long types and default values out: the names tell most."""
+    opening = header.find("(")
+    parameters, closing = _split(header, opening + 1)
+    short = [
+        parameter.partition(":")[0] if len(parameter) > _PARAMETER_CHARS_MAX else parameter
+        for parameter in parameters
+    ]
+    return f"{header[: opening + 1]}{', '.join(short)}{header[closing:]}"
+
+
+def _split(header: str, start: int) -> tuple[list[str], int]:
+    """Split at the commas that stand in no brackets, up to the closing one; return that, too."""
+    found, depth = [], 0
+    for at in range(start, len(header)):
+        character = header[at]
+        if depth == 0 and character in ",)":
+            found.append(header[start:at].strip())
+            start = at + 1
+            if character == ")":
+                return found, at
+        depth += (character in "([{") - (character in ")]}")
+    return [*found, header[start:].strip()], len(header)
+
+
+def _attributes(file: SourceFile, methods: Iterable[Definition]) -> Iterator[str]:
+    """Return a line "name: type", or "name = value", for each attribute that ``__init__`` sets."""
+    for method in methods:
+        if method.name == "__init__" and file.language_id == "python":
+            yield from _of_constructor(file.text, method)
+
+
+def _of_constructor(text: str, method: Definition) -> Iterator[str]:
+    line = text.rfind("\n", 0, method.header) + 1
+    indent = text[line : method.header]
+    parameters = {
+        match["name"]: match["type"].strip()
+        for match in _PARAMETER.finditer(text, method.header, method.body)
+    }
+    seen: set[str] = set()
+    for match in _ASSIGNED.finditer(text, method.body - len(indent), method.end):
+        name, value = match["name"], match["value"]
+        if name in seen:
+            continue
+        seen.add(name)
+        given = parameters.get(name if re.search(rf"\b{name}\b", value) else value)
+        if declared := match["type"] or given:
+            yield f"{indent}{name}: {declared}"
+        elif len(value) <= _VALUE_CHARS_MAX:
+            yield f"{indent}{name} = {value}"

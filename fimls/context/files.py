@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from fimls.context.exclusions import Exclusions
+from fimls.context.reasons import content_reason
 from fimls.context.secrets import redacted
 from fimls.syntax import language_of
 from fimls.syntax.outline import Definition, Outline, outline
@@ -188,7 +189,7 @@ class Files:
 
     def _reason(self, data: bytes) -> str | None:
         """Why a file's content may not be read; a key block also spoils what stands around it."""
-        if reason := self._exclusions.content_reason(data):
+        if reason := content_reason(data):
             return reason
         if _KEY_MARK.encode() in data and redacted(data.decode("utf-8", "replace")) is None:
             return "secret"

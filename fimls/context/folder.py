@@ -7,20 +7,17 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fimls.context.exclusions import OUTSIDE, Exclusions
+from fimls.context.exclusions import Exclusions
 from fimls.context.files import Files
-from fimls.context.freezing import Choice, Place
-from fimls.context.git import Changes
 from fimls.context.index import Index
 from fimls.context.indexer import Indexer, database_path
 from fimls.context.query import CountTokens, Query, Session
-from fimls.context.recent import Visit, Visits, regions
-from fimls.context.retrieve import retrieve
+from fimls.context.reasons import Exclusion
+from fimls.context.recent import Changes, Visit, Visits, regions
 from fimls.context.secrets import redacted
-from fimls.context.select import select
+from fimls.context.selection import Choice, select
+from fimls.context.sources import retrieve
 from fimls.types import Document
-
-_REDACTED_MAX = 4096
 
 
 class Folder:
@@ -50,7 +47,7 @@ class Folder:
     async def start(self) -> None:
         """Begin to index, and ask git for the first time."""
         await self._indexer.start()
-        self._later("secrets", functools.partial(_redacted, "", ""))  # its first call is slow
+        self._later("secrets", functools.partial(redacted, ""))  # its first call is slow
         self._ask_git()
 
     async def aclose(self) -> None:
@@ -66,10 +63,10 @@ class Folder:
         """Return a path as this folder's files are named, None for one outside."""
         return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else None
 
-    def exclusion(self, path: str) -> str | None:
+    def exclusion(self, path: str) -> Exclusion | None:
         """Why a document isn't completed; a link to the outside may be, if its user opens it."""
         reason = self._exclusions.path_reason(self.path / path)
-        return None if reason == OUTSIDE else reason
+        return None if reason is Exclusion.OUTSIDE else reason
 
     def opened(self, path: str, document: Document) -> None:
         """Let a document's text stand for its file's."""
@@ -131,20 +128,7 @@ class Folder:
             changed=self._changes.regions,
         )
         around, candidates = retrieve(query, self._files, self.index, session, self._sources)
-        picked = select(
-            candidates,
-            query,
-            budget_tokens=budget_tokens,
-            count_tokens=count_tokens,
-            redact=_redacted,
-        )
-        definition = around.function or around.owner
-        place = Place(
-            query.prefix.count("\n"),
-            query.suffix.count("\n"),
-            f"{definition.container}.{definition.name}" if definition else "",
-        )
-        return Choice(picked.selection, place, picked.used, picked.worth)
+        return select(candidates, around, budget_tokens=budget_tokens, count_tokens=count_tokens)
 
     def _ask_git(self) -> None:
         if "git" in self._sources:
@@ -166,8 +150,3 @@ class Folder:
             work()
 
         self._background.submit(run)
-
-
-@functools.lru_cache(maxsize=_REDACTED_MAX)
-def _redacted(text: str, path: str) -> str | None:
-    return redacted(text, path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +14,9 @@ from pathlib import Path
 
 from fimls.context.extract import Contents, terms
 from fimls.context.index import SCHEMA, SCHEMA_VERSION, WINDOW_BITS
+
+UNUSED_S = 30 * 24 * 3600.0
+"""A workspace that no server has looked through for so long is forgotten; it is read anew."""
 
 _BUSY_TIMEOUT_S = 30.0
 _CACHE_KIB = 32_768
@@ -179,6 +184,23 @@ def delete_database(database: Path) -> None:
     """Delete a database that must not be used any more, with the files SQLite keeps beside it."""
     for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
         database.with_name(name).unlink(missing_ok=True)
+
+
+def mark_used(database: Path) -> None:
+    """Note that an index is in use: nothing may be written to it for weeks."""
+    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile: the next write finds out
+        os.utime(database)
+
+
+def remove_unused(folder: Path) -> None:
+    """Delete the indexes in a folder that are out of use."""
+    oldest_s = time.time() - UNUSED_S
+    for database in folder.glob("*.sqlite"):
+        # Another server's process may be doing the same, or the file be somebody else's.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            if database.stat().st_mtime < oldest_s:
+                delete_database(database)
+                database.with_name(f"{database.name}.lock").unlink(missing_ok=True)
 
 
 class _UnusableError(Exception):

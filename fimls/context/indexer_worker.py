@@ -34,11 +34,18 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from fimls.context.cache import mark_used, remove_unused
 from fimls.context.channel import Channel, ParentGoneError
-from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
+from fimls.context.exclusions import Exclusions
 from fimls.context.extract import extract
-from fimls.context.index_writer import Entry, IndexWriter, Stamp, delete_database
+from fimls.context.index_writer import (
+    Entry,
+    IndexWriter,
+    Stamp,
+    delete_database,
+    mark_used,
+    remove_unused,
+)
+from fimls.context.reasons import MAX_FILE_BYTES, content_reason
 from fimls.syntax.languages import PLAIN_TEXT, language_of
 
 MAX_FILES = 30_000
@@ -230,7 +237,7 @@ class Worker:
     def _add(self, path: str, stamp: Stamp, data: bytes | None) -> None:
         """Put a file into the batch, and a full batch into the database."""
         contents = None
-        if data is not None and self._exclusions.content_reason(data) is None:
+        if data is not None and content_reason(data) is None:
             contents = extract(data, language_of(path))
         self._batch.append(Entry(path, stamp, contents))
         self._batch_bytes += len(data or b"")

@@ -13,9 +13,10 @@ from typing import Any
 
 from fimls.context.exclusions import Exclusions
 from fimls.context.folder import Folder
-from fimls.context.freezing import Choice, Frozen, Place
-from fimls.context.query import CountTokens, Query, Selection
-from fimls.context.retrieve import SOURCES
+from fimls.context.query import CountTokens, Query
+from fimls.context.reasons import Exclusion
+from fimls.context.selection import Choice, Frozen, Place, Selection
+from fimls.context.sources import SOURCES
 from fimls.text import has_word
 from fimls.types import Document
 from fimls.uris import local_path
@@ -28,15 +29,15 @@ _KNOWN_BUDGET_S = 0.003
 # Why a file isn't read for others: it may well be open in the editor and be completed.
 _ONLY_FOR_OTHERS = frozenset(
     {
-        "ignored by .gitignore",
-        "vendored or build folder",
-        "lock or data file",
-        "outside the workspace",
-        "generated",
-        "minified",
-        "too large",
-        "binary",
-        "not UTF-8",
+        Exclusion.GITIGNORE,
+        Exclusion.MADE,
+        Exclusion.DATA,
+        Exclusion.OUTSIDE,
+        Exclusion.GENERATED,
+        Exclusion.MINIFIED,
+        Exclusion.TOO_LARGE,
+        Exclusion.BINARY,
+        Exclusion.ENCODING,
     }
 )
 
@@ -68,7 +69,7 @@ class WorkspaceContext:
         self._globs: tuple[str, ...] = ()
         self._key: tuple[object, ...] = ()
         self._indexed = False
-        self._exclusions: dict[str, str | None] = {}  # asked at each keystroke
+        self._exclusions: dict[str, Exclusion | None] = {}  # asked at each keystroke
         self._frozen: dict[str, Frozen] = {}
         self._running: dict[str, asyncio.Future[Choice]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -209,7 +210,7 @@ class WorkspaceContext:
         selection = frozen.choice.selection
         return replace(selection, state=state, elapsed_ms=elapsed_ms, note=folder.note)
 
-    def exclusion(self, uri: str) -> str | None:
+    def exclusion(self, uri: str) -> Exclusion | None:
         """Why a document isn't completed; None if it may be.
 
         A document that its user opened is completed wherever it lies, but for secrets and what
@@ -260,7 +261,7 @@ class WorkspaceContext:
         for document in self._documents.values():
             self.opened(document)
 
-    def _reason(self, uri: str) -> str | None:
+    def _reason(self, uri: str) -> Exclusion | None:
         """Why a document is not read for others, and has no context; None if it may."""
         path = local_path(uri)
         if path is None:

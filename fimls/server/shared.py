@@ -138,7 +138,7 @@ def _start(path: Path, settings: Mapping[str, object]) -> None:
     path.unlink(missing_ok=True)
     with open(log_path(path), "wb", opener=_for_owner) as log:
         server = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "fimls.server.lobby", str(path)],
+            [sys.executable, "-m", "fimls.server.listener", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

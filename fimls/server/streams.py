@@ -122,7 +122,7 @@ async def run_session(
     engines = engines or EnginePool()
     with contextlib.suppress(FimlsError):  # the session says what is wrong with them
         options = client.options if isinstance(client.options, Mapping) else None
-        engines.load_ahead(config.load(None, options, settings), Store())
+        engines.preload(config.load(None, options, settings), Store())
     # It imports lsprotocol, which takes as long as half of the engine's loading.
     module = await asyncio.to_thread(importlib.import_module, "fimls.server.session")
     session: Session = module.Session(client, settings, writer, engines)
@@ -132,7 +132,7 @@ async def run_session(
     gone = watching.done()
     reading.cancel()
     watching.cancel()
-    engines.forget_ahead()
+    engines.cancel_preload()
     await _close(session)
     if gone:
         _log.info("the editor's process has gone")

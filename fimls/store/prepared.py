@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fimls.store.hashes import write_atomically
+from fimls.files import write_atomically
 
 CONVERTER_VERSION = 2
 """Raised whenever a conversion would come out different: older folders are then rebuilt."""

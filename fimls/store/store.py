@@ -29,10 +29,10 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
+from fimls.files import HashRecords, file_sha256
+from fimls.progress import Progress, silent
 from fimls.store.adapter import Adapter
-from fimls.store.hashes import HashRecords, file_sha256
 from fimls.store.models import ModelSpec, find_model_by_sha256
-from fimls.store.partial import Partial
 from fimls.store.prepared import (
     CONVERTER_VERSION,
     QUANTIZATIONS,
@@ -40,8 +40,7 @@ from fimls.store.prepared import (
     is_whole,
     write_card,
 )
-from fimls.store.progress import Progress, silent
-from fimls.store.sources import FULL, PathSource, Source, default_sources
+from fimls.store.sources import FULL, Partial, PathSource, Source, default_sources
 from fimls.store.worker import convert_in_subprocess
 from fimls.types import (
     ConfigError,
@@ -249,7 +248,7 @@ class Store:
             ModelMissingError: the file isn't there. StoreError: its tokenizer is of no known kind.
         """
         # Reading GGUF needs numpy, which a server shouldn't import before it answers.
-        from fimls.store.gguf_reader import open_gguf
+        from fimls.store.gguf_file import open_gguf
         from fimls.store.gguf_tokenizer import write_tokenizer
 
         base = self.base(model)

@@ -13,7 +13,7 @@ from typing import Any
 
 import fimls
 from fimls import types
-from fimls.store.progress import Progress
+from fimls.progress import Progress
 from fimls.types import FimlsError, StoreError
 
 _STDERR_TAIL_BYTES = 2000

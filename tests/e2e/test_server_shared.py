@@ -13,7 +13,7 @@ import pytest
 
 from tests.clocks import until
 from tests.e2e.session import Editor, RawEditor, editor, scripted
-from tests.lobbies import shared_servers
+from tests.shared_servers import shared_servers
 
 RETURN = {"after": "return ", "insert": "a + b"}
 TEXT = "def add(a, b):\n    return "

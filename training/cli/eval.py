@@ -5,28 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from fimls.cli.options import Invocation
-from fimls.cli.progress import progress_bar
 from fimls.config import Settings
+from fimls.progress import progress_bar
 from training.evaluation import tables
-from training.evaluation.evaluate import OnDone, Request, evaluate
+from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.markdown import render_markdown
 from training.evaluation.page import render_page
 from training.evaluation.report import compare_reports, make_report, summary, write_report
@@ -45,7 +35,11 @@ def run(invocation: Invocation, request: Request) -> None:
     settings: Settings = invocation.settings(None, deadline_ms=0)
     if not request.adapter:
         request = replace(request, adapter=settings.adapter)
-    with progress_bar() as progress, _bars() as on_done:
+    with progress_bar() as progress, progress_bar(counted="") as answered:
+
+        def on_done(suite: str, label: str, done: int, total: int) -> None:
+            answered(f"{suite}, {label}", done, total)
+
         done = asyncio.run(evaluate(request, settings, progress=progress, on_done=on_done))
     report = make_report(done)
     write_report(report, request.output, page=render_page(report), markdown=render_markdown(report))
@@ -92,27 +86,6 @@ def _promote(adapter: str) -> None:
     from fimls.store.adapters import promote
 
     promote(adapter)
-
-
-@contextmanager
-def _bars() -> Iterator[OnDone]:
-    """A bar for each run, with the time that is left."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    bars: dict[tuple[str, str], TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-
-        def report(suite: str, label: str, done: int, total: int) -> None:
-            key = (suite, label)
-            if key not in bars:
-                bars[key] = shown.add_task(f"{suite}, {label}", total=total)
-            shown.update(bars[key], completed=done)
-
-        yield report
 
 
 def _print(table: tables.Table) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
+from fimls.context.exclusions import Exclusions
+from fimls.context.reasons import MAX_FILE_BYTES, Exclusion, content_reason
 from fimls.syntax import error_count, get_language, language_of
 from training.corpus.licences import file_licence, is_allowed, licence_of_texts, licence_texts
 from training.types import CorpusFile, Repository
@@ -47,16 +48,16 @@ class Reason(str, enum.Enum):
 
 # The reasons of fimls.context.exclusions; every other is EXCLUDED.
 _EXCLUSIONS = {
-    "secret file": Reason.SECRET_FILE,
-    "outside the workspace": Reason.LINK,
-    "not a regular file": Reason.LINK,
-    "too large": Reason.TOO_LARGE,
-    "binary": Reason.BINARY,
-    "not UTF-8": Reason.ENCODING,
-    "minified": Reason.MINIFIED,
-    "generated": Reason.GENERATED,
-    "vendored or build folder": Reason.VENDORED,
-    "lock or data file": Reason.DATA,
+    Exclusion.SECRET: Reason.SECRET_FILE,
+    Exclusion.OUTSIDE: Reason.LINK,
+    Exclusion.NO_FILE: Reason.LINK,
+    Exclusion.TOO_LARGE: Reason.TOO_LARGE,
+    Exclusion.BINARY: Reason.BINARY,
+    Exclusion.ENCODING: Reason.ENCODING,
+    Exclusion.MINIFIED: Reason.MINIFIED,
+    Exclusion.GENERATED: Reason.GENERATED,
+    Exclusion.MADE: Reason.VENDORED,
+    Exclusion.DATA: Reason.DATA,
 }
 _TEST = re.compile(
     r"(?:^|/)(?:tests?|testing|__tests__|spec)/|(?:^|/)(?:test_[^/]*|conftest|[^/]*_test)\.\w+$"
@@ -156,12 +157,7 @@ def _listed(
 
 
 def read_file(
-    repository: Repository,
-    listed: Listed,
-    exclusions: Exclusions,
-    *,
-    public: bool,
-    limits: Limits,
+    repository: Repository, listed: Listed, *, public: bool, limits: Limits
 ) -> CorpusFile | Dropped:
     r"""Read one file. Line ends become ``\n``, and a byte order mark is left out.
 
@@ -173,7 +169,7 @@ def read_file(
             data = stream.read(limits.max_bytes + 1)  # it may have grown since it was listed
     except OSError:
         return Dropped(path, Reason.UNREADABLE)
-    if reason := _content_reason(data, exclusions, limits):
+    if reason := _content_reason(data, limits):
         return Dropped(path, reason, len(data))
     licence = file_licence(data) or listed.licence
     if public and not is_allowed(licence):
@@ -182,10 +178,10 @@ def read_file(
     return CorpusFile(repository.name, repository.commit, path, language_of(path), licence, text)
 
 
-def _content_reason(data: bytes, exclusions: Exclusions, limits: Limits) -> Reason | None:
+def _content_reason(data: bytes, limits: Limits) -> Reason | None:
     if len(data) > limits.max_bytes:
         return Reason.TOO_LARGE
-    if excluded := exclusions.content_reason(data):
+    if excluded := content_reason(data):
         return _EXCLUSIONS.get(excluded, Reason.EXCLUDED)
     if _is_too_small(data, limits.min_chars):
         return Reason.TOO_SMALL

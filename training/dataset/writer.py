@@ -6,15 +6,15 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fimls.files import replacing
 from training.dataset.format import (
     FORMAT_VERSION,
     INFO_NAME,
@@ -167,34 +167,21 @@ def explained(folder: Path) -> Iterator[None]:
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    _replace(path, lambda part: part.write_text(text, "utf-8"))
+    with replacing(path, durable=True) as part:
+        part.write_text(text, "utf-8")
 
 
 def _write_table(path: Path, table: pa.Table) -> None:
     dictionary = [name for name in REPEATED if name in table.column_names]
-    _replace(
-        path,
-        lambda part: pq.write_table(
+    with replacing(path, durable=True) as part:
+        pq.write_table(
             table,
             part,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             use_dictionary=dictionary,
             write_page_checksum=True,
-        ),
-    )
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside a file, to the disk, then put it in its place."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        )
 
 
 def _differences(started: object, wanted: Mapping[str, object]) -> str:

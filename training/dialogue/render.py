@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from fimls.files import write_atomically
 from fimls.fim import TokenizedExample, Tokenizer
 from fimls.fim.prompt import IGNORED_LABEL
-from fimls.store.hashes import write_atomically
 from fimls.types import PromptError
 from training.dialogue.messages import Message, Role
 

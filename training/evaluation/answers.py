@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fimls import postprocess
-from fimls.completer import Completer, context_at
+from fimls.completer import Completer, confidence, context_at
 from fimls.config import Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import load_engine
 from fimls.fim import build_prompt
-from fimls.store import Progress, Store
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import CancelToken, Document, FinishReason, Mode, SamplingParams
 from training.evaluation.suites.base import Item
 
@@ -145,7 +145,7 @@ class RawAsker:
             stopped=reason is FinishReason.STOP,
             generated_tokens=tokens,
             prompt_tokens=len(prompt.token_ids),
-            confidence=postprocess.confidence(logprobs),
+            confidence=confidence(logprobs),
             ttft_ms=ttft_ms,
             total_ms=(time.perf_counter() - began) * 1000,
         )

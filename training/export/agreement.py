@@ -20,7 +20,8 @@ from pathlib import Path
 
 from fimls.engines.base import Engine
 from fimls.fim import FORMATS, Budget, Manifest, Order, PromptBuilder, Tokenizer, build_prompt
-from fimls.store import Progress, Store, silent
+from fimls.progress import Progress, silent
+from fimls.store import Store
 from fimls.syntax import get_language, language_of
 from fimls.types import CancelToken, CompletionContext, Prompt, SamplingParams
 from training.export.export import (

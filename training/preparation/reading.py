@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from fimls.context.exclusions import Exclusions
 from training.corpus import (
     Decontaminator,
     Dropped,
@@ -87,13 +86,11 @@ def read_chunk(
     ``__init__.py`` tells retrieval where names come from.
 
     Raises:
-        ConfigError: a pattern of ``limits.exclude`` is none.
         DatasetError: the work folder can't be written.
     """
-    exclusions = Exclusions(chunk.repository.root, limits.exclude)
 
     def take(listed: Listed, limits: Limits) -> Taken | Dropped:
-        file = read_file(chunk.repository, listed, exclusions, public=public, limits=limits)
+        file = read_file(chunk.repository, listed, public=public, limits=limits)
         return file if isinstance(file, Dropped) else take_file(file, suites)
 
     kept: list[CorpusFile] = []

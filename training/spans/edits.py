@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from fimls.git import Git, GitError, opened_around
+from fimls.git import DIFF, Git, GitError, added_lines, opened_around
 from fimls.text import LineIndex
 from training.spans.draw import CHARS_MAX, adjust
 from training.types import Span, SpanKind
@@ -24,27 +23,9 @@ _LOG_BYTES_MAX = 64_000_000
 _TIMEOUT_S = 60.0
 _FILE_BYTES_MAX = 1_000_000
 _LINES_MAX = 20  # more is code that was moved or generated, not typed
-_FILE = re.compile(rb"^\+\+\+ b/(.+)$")
-_HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@")
 _LOG = (
-    "log",
-    f"--max-count={COMMITS_MAX}",
-    "--no-merges",
-    "--format=commit %H",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--no-color",
-    "--no-renames",
-    "--no-show-signature",
-    "--ignore-submodules=all",
-    "--relative",
-    "--diff-filter=M",
-    "--src-prefix=a/",
-    "--dst-prefix=b/",
-    "--unified=0",
-    "--patch",
-    "--",
-    ".",
+    *("log", f"--max-count={COMMITS_MAX}", "--no-merges", "--format=commit %H"),
+    *("--no-show-signature", "--patch", *DIFF, "--diff-filter=M", "--", "."),
 )
 
 
@@ -93,7 +74,7 @@ def edits(
 def _drawn(
     git: Git, root: Path, count: int, rng: random.Random, wanted: Callable[[str], bool]
 ) -> Iterator[Edit]:
-    hunks = [hunk for hunk in parse_log(_log(git, root)) if wanted(hunk.path)]
+    hunks = [hunk for hunk in _hunks(_log(git, root)) if wanted(hunk.path)]
     rng.shuffle(hunks)
     found = 0
     with _reading(git, root) as read:
@@ -107,22 +88,17 @@ def _drawn(
                 return
 
 
-def parse_log(lines: Sequence[bytes]) -> list[_Hunk]:
+def _hunks(lines: Sequence[bytes]) -> list[_Hunk]:
     """Read the hunks of a few added lines from a log without context lines, the newest first."""
-    hunks: list[_Hunk] = []
-    commit, age, path = "", -1, ""
-    for line in lines:
-        if line.startswith(b"commit "):  # a diff's lines begin with a sign
-            commit, age, path = line[7:].decode("ascii", "replace"), age + 1, ""
-        elif line.startswith(b"diff --git"):
-            path = ""
-        elif not path and (match := _FILE.match(line)):  # an added line may look like it
-            path = match[1].decode("utf-8", "replace").rstrip("\t")
-        elif path and (match := _HUNK.match(line)):
-            start, lines_added = int(match[1]) - 1, int(match[2] or 1)
-            if 0 < lines_added <= _LINES_MAX:
-                hunks.append(_Hunk(commit, age, path, start, start + lines_added))
-    return hunks
+    # A diff's own lines begin with other signs.
+    starts = [at for at, line in enumerate(lines) if line.startswith(b"commit ")]
+    ends = [*starts[1:], len(lines)]
+    return [
+        _Hunk(lines[at][7:].decode("ascii", "replace"), age, path, start_line, end_line)
+        for age, (at, end) in enumerate(zip(starts, ends, strict=False))
+        for path, start_line, end_line in added_lines(lines[at + 1 : end])
+        if end_line - start_line <= _LINES_MAX
+    ]
 
 
 def _span(text: str, hunk: _Hunk, rng: random.Random) -> Span | None:

@@ -9,7 +9,7 @@ from fimls.context.describe import Wanted, describe, returned_names
 from fimls.context.files import SourceFile
 from fimls.context.modules import Target, targets
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Reader
+from fimls.context.sources.base import Reader
 from fimls.context.surroundings import Surroundings
 from fimls.syntax.outline import Definition
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Lookup, Reader
+from fimls.context.sources.base import Lookup, Reader, densest, overlap, window, words_beside
 from fimls.context.surroundings import Surroundings
-from fimls.context.windows import densest, overlap, window, words_beside
 
 SOURCE = "lexical"
 

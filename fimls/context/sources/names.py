@@ -11,7 +11,7 @@ from posixpath import dirname
 
 from fimls.context.describe import describe, describe_method
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Lookup, Reader
+from fimls.context.sources.base import Lookup, Reader
 from fimls.context.surroundings import Surroundings
 from fimls.syntax import known_words, language_of
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from fimls.context.files import SourceFile
 from fimls.context.query import Candidate, Region, Session
-from fimls.context.sources.lookup import Reader
+from fimls.context.sources.base import Reader, densest, overlap, window, words_beside
 from fimls.context.surroundings import Surroundings
-from fimls.context.windows import densest, overlap, window, words_beside
 
 _REGIONS_MAX = 24
 _AROUND_LINES = 4  # of a region: what was changed says less than where

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from fimls.context.describe import describe, describe_method
 from fimls.context.files import SourceFile
 from fimls.context.query import Candidate, Part
-from fimls.context.surroundings import Surroundings
-from fimls.context.variables import Line
+from fimls.context.surroundings import Line, Surroundings
 from fimls.syntax.words import identifiers
 
 SOURCE = "same-file"

@@ -9,9 +9,8 @@ from posixpath import basename, dirname, join, normpath, splitext
 from fimls.context.describe import describe, describe_method
 from fimls.context.files import SourceFile
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Reader
+from fimls.context.sources.base import Reader, cut
 from fimls.context.surroundings import Surroundings, subwords
-from fimls.context.windows import cut
 from fimls.syntax.outline import Definition
 
 SOURCE = "siblings"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from fimls.context.exclusions import Exclusions
 from fimls.syntax import parse
 from training.corpus import Dropped, Limits, Listed, Reason, is_broken, list_files, read_file
 from training.corpus.files import is_data
@@ -30,11 +29,8 @@ def read_files(
 ) -> list[CorpusFile | Dropped]:
     """What comes of each file that is listed, in the order of their paths."""
     limits = limits or Limits()
-    exclusions = Exclusions(source.root, limits.exclude)
     return [
-        item
-        if isinstance(item, Dropped)
-        else read_file(source, item, exclusions, public=public, limits=limits)
+        item if isinstance(item, Dropped) else read_file(source, item, public=public, limits=limits)
         for item in list_files(source, limits=limits)
     ]
 

@@ -17,7 +17,7 @@ from fimls.config import Settings
 from fimls.engines.scripted import Rule, ScriptedEngine
 from fimls.types import ConfigError, EngineDeadError, EngineError, Mode
 from tests.training.evaluation.rows import ListSuite, make_item
-from training.cli.eval import run as run_command
+from training.cli.evaluate import run as run_command
 from training.evaluation.answers import Answer, CompleterAsker, FixedAsker, RawAsker
 from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.journal import Journal

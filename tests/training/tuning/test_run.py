@@ -18,8 +18,7 @@ from fimls.fim import Manifest, Tokenizer
 from fimls.store import Store
 from fimls.store.adapter import Adapter
 from fimls.store.adapters import AdapterRegistry
-from fimls.store.gguf_file import rows
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import open_gguf, rows
 from fimls.store.gguf_tokenizer import write_tokenizer
 from fimls.store.merge import merge_adapter
 from fimls.types import AdapterMismatchError

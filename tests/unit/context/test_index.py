@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,16 @@ import pytest
 
 from fimls.context.extract import WINDOW_LINES, extract
 from fimls.context.index import SCHEMA_VERSION, Index, Window
-from fimls.context.index_writer import Entry, IndexWriter, Stamp
+from fimls.context.index_writer import (
+    UNUSED_S,
+    Entry,
+    IndexWriter,
+    Stamp,
+    mark_used,
+    remove_unused,
+)
+from fimls.context.indexer import Indexer, database_path
+from tests.unit.context import workspaces
 
 
 @pytest.fixture
@@ -270,3 +281,59 @@ def test_a_copy_without_its_log_opens(index: Index, database: Path, tmp_path: Pa
     shutil.copy(database, tmp_path / "copy.sqlite")
     with contextlib.closing(Index(tmp_path / "copy.sqlite")) as copied:
         assert 3 == copied.files()
+
+
+LONG_AGO_S = UNUSED_S + 60
+
+
+def made(database: Path, age_s: float) -> None:
+    """Write an index's files, used for the last time so long ago."""
+    for name in (database.name, f"{database.name}-wal", f"{database.name}.lock"):
+        path = database.with_name(name)
+        path.write_bytes(b"")
+        os.utime(path, (time.time() - age_s,) * 2)
+
+
+def test_what_is_out_of_use_is_deleted(tmp_path: Path) -> None:
+    """With all of its files; what was used lately stays, and so does what is no index."""
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    made(old, LONG_AGO_S)
+    made(new, UNUSED_S - 3600)
+    other = tmp_path / "other.json"
+    made(other, LONG_AGO_S)
+    kept = {path.name for path in tmp_path.iterdir() if "old" not in path.name}
+    remove_unused(tmp_path)
+    assert kept == {path.name for path in tmp_path.iterdir()}
+
+
+def test_marked_as_used(tmp_path: Path) -> None:
+    """A mark counts as use; marking what was deleted meanwhile does nothing."""
+    database = tmp_path / "x.sqlite"
+    made(database, LONG_AGO_S)
+    mark_used(database)
+    remove_unused(tmp_path)
+    assert database.exists()
+    database.unlink()
+    mark_used(database)
+    assert not database.exists()
+
+
+async def test_a_start_cleans_up(tmp_path: Path) -> None:
+    """The indexer deletes other workspaces' old indexes, and keeps its own however old it is."""
+    workspaces.write(tmp_path / "workspace", {"a.py": "first = 1\n"})
+    database = database_path(tmp_path / "workspace", tmp_path / "cache")
+    other = database.with_name("0.sqlite")
+    await indexed(tmp_path / "workspace", database)
+    made(other, LONG_AGO_S)
+    os.utime(database, (time.time() - LONG_AGO_S,) * 2)
+    await indexed(tmp_path / "workspace", database)
+    assert (True, False) == (database.exists(), other.exists())
+    assert time.time() - database.stat().st_mtime == pytest.approx(0, abs=60)
+
+
+async def indexed(folder: Path, database: Path) -> None:
+    """Have a folder indexed once."""
+    indexer = Indexer(folder, database)
+    await indexer.start()
+    await indexer.idle()
+    await indexer.aclose()

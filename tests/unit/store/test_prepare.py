@@ -13,11 +13,11 @@ from gguf import GGMLQuantizationType as Kind
 from tokenizers import Tokenizer
 
 from fimls.openvino import openvino as ov
+from fimls.progress import Progress, silent
 from fimls.store import PathSource, PreparedModel, Store
 from fimls.store import store as store_module
 from fimls.store.convert import convert
-from fimls.store.gguf_reader import open_gguf
-from fimls.store.progress import Progress, silent
+from fimls.store.gguf_file import open_gguf
 from fimls.types import AdapterMismatchError, ConfigError, ModelMissingError, StoreError
 from tests.unit.store.test_merge import lora, write_adapter
 from tests.unit.store.tiny import HIDDEN, make_spec, tensors, vocabulary, write_model
