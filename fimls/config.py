@@ -245,6 +245,12 @@ class Settings:
     feedback_code: bool = _setting(
         "keep the texts of suggestions with the counts, on this machine", "user", default=False
     )
+    log_level: Literal["error", "warning", "info", "debug"] = _setting(
+        "how much the server logs, never code; debug: how each request was answered",
+        "user",
+        default="info",
+        choices=("error", "warning", "info", "debug"),
+    )
 
     @property
     def snippet_sources(self) -> tuple[str, ...]:
