@@ -154,7 +154,7 @@ class CompletionContext:
     """All that a prompt is built from; training stores the same object with the middle removed.
 
     prefix and suffix: the whole text before and after the cursor (budgets are applied later).
-    path: workspace-relative, or a bare file name. repo: the workspace's name, "" if unknown.
+    path: workspace-relative, or a bare file name.
     snippets: in prompt order, the least useful first, so that the best stands nearest the code.
     """
 
@@ -164,14 +164,12 @@ class CompletionContext:
     language_id: str = ""
     snippets: tuple[Snippet, ...] = ()
     mode: Mode = Mode.SINGLE
-    repo: str = ""
 
 
 class PartKind(str, enum.Enum):
     """What a run of prompt tokens is; ``fimls prompt`` gives each its colour."""
 
     CONTROL = "control"
-    REPO = "repo"
     SNIPPET = "snippet"
     PATH = "path"
     PREFIX = "prefix"
@@ -195,7 +193,6 @@ class Prompt:
     stop_token_ids: any of them ends the generation and is not part of its text.
     healing: text cut from the prefix's end; the generation must begin by producing exactly it, and
         the engine leaves it out of the text it reports. "" when nothing was cut.
-    manifest_hash: of the :class:`fimls.fim.Manifest` the prompt was built under.
     parts: covers ``token_ids`` without gaps, in order.
     prefix_start, suffix_end: how much of the context the window shows, in code points: the prompt
         contains ``prefix[prefix_start:]`` and ``suffix[:suffix_end]``.
@@ -204,7 +201,6 @@ class Prompt:
     token_ids: tuple[int, ...]
     stop_token_ids: frozenset[int]
     healing: str = ""
-    manifest_hash: str = ""
     parts: tuple[PromptPart, ...] = ()
     prefix_start: int = 0
     suffix_end: int = 0

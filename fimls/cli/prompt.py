@@ -20,7 +20,6 @@ from fimls.types import Mode, PartKind, Prompt, PromptPart
 
 _STYLES = {
     PartKind.CONTROL: "bold magenta",
-    PartKind.REPO: "blue",
     PartKind.SNIPPET: "blue",
     PartKind.PATH: "cyan",
     PartKind.PREFIX: "green",

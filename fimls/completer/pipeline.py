@@ -85,7 +85,6 @@ class Completer:
         self._flights = Flights()
         self._paces: dict[str, Pace] = {}
         self._suffixes = SteadySuffixes()
-        self._manifest_hash = engine.manifest.hash
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -281,7 +280,6 @@ class Completer:
         prompt = build_prompt(
             replace(context, suffix=shown_suffix),
             self.builder,
-            manifest_hash=self._manifest_hash,
         )
         why.lap("prompt", lap)
         ahead = settings.ahead and not request.invoked

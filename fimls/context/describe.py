@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fimls.context.files import SourceFile, remembered
 from fimls.context.query import REQUIRED, SCORE_MIN, Candidate, Part
 from fimls.context.surroundings import NEAR, Surroundings
-from fimls.syntax.outline import Definition, skeleton
+from fimls.syntax import get_language
+from fimls.syntax.definitions import Definition
+from fimls.syntax.outline import skeleton
 from fimls.syntax.words import identifiers, known_words
 
 # What a line of a class is worth, as a share of what the class is
@@ -22,7 +24,6 @@ _UNWANTED_MEMBER = 0.25  # of a class whose instances nobody near the cursor use
 _HIDDEN = 0.2  # private or special
 _NEXT_MEMBER = 0.97
 
-_CONSTRUCTORS = frozenset({"__init__", "constructor", "new", "New", "__call__"})
 _NO_FIELDS = frozenset({"__slots__", "__match_args__", "model_config"})
 _LINE_CHARS_MAX = 120
 _FIELD_LINES_MAX = 4
@@ -30,29 +31,9 @@ _CLOSER = re.compile(r"\s*[}\])]")
 _HEADER_ENDS = ("...", "... }", ";", ")")
 _SPACE = re.compile(r"\s+")
 _REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
-_PYTHON_FIELD = re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))")
 _NOTHING = re.compile(r"=\s*None$")
 _PROPERTY = re.compile(r"@(?:functools\.)?(?:cached_)?property\b")
 _SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
-# Where a parameter is written "name: type = default".
-_NAME_FIRST = frozenset(
-    {
-        "javascript",
-        "javascriptreact",
-        "python",
-        "rust",
-        "typescript",
-        "typescriptreact",
-    }
-)
-_VALUE_CHARS_MAX = 60
-_ASSIGNED = re.compile(
-    r"^[ \t]+self\.(?P<name>\w+)(?:\s*:\s*(?P<type>[^=\n]+?))?\s*=\s*(?P<value>[^\n]+)$",
-    re.MULTILINE,
-)
-_PARAMETER = re.compile(
-    r"\b(?P<name>\w+)\s*:\s*(?P<type>[^,=()\[\n]+(?:\[[^=\n]*?\](?=\s*[,=)\n]))?)"
-)
 
 
 class Wanted(enum.Enum):
@@ -175,7 +156,7 @@ def _class_parts(
     for method in methods:
         if own and begin <= method.start < stop:
             continue
-        share = _method_share(method, around, used=used, own=own, constructed=constructed)
+        share = _method_share(method, file, around, used=used, own=own, constructed=constructed)
         part = Part(_indented(_signature(file, method), file, method), score * share)
         if definition.start <= method.start < definition.end:
             yield part
@@ -207,7 +188,15 @@ def _declared_fields(file: SourceFile, definition: Definition) -> tuple[str, ...
 
 @remembered
 def _constructor_attributes(file: SourceFile, definition: Definition) -> tuple[str, ...]:
-    return tuple(_attributes(file, methods_of(file, definition)))
+    language = get_language(file.language_id)
+    if language is None or language.attributes is None:
+        return ()
+    return tuple(
+        attribute
+        for method in methods_of(file, definition)
+        if method.name in language.constructors
+        for attribute in language.attributes(file.text, method.header, method.body, method.end)
+    )
 
 
 def _ranked(parts: list[Part]) -> tuple[Part, ...]:
@@ -228,7 +217,8 @@ def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterat
         if (head := _squeezed(file.text[one.header : one.body].partition("(")[0]))
     )
     # With a hole in the file, the parser may take the rest of a method for a class's fields.
-    is_field = _PYTHON_FIELD.match if file.language_id == "python" else str.strip
+    language = get_language(file.language_id)
+    is_field = language.field.match if language else str.strip
     depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     field: list[str] = []
     in_method = in_docstring = False
@@ -269,12 +259,19 @@ def _is_base(definition: Definition, around: Surroundings) -> bool:
 
 
 def _method_share(
-    method: Definition, around: Surroundings, *, used: bool, own: bool, constructed: bool
+    method: Definition,
+    file: SourceFile,
+    around: Surroundings,
+    *,
+    used: bool,
+    own: bool,
+    constructed: bool,
 ) -> float:
     name = method.name
     if around.function is not None and around.function.name == name and used:
         return _NAMED  # the method that the one at the cursor overrides, or wraps
-    if name in _CONSTRUCTORS:
+    language = get_language(file.language_id)
+    if language and name in language.constructors:
         return _CONSTRUCTOR if constructed else _NOT_CONSTRUCTED
     if name in around.members:
         return _named(name, around)
@@ -306,7 +303,8 @@ def _signature(file: SourceFile, definition: Definition) -> str:
     if len(lines) > 2 and lines[-1].strip() == "...":
         lines = [*lines[:-2], "..."]
     header = _joined(lines)
-    if len(header) <= _SIGNATURE_CHARS_MAX or file.language_id not in _NAME_FIRST:
+    language = get_language(file.language_id)
+    if len(header) <= _SIGNATURE_CHARS_MAX or language is None or not language.name_first:
         return header
     return _shortened(header)
 
@@ -340,30 +338,3 @@ def _split(header: str, start: int) -> tuple[list[str], int]:
                 return found, at
         depth += (character in "([{") - (character in ")]}")
     return [*found, header[start:].strip()], len(header)
-
-
-def _attributes(file: SourceFile, methods: Iterable[Definition]) -> Iterator[str]:
-    """Return a line "name: type", or "name = value", for each attribute that ``__init__`` sets."""
-    for method in methods:
-        if method.name == "__init__" and file.language_id == "python":
-            yield from _of_constructor(file.text, method)
-
-
-def _of_constructor(text: str, method: Definition) -> Iterator[str]:
-    line = text.rfind("\n", 0, method.header) + 1
-    indent = text[line : method.header]
-    parameters = {
-        match["name"]: match["type"].strip()
-        for match in _PARAMETER.finditer(text, method.header, method.body)
-    }
-    seen: set[str] = set()
-    for match in _ASSIGNED.finditer(text, method.body - len(indent), method.end):
-        name, value = match["name"], match["value"]
-        if name in seen:
-            continue
-        seen.add(name)
-        given = parameters.get(name if re.search(rf"\b{name}\b", value) else value)
-        if declared := match["type"] or given:
-            yield f"{indent}{name}: {declared}"
-        elif len(value) <= _VALUE_CHARS_MAX:
-            yield f"{indent}{name} = {value}"

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from string import ascii_letters
 
+from fimls.syntax import get_language
 from fimls.syntax.words import known_words
 
 WINDOW_LINES = 32
@@ -87,59 +88,14 @@ _NOT_NAMES = frozenset(
     b" assert await case catch do else for foreach function if in new of return sizeof super switch"
     b" synchronized throw typeof using void while with yield".split(b" ")
 )
-# In a pattern NAME stands for this.
+# What NAME stands for in a pattern.
 _NAME = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
-_GENERIC = rb"""\n[ \t]*(?:(?:abstract|async|case|data|def|export|final|implicit|inline|internal
-    |local|open|override|private|protected|pub|public|sealed|static|suspend)[ \t]+)*
-    (?:class|def|defp|defmodule|enum|fn|fun|func|function|interface|module|object|protocol|sub
-    |struct|trait|type)[ \t]+(NAME)"""
-_MODIFIERS = rb"""(?:(?:abstract|async|const|default|extern|final|internal|native|override|partial
-    |private|protected|public|readonly|sealed|static|synchronized|unsafe|virtual)[ \t]+)"""
-_PATTERNS = {
-    "python": rb"""\n(?:(?=[ \t]*[acd])[ \t]*(?:async[ \t]+)?(?:class|def)[ \t]+(NAME)
-        |(?=\S)(?:type[ \t]+)?(NAME)[ \t]*(?::[^=\n]*|\[[^=\n]*\][ \t]*)?=[^=])""",
-    "javascript": rb"""\n(?:[ \t]*(?:(?:abstract|async|declare|default|export)[ \t]+)*
-        (?:class|enum|function\b[ \t]*\*?|interface|module|namespace|type)[ \t]+(NAME)
-        |(?:export[ \t]+)?(?:declare[ \t]+)?(?:const|let|var)[ \t]+(?:enum[ \t]+)?(NAME)
-        |[ \t]+(?:(?:async|get|override|private|protected|public|readonly|set|static)[ \t]+)*\*?
-        (NAME)[ \t]*(?:<[^>\n]*>)?\([^;{}=\n]*\)[ \t]*(?::[^;{\n]+)?\{)""",
-    "go": rb"""\n(?:func[ \t]*(?:\([^)\n]*\)[ \t]*)?(NAME)|(?:const|type|var)[ \t]+(NAME)
-        |\t(NAME)[ \t]+(?:=[ \t]*iota|(?:interface|struct)[ \t]*\{))""",
-    "rust": rb"""\n[ \t]*(?:pub(?:\([^)\n]*\))?[ \t]+)?
-        (?:(?:async|const|default|extern(?:[ \t]+"[^"\n]*")?|unsafe)[ \t]+)*
-        (?:const|enum|fn|macro_rules!|mod|static|struct|trait|type|union)[ \t]+(?:mut[ \t]+)?
-        (NAME)""",
-    "java": rb"""\n[ \t]*(?:"""
-    + _MODIFIERS
-    + rb"""*(?:class|enum|interface|@interface|namespace|record|struct)[ \t]+(NAME)
-        |"""
-    + _MODIFIERS
-    + rb"""+(?:<[^>\n]*>[ \t]*)?(?:[\w.<>\[\],?]+[ \t]+)*(NAME)[ \t]*[(={])""",
-    # A function stands at the left margin, its type before it or on the line above.
-    "c": rb"""\n(?:[ \t]*\#[ \t]*define[ \t]+(NAME)
-        |typedef[ \t][^\n()]*[ \t*](NAME)[ \t]*;|\}[ \t*]*(NAME)[ \t]*;
-        |[ \t]*(?:typedef[ \t]+)?(?:class|enum(?:[ \t]+class)?|namespace|struct|union)[ \t]+(NAME)
-        [^;=()\n{]*(?=[{\n])
-        |[ \t]*using[ \t]+(NAME)[ \t]*=
-        |[A-Za-z_][^\n;={}()\#"]*[ \t*&:~](NAME)[ \t]*\(|(NAME)[ \t]*\([^\n;]*(?=\n))""",
-}
-_FAMILIES = {
-    "javascriptreact": "javascript",
-    "typescript": "javascript",
-    "typescriptreact": "javascript",
-    "csharp": "java",
-    "cpp": "c",
-}
-_WITHOUT_DEFINITIONS = {
-    *("css", "dockerfile", "html", "json", "makefile", "markdown", "plaintext", "sql", "toml"),
-    "yaml",
-}
 
 
 @functools.cache
 def _pattern(language_id: str) -> re.Pattern[bytes] | None:
-    """One regular expression a family; each match has the name in one of its groups."""
-    if language_id in _WITHOUT_DEFINITIONS:
+    """Each match has a defined name in one of its groups."""
+    language = get_language(language_id)
+    if language is None or language.definitions is None:
         return None
-    pattern = _PATTERNS.get(_FAMILIES.get(language_id, language_id), _GENERIC)
-    return re.compile(pattern.replace(b"NAME", _NAME), re.VERBOSE)
+    return re.compile(language.definitions.replace(b"NAME", _NAME), re.VERBOSE)

@@ -19,7 +19,9 @@ from typing import NamedTuple
 
 from fimls.context.query import Query
 from fimls.syntax import get_language
-from fimls.syntax.outline import Definition, Outline, outline
+from fimls.syntax.definitions import Definition
+from fimls.syntax.language import ANY_IMPORT, Declares
+from fimls.syntax.outline import Outline, outline
 from fimls.syntax.words import identifiers, known_words
 from fimls.text import is_word_character
 
@@ -36,44 +38,30 @@ NEAR = 0.75
 """How near a variable must be for its type to matter."""
 
 _OWN = r"(?P<own>\b(?:self|this)\s*(?:\.|->)\s*)?"
-# A declaration with a colon, as in Python, TypeScript and Rust.
-_ANNOTATED = re.compile(_OWN + r"\b(?P<name>\w+)\??\s*:\s*(?P<type>[^=,(){};:]*[\w\]>])")
-# name = Type(...), name := &Type{...}, name = await new pkg.Type(...), name = Type::new(...)
-_MADE = re.compile(
-    _OWN + r"\b(?P<name>\w+)\s*(?::[^=]{1,60})?:?=\s*(?:await\s+|new\s+|&)*"
-    r"(?P<type>[A-Za-z_][\w.]*(?:::\w+)*)\s*(?:<[^>]*>)?\s*[({]"
-)
-# with open_store(path) as name
-_ENTERED = re.compile(r"(?P<own>)\b(?P<type>[\w.]+)\(.*\)\s+as\s+(?P<name>\w+)")
-# Type name, Type *name, List<Type> name
-_TYPE_FIRST = re.compile(
-    r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)"
-    r"(?P<name>[a-z_]\w*)\s*(?=[=;,)({])"
-)
-# name *pkg.Type
-_TYPE_LAST = re.compile(
-    r"(?P<own>)\b(?P<name>[a-z]\w*)\s+(?:\[\])?\*?(?P<type>(?:\w+\.)?[A-Z]\w*)\b"
-)
-_COLON = (_ANNOTATED, _MADE)
-_BINDINGS = {
-    "python": (_ANNOTATED, _MADE, _ENTERED),
-    "go": (_MADE, _TYPE_LAST),
-    "java": (_MADE, _TYPE_FIRST),
-    "c": (_MADE, _TYPE_FIRST),
-    "cpp": (_MADE, _TYPE_FIRST),
+_PATTERNS = {
+    # As in Python, TypeScript and Rust.
+    Declares.ANNOTATED: re.compile(
+        _OWN + r"\b(?P<name>\w+)\??\s*:\s*(?P<type>[^=,(){};:]*[\w\]>])"
+    ),
+    # name = Type(...), name := &Type{...}, name = await new pkg.Type(...), name = Type::new(...)
+    Declares.MADE: re.compile(
+        _OWN + r"\b(?P<name>\w+)\s*(?::[^=]{1,60})?:?=\s*(?:await\s+|new\s+|&)*"
+        r"(?P<type>[A-Za-z_][\w.]*(?:::\w+)*)\s*(?:<[^>]*>)?\s*[({]"
+    ),
+    Declares.ENTERED: re.compile(r"(?P<own>)\b(?P<type>[\w.]+)\(.*\)\s+as\s+(?P<name>\w+)"),
+    # Type name, Type *name, List<Type> name
+    Declares.TYPE_FIRST: re.compile(
+        r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)"
+        r"(?P<name>[a-z_]\w*)\s*(?=[=;,)({])"
+    ),
+    # name *pkg.Type
+    Declares.TYPE_LAST: re.compile(
+        r"(?P<own>)\b(?P<name>[a-z]\w*)\s+(?:\[\])?\*?(?P<type>(?:\w+\.)?[A-Z]\w*)\b"
+    ),
 }
 _ALIAS = re.compile(r"\b(?:self|this)\s*(?:\.|->)\s*(?P<name>\w+)\s*=\s*(?P<other>\w+)\s*;?\s*$")
 _MENTIONS_OWN = re.compile(r"\b(?:self|this)\b")
 
-_SCRIPT_IMPORT = re.compile(r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\(")
-_IMPORTS = {
-    "python": re.compile(r"\s*(?:from\s+\S+\s+import|import\s+[\w.]+(?:\s+as\s+\w+)?(?:,|\s*$))"),
-    "go": re.compile(r"import\b|package\b"),
-    "rust": re.compile(r"\s*(?:pub(?:\([^)]*\))?\s+)?(?:use\s|mod\s+\w+;)"),
-    "java": re.compile(r"import\b|package\b"),
-    "c": re.compile(r"#\s*include\b"),
-    "cpp": re.compile(r"#\s*include\b|using\s"),
-}
 _CLOSED_IMPORT = re.compile(r"[)}]")
 _OPEN_IMPORT = re.compile(r"[({](?![^({]*[)}])")
 # Overlapping, for self.store.get; without a member yet, for what is being typed.
@@ -206,10 +194,10 @@ def _outline(query: Query) -> Outline:
     start = query.prefix.rfind("\n") + 1
     line = query.prefix[start:]
     indent = line[: len(line) - len(line.lstrip())]
-    if not (language and language.filler and indent) or _enclosing(seen, offset)[0]:
+    if not (language and language.indented and indent) or _enclosing(seen, offset)[0]:
         return seen
     end = offset + (query.suffix + "\n").index("\n")
-    filled = f"{text[:start]}{indent}{language.filler}{text[end:]}"
+    filled = f"{text[:start]}{indent}{language.no_body}{text[end:]}"
     shift = len(filled) - len(text)
     again = outline(filled, query.language_id) or seen
     if _enclosing(again, start + 1) == (None, None):
@@ -247,7 +235,8 @@ def _lines(text: str, language_id: str) -> tuple[list[Line], list[Line]]:
     """The lines of code, and the import statements, those over several lines joined."""
     code: list[Line] = []
     imports: list[Line] = []
-    statement = _IMPORTS.get(language_id, _SCRIPT_IMPORT)
+    language = get_language(language_id)
+    statement = language.import_line if language else ANY_IMPORT
     offset, in_import = 0, False
     for number, content in enumerate(text.split("\n")):
         line = Line(number, offset, content)
@@ -296,7 +285,9 @@ def _variable_types(
 
     Other functions' variables don't count, though their assignments to attributes of the class do.
     """
-    patterns = _BINDINGS.get(seen.language_id, _COLON)
+    language = get_language(seen.language_id)
+    declares = language.declares if language else (Declares.ANNOTATED, Declares.MADE)
+    patterns = [_PATTERNS[one] for one in declares]
     scope = _Scope(seen, function, owner)
     types: dict[str, set[str]] = {}
     declared: dict[str, str] = {}  # parameters of the class's methods, the last one seen

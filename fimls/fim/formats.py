@@ -48,9 +48,8 @@ class FimFormat:
     end: the token that ends a middle, and is learnt in training.
     stops: other tokens at which a generation ends; those a tokenizer lacks are left out.
     bos: the token in front of everything, where the family wants one.
-    repo, file: separators of repository-level prompts (``repo`` NAME, then for each file ``file``
-        path, newline, code); without ``file``, a snippet follows a comment with its path.
-    repo_newline: whether a newline ends NAME.
+    file: the separator of repository-level prompts (for each file ``file`` path, newline, code);
+        without it, a snippet follows a comment with its path.
     path: where the edited file's own path stands.
     adds_tokens: the layout's tokens are added to a base that has none, and their rows trained.
     """
@@ -60,9 +59,7 @@ class FimFormat:
     end: str
     stops: tuple[str, ...] = ()
     bos: str | None = None
-    repo: str | None = None
     file: str | None = None
-    repo_newline: bool = False
     path: PathPlace = PathPlace.AFTER_FILE
     adds_tokens: bool = False
     models: tuple[str, ...] = field(default=())
@@ -99,9 +96,7 @@ _ROWS = (
         layouts=_layouts("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
         end="<|endoftext|>",
         stops=("<|im_end|>", "<|im_start|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
-        repo="<|repo_name|>",
         file="<|file_sep|>",
-        repo_newline=True,
         models=("qwen2.5-coder", "qwen2.5.1-coder"),
     ),
     FimFormat(
@@ -109,7 +104,6 @@ _ROWS = (
         layouts=_psm_first(_layouts("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
         end="<|endoftext|>",
         stops=("<file_sep>", "<repo_name>"),
-        repo="<repo_name>",
         file="<file_sep>",
         path=PathPlace.BEFORE_PREFIX,
         models=("starcoder2",),
@@ -186,8 +180,7 @@ _ROWS = (
         name="pre-post-mid",
         layouts=_layouts("[pre]", "[post]", "[mid]"),
         end="<|im_end|>",
-        stops=("<|endoftext|>",),
-        repo="<repo_name>",
+        stops=("<|endoftext|>", "<repo_name>"),
         file="<file_sep>",
         adds_tokens=True,
         models=("smollm",),

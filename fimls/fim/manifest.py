@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -41,13 +40,6 @@ class Manifest:
     corpus_sha256: str = ""
     tie_word_embeddings: bool = False
     code_version: str = __version__
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of what is compared by :meth:`require_fit`, in hexadecimal."""
-        compared = {name: getattr(self, name) for name in _COMPARED}
-        text = json.dumps(compared, sort_keys=True, default=dict)
-        return hashlib.sha256(text.encode()).hexdigest()
 
     def require_fit(self, served: Manifest) -> None:
         """Check that an adapter with this manifest may be served under ``served``.

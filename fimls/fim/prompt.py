@@ -24,8 +24,7 @@ IGNORED_LABEL = -100
 class Budget:
     """The most tokens for each part of a prompt.
 
-    Control tokens, the repository's name and the edited file's path come on top; the snippets'
-    paths do not.
+    Control tokens and the edited file's path come on top; the snippets' paths do not.
     """
 
     prefix_tokens: int = 512
@@ -97,7 +96,7 @@ class PromptBuilder:
     def control_ids(self) -> Mapping[str, int]:
         """The ids of all of the format's control tokens that the tokenizer has."""
         row = self.format
-        names = [*row.layout_tokens, row.end, *row.stops, row.bos, row.repo, row.file]
+        names = [*row.layout_tokens, row.end, *row.stops, row.bos, row.file]
         known = {name: self.tokenizer.control_id(name) for name in names if name is not None}
         return {name: index for name, index in known.items() if index is not None}
 
@@ -145,9 +144,7 @@ class _Assembly:
             self.ids += ids
 
 
-def build_prompt(
-    context: CompletionContext, builder: PromptBuilder, *, manifest_hash: str = ""
-) -> Prompt:
+def build_prompt(context: CompletionContext, builder: PromptBuilder) -> Prompt:
     """Turn a context into token ids.
 
     The order is what an engine can reuse longest: snippets, then (SPM) the suffix, then the
@@ -185,7 +182,6 @@ def build_prompt(
         token_ids=tuple(assembly.ids),
         stop_token_ids=builder.stop_token_ids,
         healing=healing,
-        manifest_hash=manifest_hash,
         parts=tuple(assembly.parts),
         prefix_start=prefix_start,
         suffix_end=suffix_end,
@@ -203,9 +199,6 @@ def _add_files(
     separator = row.file if row.file and builder.tokenizer.control_id(row.file) else None
     heading = "" if separator else _line_comment(context.language_id)
     snippets = _within_budget(context.snippets, heading, builder)
-    if snippets and separator and row.repo and context.repo:
-        assembly.control(row.repo)
-        assembly.text(context.repo + "\n" * row.repo_newline, PartKind.REPO)
     for index, (head, body) in enumerate(snippets):
         if index or row.path is not PathPlace.ALWAYS:
             assembly.control(separator)

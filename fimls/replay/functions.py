@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fimls.syntax import parse
+from fimls.syntax import get_language, parse
 from fimls.text import offset_at_byte
 
 if TYPE_CHECKING:
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 FEWEST_LINES, MOST_LINES = 3, 25
 _MOST_LINE_CHARACTERS = 160
 _PARSE_BUDGET_MS = 2_000.0
-# What the grammars call a function with a body of its own.
-_FUNCTIONS = frozenset(
-    "constructor_declaration function_declaration function_definition "  # noqa: SIM905 - shorter
-    "function_item generator_function_declaration method_declaration method_definition".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +33,14 @@ class Function:
 
 def find_functions(text: str, language_id: str) -> Iterator[Function]:
     """Yield the functions of 3 to 25 lines that parse, in document order, nested ones included."""
+    language = get_language(language_id)
+    grammar = language.grammar if language else None
     tree = parse(text, language_id, _PARSE_BUDGET_MS)
-    pending = [] if tree is None else [tree.root_node]
+    pending = [] if grammar is None or tree is None else [tree.root_node]
     while pending:
         node = pending.pop()
         pending.extend(reversed(node.named_children))
-        if node.type in _FUNCTIONS and not node.has_error:
+        if grammar and node.type in grammar.functions and not node.has_error:
             function = _function(node, text)
             if function is not None:
                 yield function

@@ -15,7 +15,7 @@ from fimls.replay.plan import Task
 from fimls.replay.rhythm import Key
 from fimls.replay.tally import Tally
 from fimls.replay.typist import Edit, Typist
-from fimls.syntax import language_of
+from fimls.syntax import get_language, language_of
 from fimls.text import LineIndex
 
 Pace = Literal["human", "wait"]
@@ -68,12 +68,13 @@ class Session:
         self._habits = habits
         self._uri = (folder / task.path).as_uri()
         self._version = 1
+        language = get_language(task.language_id)
         self._typist = Typist(
             text[: function.start] + text[function.end :],
             function.start,
             task.body,
             unit=function.unit,
-            colon_indents=task.language_id == "python",
+            colon_indents=language is not None and language.indented,
             close_brackets=habits.close_brackets,
         )
         self._sent_text = self._typist.text

@@ -117,7 +117,7 @@ class RawAsker:
             mode=item.mode,
             snippets=item.snippets,
         )
-        prompt = build_prompt(context, self.completer.builder, manifest_hash=engine.manifest.hash)
+        prompt = build_prompt(context, self.completer.builder)
         single = context.mode is Mode.SINGLE
         sampling = SamplingParams(
             max_tokens=settings.max_tokens_single if single else settings.max_tokens_multi,

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from fimls.context.files import SourceFile
 from fimls.context.index import Window
-from fimls.context.modules import Lister
 from fimls.context.query import Candidate, Part
 from fimls.context.surroundings import Surroundings
+from fimls.syntax.modules import Lister
 from fimls.syntax.words import identifiers, known_words
 
 _LINES_MAX = 12  # of a window

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from fimls.context.describe import Wanted, describe, returned_names
 from fimls.context.files import SourceFile
-from fimls.context.modules import Target, targets
 from fimls.context.query import Candidate
 from fimls.context.sources.base import Reader
 from fimls.context.surroundings import Surroundings
-from fimls.syntax.outline import Definition
+from fimls.syntax.definitions import Definition
+from fimls.syntax.imports import targets
+from fimls.syntax.modules import Target
 
 SOURCE = "imports"
 

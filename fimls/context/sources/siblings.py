@@ -11,7 +11,8 @@ from fimls.context.files import SourceFile
 from fimls.context.query import Candidate
 from fimls.context.sources.base import Reader, cut
 from fimls.context.surroundings import Surroundings, subwords
-from fimls.syntax.outline import Definition
+from fimls.syntax import LANGUAGES
+from fimls.syntax.definitions import Definition
 
 SOURCE = "siblings"
 
@@ -19,8 +20,13 @@ _TEST_NAME = re.compile(
     r"^(?:test_(?P<a>.+)|(?P<b>.+?)(?:_test|_spec|\.test|\.spec|-test|-spec|Tests?|IT))$"
 )
 _TEST_FOLDERS = ("tests", "test", "__tests__", "spec")
-_HEADERS = (".h", ".hh", ".hpp", ".hxx")
-_SOURCES = (".c", ".cc", ".cpp", ".cxx", ".m")
+# suffix -> those of the files that belong to it, as C's sources to its headers
+_COUNTERPARTS = {
+    suffix: tuple(other for group in language.counterparts if group != own for other in group)
+    for language in LANGUAGES
+    for own in language.counterparts
+    for suffix in own
+}
 _DECLARED = 0.8
 _TESTED = 0.75
 _TEST = 0.45
@@ -31,10 +37,9 @@ def siblings(around: Surroundings, files: Reader) -> Iterator[Candidate]:
     """Describe what the file's counterpart says about the code at the cursor."""
     path = around.query.path
     stem, suffix = splitext(basename(path))
-    if suffix in {*_HEADERS, *_SOURCES}:
-        for other in _HEADERS if suffix in _SOURCES else _SOURCES:
-            if file := files.read(_beside(path, stem + other, files)):
-                yield from _named(file, around, _DECLARED)
+    for other in _COUNTERPARTS.get(suffix, ()):
+        if file := files.read(_beside(path, stem + other, files)):
+            yield from _named(file, around, _DECLARED)
     if match := _TEST_NAME.match(stem):
         name = (match["a"] or match["b"]) + suffix
         for candidate in _source_paths(path, name):

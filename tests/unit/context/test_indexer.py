@@ -111,7 +111,7 @@ async def test_a_deleted_folder(indexer: Indexer, index: Index, folder: Path) ->
     (folder / "shapes").rmdir()
     indexer.update([folder / "shapes"])
     await indexer.idle()
-    assert (1, False) == (index.files(), index.has("shapes/circle.py"))
+    assert (1, {}) == (index.files(), index.defining_files(["Circle"]))
 
 
 async def test_a_folder_that_came(indexer: Indexer, index: Index, folder: Path) -> None:
@@ -119,7 +119,7 @@ async def test_a_folder_that_came(indexer: Indexer, index: Index, folder: Path) 
     write(folder, {"moved/in.py": "fresh = 1\n"})
     indexer.update([folder / "moved"])
     await indexer.idle()
-    assert index.has("moved/in.py")
+    assert {"fresh"} == index.known(["fresh"])
 
 
 async def test_what_must_not_be_read_is_not_updated(
@@ -139,7 +139,7 @@ async def test_a_new_exclusion(indexer: Indexer, index: Index, folder: Path) -> 
     write(folder, {".gitignore": "store.py\n"})
     indexer.update([folder / ".gitignore"])
     await indexer.idle()
-    assert (False, True) == (index.has("store.py"), index.has("build.py"))
+    assert {"ignored_name"} == index.known(["database", "ignored_name"])
 
 
 async def test_settings_exclude(new_indexer: NewIndexer, index: Index) -> None:
@@ -453,7 +453,7 @@ def test_a_limit_on_files(
     write(folder, {"z.py": "shallow = 1\n"})
     monkeypatch.setattr(indexer_worker, "MAX_FILES", 3)
     assert "index limited to 3 files of 12" == scan(folder, database)[-1]["note"]
-    assert (3, True, False) == (index.files(), index.has("store.py"), index.has("a/0/x.py"))
+    assert (3, frozenset({"database"})) == (index.files(), index.known(["database", "deep"]))
 
 
 def test_files_deleted_while_indexing(
@@ -468,7 +468,7 @@ def test_files_deleted_while_indexing(
 
     monkeypatch.setattr(Exclusions, "walk", walk_and_delete)
     scan(folder, database)
-    assert (1, False) == (index.files(), index.has("store.py"))
+    assert (1, frozenset()) == (index.files(), index.known(["database"]))
 
 
 def test_database_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

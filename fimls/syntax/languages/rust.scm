@@ -23,7 +23,7 @@
 (mod_item name: (identifier) @name body: (_)) @namespace
 (closure_expression) @local
 
-(mod_item name: (identifier) @module.file !body)
+(mod_item name: (identifier) !body) @use
 (extern_crate_declaration name: (identifier) @module @module.reached !alias)
 (extern_crate_declaration name: (identifier) @module alias: (identifier) @module.local)
 (use_declaration argument: (_) @use)

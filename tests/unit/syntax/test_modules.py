@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from fimls.context.modules import Target, targets
-from fimls.syntax.outline import Import, outline
+from fimls.syntax.imports import targets
+from fimls.syntax.modules import Import, Target
+from fimls.syntax.outline import outline
 
 
 class Listing:
