@@ -147,22 +147,23 @@ class _LogFile(RotatingFileHandler):
 
     def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - logging's name
         """See :class:`RotatingFileHandler`; follows the other server, where that renamed it."""
-        if self.stream is not None and not self._is_current():
+        if self.stream is not None and not _is_at(self.stream, self.baseFilename):
             self.stream.close()
             self.stream = self._open()
         return super().shouldRollover(record)
-
-    def _is_current(self) -> bool:
-        try:
-            return os.path.samestat(os.fstat(self.stream.fileno()), os.stat(self.baseFilename))  # noqa: PTH116 - its twin
-        except FileNotFoundError:
-            return False
 
     def _open(self) -> io.TextIOWrapper:
         stream = open_for_owner(Path(self.baseFilename))
         for descriptor in (1, 2):
             os.dup2(stream.fileno(), descriptor)
         return stream
+
+
+def _is_at(stream: io.TextIOWrapper, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), Path(path).stat())
+    except FileNotFoundError:
+        return False
 
 
 if __name__ == "__main__":
