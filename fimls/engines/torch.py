@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fimls.engines.base import Capabilities
-from fimls.engines.candidate import CandidateText, candidate_sampling
-from fimls.engines.constraint import ByteConstraint
+from fimls.engines.candidate import ByteConstraint, CandidateText, candidate_sampling
 from fimls.fim import Manifest, Tokenizer
 from fimls.libraries import tame
 from fimls.types import (

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from fimls.cli.options import Invocation
     from training.evaluation import tables
-    from training.evaluation.evaluate import OnDone, Request
+    from training.evaluation.evaluate import Request
 
 _REFUSED = 1
 
@@ -132,7 +130,11 @@ def run(invocation: Invocation, request: Request) -> None:
     settings = invocation.settings(None, deadline_ms=0)
     if not request.adapter:
         request = replace(request, adapter=settings.adapter)
-    with progress_bar() as progress, _bars() as on_done:
+    with progress_bar() as progress, progress_bar(counted="") as answered:
+
+        def on_done(suite: str, label: str, done: int, total: int) -> None:
+            answered(f"{suite}, {label}", done, total)
+
         done = asyncio.run(evaluate(request, settings, progress=progress, on_done=on_done))
     report = make_report(done)
     write_report(report, request.output, page=render_page(report), markdown=render_markdown(report))
@@ -180,37 +182,6 @@ def print_suites() -> None:
         print(f"{name:32}{named.about}")
     for name, of_path in OF_PATHS.items():
         print(f"{name + ':PATH':32}{of_path.about}")
-
-
-@contextmanager
-def _bars() -> Iterator[OnDone]:
-    """A bar for each run, with the time that is left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    bars: dict[tuple[str, str], TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-
-        def report(suite: str, label: str, done: int, total: int) -> None:
-            key = (suite, label)
-            if key not in bars:
-                bars[key] = shown.add_task(f"{suite}, {label}", total=total)
-            shown.update(bars[key], completed=done)
-
-        yield report
 
 
 def _print(table: tables.Table) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from fimls.child import Parent, ParentGoneError
 from fimls.context import indexer_worker
-from fimls.context.channel import Channel, ParentGoneError
 from fimls.context.exclusions import Exclusions
 from fimls.context.index import Index
 from fimls.context.indexer import Indexer, database_path
@@ -333,7 +333,7 @@ async def test_killed_again_and_again(
     await indexer.idle()
     assert "ready" == indexer.state
     await killed(indexer)
-    assert "failed: the process ended with code -9" == indexer.state
+    assert "failed: the process was killed by signal 9" == indexer.state
     indexer.update([folder / "store.py"])  # nobody is there to hear it
     await indexer.idle()
     assert 2 == index.files()
@@ -371,14 +371,14 @@ async def test_closing_does_not_wait_for_the_process(new_indexer: NewIndexer) ->
     """One that can't hear that it should end is killed, and nobody waits for its work."""
     indexer = new_indexer()
     await indexer.start()
-    process = indexer._process
-    assert process is not None
-    process.send_signal(signal.SIGSTOP)
+    child = indexer._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGSTOP)
     waiting = asyncio.create_task(indexer.idle())
     await asyncio.sleep(0)
     await indexer.aclose()
     await waiting
-    assert ("closed", -signal.SIGKILL) == (indexer.state, process.returncode)
+    assert ("closed", -signal.SIGKILL) == (indexer.state, (await child.ended()).code)
 
 
 async def test_the_folder_one_is_in_is_no_library(
@@ -423,7 +423,7 @@ def scan(folder: Path, database: Path) -> list[dict[str, Any]]:
     parent_in, worker_out = os.pipe()
     worker_in, parent_out = os.pipe()
     opening = {"folder": str(folder), "database": str(database), "globs": []}
-    worker = indexer_worker.Worker(Channel(worker_in, worker_out), opening)
+    worker = indexer_worker.Worker(Parent(worker_in, worker_out), opening)
 
     def run() -> None:
         with contextlib.suppress(ParentGoneError):
@@ -432,10 +432,10 @@ def scan(folder: Path, database: Path) -> list[dict[str, Any]]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    channel = Channel(parent_in, parent_out)
+    other = Parent(parent_in, parent_out)
     messages = list[dict[str, Any]]()
     while not messages or messages[-1]["event"] != "ready":
-        message = channel.receive(timeout_s=60)
+        message = other.receive(timeout_s=60)
         assert message is not None
         messages.append(message)
     os.close(parent_out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fimls.engines.constraint import ByteConstraint
+from fimls.engines.candidate import ByteConstraint
 from fimls.fim import Tokenizer
 
 TOKENIZER = Tokenizer(
