@@ -190,10 +190,7 @@ class Settings:
         "user", False, "keep the texts of suggestions with the counts, on this machine"
     )
     log_level: Literal["error", "warning", "info", "debug"] = _setting(
-        "how much the server logs, never code; debug: how each request was answered",
-        "user",
-        default="info",
-        choices=("error", "warning", "info", "debug"),
+        "user", "info", "how much the server logs, never code; debug: how each request was answered"
     )
 
     @property
