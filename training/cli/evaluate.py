@@ -13,7 +13,6 @@ import typer
 
 if TYPE_CHECKING:
     from fimls.cli.options import Invocation
-    from training.evaluation import tables
     from training.evaluation.evaluate import Request
 
 _REFUSED = 1
@@ -120,11 +119,11 @@ def run(invocation: Invocation, request: Request) -> None:
         FimlsError: something can't be used.
     """
     from fimls.progress import progress_bar
+    from fimls.report.tables import print_table
     from fimls.store.adapters import promote
     from training.evaluation import tables
     from training.evaluation.evaluate import evaluate
-    from training.evaluation.markdown import render_markdown
-    from training.evaluation.page import render_page
+    from training.evaluation.page import render_markdown, render_page
     from training.evaluation.report import make_report, summary, write_report
 
     settings = invocation.settings(None, deadline_ms=0)
@@ -140,14 +139,14 @@ def run(invocation: Invocation, request: Request) -> None:
     write_report(report, request.output, page=render_page(report), markdown=render_markdown(report))
     if done.decision is not None and done.decision.promote:
         promote(request.adapter)
-    _print(tables.overview(report))
+    print_table(tables.overview(report))
     for comparison in report["comparisons"]:
-        _print(tables.changes(comparison))
+        print_table(tables.changes(comparison))
     for one in report["runs"]:
         for division in tables.divisions(one):
-            _print(tables.by_division(one, division, brief=True))
+            print_table(tables.by_division(one, division, brief=True))
     if report["memory"]:
-        _print(tables.memory(report["memory"]))
+        print_table(tables.memory(report["memory"]))
     print(f"report: {request.output / 'report.html'}", file=sys.stderr)
     if done.decision is not None:
         print(done.decision.sentence, file=sys.stderr)
@@ -164,13 +163,14 @@ def compare_folders(before: Path, after: Path, *, seed: int) -> None:
     """
     from rich.console import Console
 
+    from fimls.report.tables import print_table
     from training.evaluation import tables
     from training.evaluation.report import compare_reports
 
     found = compare_reports(before, after, seed=seed)
     for comparison in found:
         Console(stderr=True, highlight=False).print(comparison["suite"])
-        _print(tables.changes(comparison))
+        print_table(tables.changes(comparison))
     print(json.dumps({"name": "evaluation-comparison", "comparisons": found}))
 
 
@@ -182,14 +182,3 @@ def print_suites() -> None:
         print(f"{name:32}{named.about}")
     for name, of_path in OF_PATHS.items():
         print(f"{name + ':PATH':32}{of_path.about}")
-
-
-def _print(table: tables.Table) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    headings, rows = table
-    shown = Table(*headings)
-    for row in rows:
-        shown.add_row(*row)
-    Console(stderr=True, highlight=False).print(shown)
