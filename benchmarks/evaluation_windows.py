@@ -1,9 +1,9 @@
-"""Make a file of window hashes from a suite's files.
+"""Hash the solutions of evaluation suites, so that nobody learns from them.
 
-    python -m training.corpus.decontamination.build OUT.bin SUITE.jsonl.gz...
+    python benchmarks/evaluation_windows.py OUT.bin SUITE.jsonl.gz...
 
 A suite is HumanEval-infilling's format: one JSON object a line with prompt, canonical_solution and
-suffix. The shipped file is of its four published suites.
+suffix. ``training/corpus/human-eval-infilling.bin`` is made from its four published suites.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.corpus.decontamination.windows import window_hashes, write_windows
+from training.corpus.decontamination import window_hashes, write_windows
 from training.corpus.words import words_of
 
 

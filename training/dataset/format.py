@@ -1,17 +1,167 @@
-"""Between training's values and Arrow's tables."""
+"""What a dataset's folder holds: its JSON files as frozen values, its Parquet files as tables."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from cattrs import BaseValidationError, structure, transform_error
 
 from fimls.types import Snippet
-from training.dataset.info import Counts
-from training.types import CorpusFile, FimExample, Span, SpanKind, Split
+from training.types import CorpusFile, DatasetError, FimExample, Span, SpanKind, Split
+
+FORMAT_VERSION = 1
+"""Of the folder: another version is refused, never guessed at."""
+
+INFO_NAME = "dataset.json"
+STARTED_NAME = "started.json"
+SHARDS_NAME = "shards"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much there is of a split."""
+
+    files: int
+    examples: int
+    kinds: Mapping[str, int]
+    """Examples, by kind of span."""
+    languages: Mapping[str, int]
+    """Examples, by languageId."""
+
+    @classmethod
+    def total(cls, counts: Iterable[Counts]) -> Counts:
+        """Add counts up."""
+        files = examples = 0
+        kinds, languages = Counter[str](), Counter[str]()
+        for one in counts:
+            files += one.files
+            examples += one.examples
+            kinds.update(one.kinds)
+            languages.update(one.languages)
+        return cls(files, examples, dict(sorted(kinds.items())), dict(sorted(languages.items())))
+
+
+NO_COUNTS = Counts(0, 0, {}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class ShardInfo:
+    """A shard that is whole."""
+
+    index: int
+    sha256: str
+    """Of its contents, not of its bytes: another version of Parquet changes nothing."""
+    files_bytes: int
+    """Of its Parquet file of files."""
+    examples_bytes: int
+    """Of its Parquet file of examples."""
+    counts: Mapping[str, Counts]
+    """By split."""
+
+    def count(self, split: Split) -> int:
+        """How many examples of a split it holds."""
+        return self.counts.get(split.value, NO_COUNTS).examples
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryInfo:
+    """Where examples come from."""
+
+    name: str
+    commit: str
+    licence: str
+    files: int
+    """How many were kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """All that ``dataset.json`` says."""
+
+    settings: Mapping[str, Any]
+    """Of ``fimls prepare``, as JSON."""
+    seed: int
+    code_version: str
+    corpus_sha256: str
+    """Of all shards' contents, in order."""
+    repositories: tuple[RepositoryInfo, ...]
+    shards: tuple[ShardInfo, ...]
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def counts(self) -> dict[str, Counts]:
+        """The counts of the whole dataset, by split."""
+        return {
+            split.value: Counts.total(
+                shard.counts.get(split.value, NO_COUNTS) for shard in self.shards
+            )
+            for split in Split
+        }
+
+    def to_json(self) -> dict[str, object]:
+        """As ``dataset.json`` has it: the fields, and ``counts`` for people who read it."""
+        counts = {split: asdict(count) for split, count in self.counts.items()}
+        return {"format_version": self.format_version, "counts": counts, **asdict(self)}
+
+
+def read_shard_info(path: Path) -> ShardInfo | None:
+    """Read a shard's JSON; None where there is none, or not one that this version writes."""
+    try:
+        return structure(json.loads(path.read_text("utf-8")), ShardInfo)
+    except (OSError, ValueError, BaseValidationError):
+        return None
+
+
+def read_info(folder: Path) -> DatasetInfo:
+    """Read a dataset's ``dataset.json``.
+
+    Raises:
+        DatasetError: none there, of another format version, or not readable.
+    """
+    path = folder / INFO_NAME
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        version = data["format_version"]
+    except FileNotFoundError as error:
+        begun = (folder / STARTED_NAME).exists()
+        raise DatasetError(
+            f"{folder}: {'an unfinished dataset' if begun else 'not a dataset'}, "
+            f"without {INFO_NAME}",
+            hint="finish it with `fimls prepare ... --resume`" if begun else "see `fimls prepare`",
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, repr(error)) from error
+    if version != FORMAT_VERSION:
+        raise DatasetError(
+            f"{folder}: a dataset of format version {version}; this fimls reads {FORMAT_VERSION}",
+            hint="prepare it again with this version",
+        )
+    try:
+        return structure(data, DatasetInfo)
+    except BaseValidationError as error:
+        raise _damaged(path, ", ".join(transform_error(error))) from error
+
+
+def _damaged(path: Path, what: str) -> DatasetError:
+    return DatasetError(f"{path}: damaged: {what}", hint="prepare the dataset again")
+
+
+def shard_paths(folder: Path, index: int) -> tuple[Path, Path, Path]:
+    """A shard's files, its examples, and the JSON that says it is done."""
+    base = folder / SHARDS_NAME
+    return (
+        base / f"{index:05d}.files.parquet",
+        base / f"{index:05d}.examples.parquet",
+        base / f"{index:05d}.json",
+    )
+
 
 StoredFile = tuple[CorpusFile, Split]
 """A file and what it is used for."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.corpus.blocks import find_blocks
+from training.corpus.words import find_blocks
 
 PYTHON = """import os
 
@@ -67,9 +67,7 @@ JAVA = """public final class Shape {
 )
 def test_functions_are_found_by_indentation(text: str, firsts: list[str]) -> None:
     """Outermost blocks of five lines and more; classes are looked into."""
-    blocks = [
-        text.encode()[block.start : block.end].decode() for block in find_blocks(text.encode())
-    ]
+    blocks = [text.encode()[start:end].decode() for start, end in find_blocks(text.encode())]
     assert firsts == [block.split("\n")[0] for block in blocks]
 
 
@@ -77,4 +75,4 @@ def test_a_block_ends_with_its_last_deeper_line() -> None:
     """The empty lines behind a function aren't part of it."""
     data = PYTHON.encode()
     last = find_blocks(data)[0]
-    assert data[last.start : last.end].endswith(b"return a + b + c")
+    assert data[slice(*last)].endswith(b"return a + b + c")

@@ -1,35 +1,24 @@
-"""The torch engine: any transformers model with any peft adapter, on CUDA or on the CPU.
-
-The reference of the engines: plain forward passes over a cache that it crops itself, so what is
-reused, constrained and reported is exact. This is the one file of fimls that imports torch,
-transformers, peft and bitsandbytes, and only once an engine is made.
+"""Decoding with a transformers model: prefill in chunks, a cache that is cropped, one batch of
+candidates.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import copy
-import importlib
 import inspect
 import itertools
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from fimls.engines.base import Capabilities
 from fimls.engines.candidate import ByteConstraint, CandidateText, candidate_sampling
-from fimls.fim import Manifest, Tokenizer
-from fimls.libraries import tame
+from fimls.engines.torch.network import library
+from fimls.fim import Tokenizer
 from fimls.types import (
     CancelToken,
-    CapabilityError,
     Delta,
-    EngineDeadError,
     EngineError,
     FinishReason,
     ModelError,
@@ -38,163 +27,26 @@ from fimls.types import (
     Usage,
 )
 
-QUANTIZATIONS = ("nf4", "int8bnb")
-"""bitsandbytes' 4-bit NormalFloat and 8-bit; on CUDA only."""
-
-_MAX_CANDIDATES = 8
 # A cancel waits for one chunk at most, and must not wait longer than 150 ms.
 _CHUNK_MS = 100.0
 _MIN_CHUNK_TOKENS, _MAX_CHUNK_TOKENS = 16, 512
 _FIRST_CHUNK_TOKENS = 32
 
-
-class TorchEngine:
-    """Runs a causal language model in a worker thread, one request after the other.
-
-    network: the transformers model, on its device. model: its name, for reports.
-    prefill_chunk_tokens: by default as many as took about 100 ms lately.
-    """
-
-    name = "torch"
-
-    def __init__(
-        self,
-        network: Any,
-        *,
-        model: str,
-        manifest: Manifest,
-        tokenizer: Tokenizer,
-        prefill_chunk_tokens: int | None = None,
-    ) -> None:
-        self.model = model
-        self.manifest = manifest
-        self.tokenizer = tokenizer
-        self._decoder = _Decoder(network, tokenizer, prefill_chunk_tokens)
-        plain = self._decoder.plain_cache
-        self.capabilities = Capabilities(
-            token_ids=True,
-            healing=True,
-            logprobs=True,
-            prefix_reuse=plain,
-            candidates=_MAX_CANDIDATES if plain else 1,
-            adapters=True,
-        )
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fimls-torch")
-        self._active: set[CancelToken] = set()
-        self._closed = False
-
-    @classmethod
-    def load(
-        cls,
-        path: Path,
-        *,
-        manifest: Manifest,
-        tokenizer: Tokenizer,
-        adapter: Path | None = None,
-        device: str = "auto",
-        quantization: str | None = None,
-    ) -> TorchEngine:
-        """Load a model; blocks for seconds, so call it in a thread. Nothing is downloaded.
-
-        path: a Hugging Face model folder or a GGUF file. adapter: a peft adapter's folder; its
-        weights are merged into an unquantized model. device: "auto", "cpu" or "cuda".
-        quantization: one of ``QUANTIZATIONS``, or None.
-
-        Raises:
-            CapabilityError: the extra isn't installed, or the device can't do what was asked.
-            ModelError: the model or the adapter can't be loaded.
-        """
-        torch = _library("torch")
-        transformers = _library("transformers")
-        device = _device(torch, device)
-        options = _quantization_options(torch, transformers, quantization, device, path)
-        # bf16 halves what each token reads on a GPU; most CPUs compute it slower than float32.
-        options["dtype"] = torch.bfloat16 if device == "cuda" else torch.float32
-        if path.is_file():
-            _library("accelerate")
-            folder, options["gguf_file"] = path.parent, path.name
-        else:
-            folder = path
-        try:
-            with _without_progress_bars(transformers):
-                network = transformers.AutoModelForCausalLM.from_pretrained(
-                    folder, local_files_only=True, **options
-                )
-            if quantization is None:
-                network = network.to(device)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ModelError(
-                f"transformers can't load {path}: {error}",
-                hint="give a Hugging Face model folder or a GGUF file of a supported architecture",
-            ) from error
-        if adapter is not None:
-            network = _with_adapter(network, adapter, manifest, merge=quantization is None)
-        network.eval()
-        return cls(network, model=manifest.base, manifest=manifest, tokenizer=tokenizer)
-
-    async def generate(
-        self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
-    ) -> AsyncGenerator[Delta, None]:
-        """See :class:`fimls.engines.base.Engine`. Candidates are decoded as one batch."""
-        started = time.monotonic()
-        self._require_capable(sampling)
-        # Its own, because the caller's says what the caller did.
-        stop = CancelToken()
-        cancel.on_cancel(stop.cancel)
-        loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[_Item] = asyncio.Queue()
-
-        def put(item: _Item) -> None:
-            try:
-                loop.call_soon_threadsafe(queue.put_nowait, item)
-            except RuntimeError:  # the loop was closed: nobody will read the rest
-                stop.cancel()
-
-        request = _Request(prompt, sampling, stop, started, put)
-        self._active.add(stop)
-        running = True
-        try:
-            self._worker.submit(self._decoder.serve, request)
-            while (item := await queue.get()) is not None:
-                if isinstance(item, Exception):
-                    running = False
-                    raise _as_engine_error(item) from item
-                yield item
-            running = False
-        finally:
-            self._active.discard(stop)
-            if running:
-                stop.cancel()
-
-    async def aclose(self) -> None:
-        """See :class:`fimls.engines.base.Engine`."""
-        self._closed = True
-        for cancel in self._active:
-            cancel.cancel()
-        await asyncio.to_thread(self._worker.shutdown)
-        self._decoder.free()
-
-    def _require_capable(self, sampling: SamplingParams) -> None:
-        if self._closed:
-            raise EngineDeadError("the engine was closed", hint="start it again")
-        if not 1 <= sampling.candidates <= self.capabilities.candidates:
-            raise CapabilityError(
-                f"{sampling.candidates} candidates were asked for; this model gives 1 to "
-                f"{self.capabilities.candidates}",
-                hint="ask for fewer candidates",
-            )
-
-
-_Item = Delta | Exception | None  # None: the generation has ended, and there is no more
+Item = Delta | Exception | None
+"""What a generation comes to, piece by piece; None: it has ended, and there is no more."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class Request:
+    """A prompt on its way through the decoder."""
+
     prompt: Prompt
     sampling: SamplingParams
     cancel: CancelToken
-    started: float  # time.monotonic()
-    put: Callable[[_Item], None]  # from any thread
+    started: float
+    """The time by ``time.monotonic()``."""
+    put: Callable[[Item], None]
+    """Hands over an item, from any thread."""
 
     def interrupted(self) -> FinishReason | None:
         """Why to stop now, if there is a reason."""
@@ -206,18 +58,19 @@ class _Request:
         return None
 
     def elapsed_ms(self) -> float:
+        """Milliseconds since the request came."""
         return (time.monotonic() - self.started) * 1000
 
 
-class _Decoder:
+class Decoder:
     """The model and its cache. ``serve`` runs in the worker thread, and nothing else does.
 
     ``_cache`` holds the keys and values of exactly ``_cached_ids``.
     """
 
     def __init__(self, network: Any, tokenizer: Tokenizer, chunk_tokens: int | None) -> None:
-        self._torch = _library("torch")
-        self._transformers = _library("transformers")
+        self._torch = library("torch")
+        self._transformers = library("transformers")
         self._network = network
         self._tokenizer = tokenizer
         self._constraint = ByteConstraint(tokenizer)
@@ -236,7 +89,7 @@ class _Decoder:
         self._chunk_tokens = chunk_tokens or _FIRST_CHUNK_TOKENS
         self._warm_up()
 
-    def serve(self, request: _Request) -> None:
+    def serve(self, request: Request) -> None:
         """Generate, and hand over every delta, or the exception that ended it."""
         try:
             with self._torch.inference_mode():
@@ -254,7 +107,7 @@ class _Decoder:
         if self._torch.cuda.is_available():
             self._torch.cuda.empty_cache()
 
-    def _generate(self, request: _Request) -> None:
+    def _generate(self, request: Request) -> None:
         prompt, sampling = request.prompt, request.sampling
         rows = [
             _Row(index, request, self._tokenizer, self._constraint, self._network.device)
@@ -292,7 +145,7 @@ class _Decoder:
         self._finish(rows, reason, usage, request)
 
     def _finish(
-        self, rows: list[_Row], reason: FinishReason, usage: Usage, request: _Request
+        self, rows: list[_Row], reason: FinishReason, usage: Usage, request: Request
     ) -> None:
         usage = replace(usage, total_ms=request.elapsed_ms())
         for row in rows:
@@ -313,7 +166,7 @@ class _Decoder:
         del self._cached_ids[kept:]
         return kept
 
-    def _prefill(self, request: _Request) -> Any:
+    def _prefill(self, request: Request) -> Any:
         """Logits of shape [1, vocabulary] after the prompt, or None if interrupted."""
         ids = request.prompt.token_ids
         logits = None
@@ -391,12 +244,12 @@ class _Row:
     def __init__(
         self,
         index: int,
-        request: _Request,
+        request: Request,
         tokenizer: Tokenizer,
         constraint: ByteConstraint,
         device: Any,
     ) -> None:
-        self._torch = _library("torch")
+        self._torch = library("torch")
         self._index = index
         self._stop_ids = request.prompt.stop_token_ids
         self._left = request.sampling.max_tokens
@@ -467,107 +320,3 @@ class _Row:
             probabilities[order[outside]] = 0
         drawn = self._torch.multinomial(probabilities, 1, generator=self._generator)
         return int(drawn)
-
-
-def _library(name: str) -> Any:
-    """One of the extra's libraries.
-
-    Raises:
-        CapabilityError: it isn't installed.
-    """
-    tame()
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise CapabilityError(
-            f"the torch engine needs {error.name}, which is not installed",
-            hint='pip install "fimls[torch]"',
-        ) from error
-
-
-@contextlib.contextmanager
-def _without_progress_bars(transformers: Any) -> Iterator[None]:
-    """A server's standard error is an editor's log, where a bar is a thousand lines."""
-    settings = transformers.utils.logging
-    enabled = settings.is_progress_bar_enabled()
-    settings.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if enabled:
-            settings.enable_progress_bar()
-
-
-def _device(torch: Any, wanted: str) -> str:
-    if wanted not in {"auto", "cpu", "cuda"}:
-        raise CapabilityError(
-            f"the torch engine knows no device {wanted!r}", hint="use auto, cpu or cuda"
-        )
-    cuda = torch.cuda.is_available()
-    if wanted == "cuda" and not cuda:
-        raise CapabilityError(
-            "this machine, or this build of torch, has no CUDA device",
-            hint="use device = auto, or install a CUDA build of torch",
-        )
-    return "cuda" if cuda and wanted != "cpu" else "cpu"
-
-
-def _quantization_options(
-    torch: Any, transformers: Any, quantization: str | None, device: str, path: Path
-) -> dict[str, Any]:
-    """Keyword arguments of ``from_pretrained``."""
-    if quantization is None:
-        return {}
-    if quantization not in QUANTIZATIONS:
-        raise CapabilityError(
-            f"the torch engine knows no quantization {quantization!r}",
-            hint=f"use one of {', '.join(QUANTIZATIONS)}",
-        )
-    if device != "cuda":
-        raise CapabilityError(
-            f"the quantization {quantization} needs a CUDA device",
-            hint="on a CPU use the openvino engine, whose models are quantized",
-        )
-    if path.is_file():
-        raise CapabilityError(
-            f"the quantization {quantization} needs a Hugging Face model folder, not a GGUF file",
-            hint="give the model's folder, or leave quantization out",
-        )
-    _library("bitsandbytes")
-    config = (
-        transformers.BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=torch.bfloat16,
-        )
-        if quantization == "nf4"
-        else transformers.BitsAndBytesConfig(load_in_8bit=True)
-    )
-    return {"quantization_config": config, "device_map": {"": 0}}
-
-
-def _with_adapter(network: Any, adapter: Path, manifest: Manifest, *, merge: bool) -> Any:
-    peft = _library("peft")
-    rows = max(manifest.control_ids.values(), default=-1) + 1
-    if rows > network.get_input_embeddings().num_embeddings:
-        # The adapter holds the rows of the tokens it added; here they only need a place.
-        network.resize_token_embeddings(rows, mean_resizing=False)
-    try:
-        network = peft.PeftModel.from_pretrained(network, adapter)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"the adapter {adapter} can't be loaded onto {manifest.base}: {error}",
-            hint="give a peft adapter's folder, trained on this base model",
-        ) from error
-    return network.merge_and_unload() if merge else network
-
-
-def _as_engine_error(error: Exception) -> EngineError:
-    """The worker's exception; its text is left out, for it may quote the prompt."""
-    if isinstance(error, EngineError):
-        return error
-    kind = type(error).__name__
-    hint = "see the cause in the log; the next request starts afresh"
-    if kind == "OutOfMemoryError":
-        hint = "use a smaller model, a quantization, or smaller prompt budgets"
-    return EngineError(f"the torch engine failed: {kind}", hint=hint)
