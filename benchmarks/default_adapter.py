@@ -31,8 +31,8 @@ from train_repository import curve, fimls, kept, provenance
 
 from fimls.store.adapter import CONFIG, MANIFEST, WEIGHTS
 from training.corpus.archives import unpack
+from training.evaluation.comparison import decide
 from training.evaluation.figures import ALL
-from training.evaluation.gate import decide
 from training.tuning.output import PROVENANCE
 
 SOURCES = Path(__file__).parent / "data" / "default_adapter.json"

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 PACKAGES = ("zapros", "sheetwise", "pytest-impacted", "openai-agents")
 """Not those that ``results/gate.json`` was fitted on (pydocket, diwire, verifiers, sqlit-tui)."""
 REPLAYED_SOURCES = ("imports", "names", "same-file", "siblings", "lexical", "recent")
-"""A replay's workspace has no uncommitted changes, and its editor no clipboard."""
+"""A replay's workspace has no uncommitted changes."""
 ALONE = ("--set", "adapter=none")
 SWITCHED_OFF = {"context": ("--set", "context=false"), "adapter": ALONE}
 """What is compared with the same replay without it."""

@@ -21,10 +21,10 @@ from record import write_result
 from rich.progress import track
 
 from fimls.config import Settings
-from fimls.postprocess import MISSING_CLOSERS, STEPS, Processed, process
+from fimls.postprocess import STEPS, Processed, process
 from fimls.types import CompletionContext, Document, FinishReason, Generation, Mode
 from training.evaluation.answers import completer_of
-from training.evaluation.plan import Choice, make_plan
+from training.evaluation.run import Choice, make_plan
 from training.evaluation.suites import Item, SuiteOptions, open_suite
 
 _TESTS_AT_ONCE = 2
@@ -79,7 +79,7 @@ def _passes(asked: tuple[tuple[str, str], Item]) -> bool:
 def ablate(items: Sequence[Item], written: Sequence[Generation], mode: Mode) -> dict[str, object]:
     """pass@1 in percent by the step that is left out, and how often each step changed something."""
     judge = Judge()
-    names = [MISSING_CLOSERS, *(name for name, _ in STEPS[mode])]
+    names = [step.name for step in STEPS[mode]]
     variants: dict[str, tuple[str, ...]] = {NOTHING: (), **{name: (name,) for name in names}}
     passed: dict[str, float] = {}
     changed: Counter[str] = Counter()

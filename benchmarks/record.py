@@ -11,11 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fimls.replay import machine
-from training.evaluation.compare import rows_of
+from fimls.report import machine
+from training.evaluation.comparison import compare
 from training.evaluation.journal import Row
-from training.evaluation.paired import compare
-from training.evaluation.report import read_report
+from training.evaluation.report import read_report, rows_of
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -10,13 +10,12 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-from fimls.cli.neighbours import neighbours
 from fimls.cli.options import Invocation
-from fimls.cli.position import Place, read_place
-from fimls.cli.progress import progress_bar
+from fimls.cli.position import Place, read_place, workspace_context
 from fimls.completer import Completer
 from fimls.config import Settings
 from fimls.engines.loading import adapter_label, load_engine
+from fimls.progress import progress_bar
 from fimls.store import Store
 from fimls.text import LineIndex
 from fimls.types import CompletionResult, Mode
@@ -57,7 +56,7 @@ async def _complete(
         engine = await load_engine(settings, Store(), progress=progress)
     loaded_ms = (time.perf_counter() - began) * 1000
     try:
-        async with neighbours(place, settings) as context:
+        async with workspace_context(place, settings) as context:
             result = await Completer(engine, settings, context=context).complete(
                 place.document,
                 place.offset,

@@ -1,12 +1,16 @@
-"""``FILE:LINE:COL`` on the command line."""
+"""``FILE:LINE:COL`` on the command line, and the workspace around that place."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
+from fimls.config import Settings
+from fimls.context import WorkspaceContext
 from fimls.syntax import language_of
 from fimls.text import LineIndex, read_document
 from fimls.types import Document
@@ -42,6 +46,21 @@ def find_workspace(file: Path) -> Path:
     marks = (".git", ".fimls.toml", "pyproject.toml")
     found = (folder for folder in file.parents if any((folder / mark).exists() for mark in marks))
     return next(found, file.parent)
+
+
+@asynccontextmanager
+async def workspace_context(place: Place, settings: Settings) -> AsyncIterator[WorkspaceContext]:
+    """Open the context of a place's workspace. Its index is used as the last server left it."""
+    context = WorkspaceContext(
+        {place.document.uri: place.document},
+        [place.workspace],
+        globs=settings.exclude,
+        sources=settings.snippet_sources,
+    )
+    try:
+        yield context
+    finally:
+        await context.aclose()
 
 
 def _split(argument: str) -> tuple[str, int, int]:

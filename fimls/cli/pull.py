@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fimls.cli.options import Invocation
-from fimls.cli.progress import progress_bar
 from fimls.config import NO_ADAPTER
 from fimls.engines.loading import adapter_folder, adapter_label, model_source, prepare_model
+from fimls.progress import progress_bar
 from fimls.store import ModelSpec, Store, known_models
 
 _MEGABYTE = 1_000_000

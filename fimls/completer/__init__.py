@@ -1,20 +1,21 @@
-"""The pipeline from a document and an offset to completions, as a typist needs it.
+"""The pipeline from a document and an offset to completions, at the speed of typing.
 
-``request`` reads the cursor's surroundings, ``flight`` is one generation that several keystrokes
-may share, ``flights`` finds the one that a keystroke can use, ``gate`` decides how much of a text
-is likely enough to be shown, ``pace`` holds a request back while the engine can't keep up,
-``explanation`` keeps what happened and why, and ``pipeline`` runs them in order.
+``pipeline`` is the order of things. ``asking`` has what a request asks of an engine, and when to
+hold it back; ``flight`` is one generation that several keystrokes may share, and ``flights`` finds
+the one that a keystroke can use; ``presenting`` makes completions of it, and ``gate`` decides how
+much of a text is likely enough to be shown; ``explanation`` keeps what happened and why.
 """
 
+from fimls.completer.asking import ContextSource, context_at, select_snippets
 from fimls.completer.explanation import Explanation
-from fimls.completer.pipeline import SUPERSEDED, Completer
-from fimls.completer.request import ContextSource, context_at, select_snippets
+from fimls.completer.pipeline import Completer
+from fimls.completer.presenting import confidence
 
 __all__ = [
-    "SUPERSEDED",
     "Completer",
     "ContextSource",
     "Explanation",
+    "confidence",
     "context_at",
     "select_snippets",
 ]

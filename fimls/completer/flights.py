@@ -1,35 +1,22 @@
 """The flights that a keystroke may be answered from.
 
-A flight is found by the text around the cursor, not by where that text stands: edits elsewhere in
-the file and a moved prompt window leave it usable. It fits when the prefix ends as the flight's did
-plus what was typed since, the suffix begins as it did (but for closers, which come and go), and
-what was typed is what it wrote.
+A flight is found by the text around the cursor, not by its offset: edits elsewhere in the file and
+a moved prompt window leave it usable. It fits if the prefix ends as the flight's did plus what was
+typed since, the suffix begins as it did (but for closers, which come and go), and what was typed is
+what the flight wrote.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
+from fimls.completer.asking import Request, essence
 from fimls.completer.flight import Flight
-from fimls.completer.steady import essence
-from fimls.types import Mode
 
 TYPED_CHARS_MAX = 200
-"""How far behind its start a flight is looked up."""
+"""How much may have been typed since a flight started."""
 _PREFIX_CHARS = 1500
 _FLIGHTS_MAX = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request needs of a flight. mode: None where any will do."""
-
-    uri: str
-    prefix: str
-    suffix: str
-    candidates: int = 1
-    mode: Mode | None = None
 
 
 class Flights:
@@ -45,26 +32,26 @@ class Flights:
             oldest, _ = self._kept.popitem(last=False)
             oldest.cancel()
 
-    def find(self, wanted: Wanted) -> tuple[Flight, str] | None:
-        """The latest flight that fits, and what was typed behind its start."""
-        suffix = essence(wanted.suffix)
+    def find(self, request: Request) -> tuple[Flight, str] | None:
+        """The latest flight that fits, and what was typed since it started."""
+        suffix = essence(request.suffix)
         for flight, uri in reversed(self._kept.items()):
-            if uri != wanted.uri or not _is_usable(flight, wanted):
+            if uri != request.document.uri or not _is_usable(flight, request):
                 continue
             if essence(flight.context.suffix) != suffix:
                 continue
-            typed = _typed_since(flight, wanted.prefix)
+            typed = _typed_since(flight, request.prefix)
             if typed is not None:
                 self._kept.move_to_end(flight)
                 return flight, typed
         return None
 
     def under_way(self, uri: str) -> list[Flight]:
-        """A document's flights that the engine still works on."""
+        """A document's flights that have not landed."""
         return [one for one, its_uri in self._kept.items() if its_uri == uri and not one.landed]
 
     def take_failure(self, uri: str) -> Exception | None:
-        """Why a document's generation failed when nobody waited for it any more; told once."""
+        """Why a document's generation failed after nobody waited for it any more; told once."""
         for flight, its_uri in self._kept.items():
             if its_uri == uri and flight.error is not None:
                 del self._kept[flight]
@@ -95,18 +82,18 @@ class Flights:
         return flights
 
 
-def _is_usable(flight: Flight, wanted: Wanted) -> bool:
+def _is_usable(flight: Flight, request: Request) -> bool:
     cut_off = flight.given_up and not all(one.complete for one in flight.candidates)
     return (
         flight.error is None
         and not cut_off
-        and len(flight.candidates) >= wanted.candidates
-        and wanted.mode in {None, flight.context.mode}
+        and len(flight.candidates) >= request.candidates
+        and request.mode in {None, flight.context.mode}
     )
 
 
 def _typed_since(flight: Flight, prefix: str) -> str | None:
-    """What stands behind the flight's prefix if the flight agrees with it."""
+    """What follows the flight's prefix, if the flight agrees with it."""
     base = flight.context.prefix
     tail = base[-_PREFIX_CHARS:]
     whole = len(base) <= _PREFIX_CHARS

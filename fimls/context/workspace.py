@@ -1,82 +1,133 @@
-"""The facade: an editor's events in, snippets out, for all workspace folders."""
+"""All workspace folders of an editor: its events go in, snippets come out."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fimls.context.exclusions import Exclusions
 from fimls.context.folder import Folder
-from fimls.context.freezing import Choice, Frozen, Place
-from fimls.context.query import CountTokens, Query, Selection
-from fimls.context.retrieve import SOURCES
+from fimls.context.query import CountTokens, Query
+from fimls.context.reasons import Exclusion
+from fimls.context.selection import Choice, Frozen, Place, Selection
+from fimls.context.sources import SOURCES
 from fimls.text import has_word
 from fimls.types import Document
 from fimls.uris import local_path
 
 _LOG = logging.getLogger(__name__)
 _WORKERS = 2
-_CLIPBOARD_CHARS_MAX = 4_000
 _FROZEN_MAX = 64
 _KNOWN_DOCUMENTS_MAX = 20
 _KNOWN_BUDGET_S = 0.003
+# Such files aren't read for other files' completions, but are completed when open in the editor.
+_COMPLETED = frozenset(
+    {
+        Exclusion.GITIGNORE,
+        Exclusion.MADE,
+        Exclusion.DATA,
+        Exclusion.OUTSIDE,
+        Exclusion.GENERATED,
+        Exclusion.MINIFIED,
+        Exclusion.TOO_LARGE,
+        Exclusion.BINARY,
+        Exclusion.ENCODING,
+    }
+)
 
 Work = Callable[[], Choice]
 
 
 class WorkspaceContext:
-    """What other code says about the code at a cursor.
+    """Finds the code in a workspace that helps to complete the code at a cursor.
 
-    All methods but :meth:`select`, :meth:`start` and :meth:`aclose` return at once. Everything is
-    to be called from one event loop. A document outside all folders gets no context.
+    All methods except :meth:`select`, :meth:`start` and :meth:`aclose` return at once. All must be
+    called from one event loop. A document outside all folders gets no context.
+
+    documents: the open ones by URI, the last edited at the end. Their owner keeps the mapping up to
+    date, and reports each event after it.
     """
 
     def __init__(
         self,
-        folders: Sequence[Path],
+        documents: Mapping[str, Document],
+        folders: Sequence[Path] = (),
         *,
         globs: Sequence[str] = (),
         sources: Collection[str] = SOURCES,
         cache_dir: Path | None = None,
     ) -> None:
-        self._folders = [Folder(folder, globs, sources, cache_dir) for folder in folders]
-        self._globs = tuple(globs)
-        self._documents: dict[str, Document] = {}
+        self._documents = documents
+        self._cache_dir = cache_dir
+        self._folders: list[Folder] = []
+        self._globs: tuple[str, ...] = ()
+        self._key: tuple[object, ...] = ()
+        self._indexed = False
+        self._exclusions: dict[str, Exclusion | None] = {}  # asked at each keystroke
         self._frozen: dict[str, Frozen] = {}
         self._running: dict[str, asyncio.Future[Choice]] = {}
-        self._clipboard = ""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="fimls-context")
+        self._look_into(folders, globs, sources)
 
-    async def start(self) -> None:
-        """Begin to index; returns at once, and retrieval works with what there is so far."""
-        for folder in self._folders:
-            await folder.start()
+    def configure(
+        self,
+        folders: Sequence[Path],
+        *,
+        globs: Sequence[str] = (),
+        sources: Collection[str] = SOURCES,
+        index: bool = True,
+    ) -> None:
+        """Use these folders from now on; does nothing if nothing has changed.
+
+        index: whether to index them, in the background.
+
+        Raises:
+            ConfigError: one of ``globs`` isn't a pattern.
+        """
+        key = (tuple(folders), tuple(globs), tuple(sources), index)
+        if key == self._key:
+            return
+        self._key = key
+        self._cancel_searches()
+        self._frozen.clear()
+        old, self._folders = self._folders, []
+        for folder in old:
+            self._spawn(folder.aclose())
+        self._look_into(folders, globs, sources)
+        if index and folders:
+            self._spawn(self.start())
+
+    def start(self) -> Coroutine[Any, Any, None]:
+        """Start to index. Returns at once; until it is done, retrieval uses what is there."""
+        self._indexed = True
+        return _start(self._folders)
 
     async def aclose(self) -> None:
-        """Stop the indexers and what else runs."""
-        for future in self._running.values():
-            future.cancel()
-        self._running.clear()
+        """Stop the indexers and everything else that runs."""
+        self._cancel_searches()
         self._pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*(folder.aclose() for folder in self._folders))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ------------------------------------------------------------------------------------ events
 
     def opened(self, document: Document) -> None:
-        """Take note of a document that the editor opened."""
-        self._documents[document.uri] = document
+        """Handle a document that the editor opened."""
+        self._exclusions.clear()
         if place := self._placed(document.uri):
             place[0].opened(place[1], document)
 
     def changed(self, document: Document) -> None:
-        """Take note of an edit."""
-        self._documents.pop(document.uri, None)
-        self._documents[document.uri] = document  # at the end: used last
+        """Handle an edit."""
         if frozen := self._frozen.get(document.uri):
             frozen.active()
         place = self._placed(document.uri)
@@ -90,25 +141,22 @@ class WorkspaceContext:
 
     def closed(self, uri: str) -> None:
         """Forget a document."""
-        self._documents.pop(uri, None)
         self._frozen.pop(uri, None)
         if place := self._placed(uri):
             place[0].closed(place[1])
 
     def saved(self, uri: str) -> None:
-        """Take note that a document's file has its text now."""
+        """Handle a document that was written to its file."""
+        self._exclusions.clear()
         if path := local_path(uri):
             self.files_changed([path])
 
     def files_changed(self, paths: Sequence[Path]) -> None:
-        """Take note of files that were written, created or deleted."""
+        """Handle files that were written, created or deleted."""
+        self._exclusions.clear()
         for folder in self._folders:
             if inside := [path for path in paths if folder.relative(path) is not None]:
                 folder.files_changed(inside)
-
-    def set_clipboard(self, text: str) -> None:
-        """Take note of what was copied last; "" forgets it."""
-        self._clipboard = text[:_CLIPBOARD_CHARS_MAX]
 
     # ----------------------------------------------------------------------------------- answers
 
@@ -124,17 +172,19 @@ class WorkspaceContext:
     ) -> Selection:
         """Choose the snippets for a completion at ``offset``.
 
-        shown: what the prompt's window shows: from which offset of the prefix, to which of the
-        suffix. Where the search takes longer than ``timeout_ms``, the document keeps what it had,
-        or has none for now, and the next request finds the result.
+        shown: the prompt's window, from an offset of the prefix to an offset of the suffix. If the
+        search takes longer than ``timeout_ms``, the document keeps its selection, or has none for
+        now, and the next request finds the result.
         """
         began = time.perf_counter()
+        if not self._folders:
+            return Selection(state="none: switched off")
         place = self._placed(document.uri)
         if place is None:
             return Selection(state="none: outside the workspace")
         if budget_tokens <= 0:
             return Selection(state="none: no budget")
-        if reason := self.exclusion(document.uri):
+        if reason := self._reason(document.uri):
             return Selection(state=f"none: {reason}")
         folder, path = place
         query = Query(
@@ -151,7 +201,7 @@ class WorkspaceContext:
         if frozen := self._frozen.get(uri):
             frozen.active()
         if frozen is None or not frozen.holds(here, budget_tokens):
-            work = folder.work(query, budget_tokens, count_tokens, self._clipboard)
+            work = folder.work(query, budget_tokens, count_tokens)
             state = await self._refresh(uri, work, budget_tokens, timeout_ms)
             frozen = self._frozen.get(uri)
         elapsed_ms = (time.perf_counter() - began) * 1000
@@ -160,23 +210,24 @@ class WorkspaceContext:
         selection = frozen.choice.selection
         return replace(selection, state=state, elapsed_ms=elapsed_ms, note=folder.note)
 
-    def exclusion(self, uri: str) -> str | None:
-        """Why a document is neither completed nor read for others; None if it may be.
+    def exclusion(self, uri: str) -> Exclusion | None:
+        """Return why a document isn't completed; None if it may be.
 
-        A document that its user opened is completed wherever it lies, but for what is excluded.
+        An open document is completed wherever it is, unless it is a secret, or settings or a
+        .fimlsignore exclude it.
         """
-        path = local_path(uri)
-        if path is None:
-            return None
-        if place := self._placed(uri):
-            return place[0].exclusion(place[1])
-        return Exclusions(path.parent, self._globs).path_reason(path)
+        if uri not in self._exclusions:
+            reason = self._reason(uri)
+            self._exclusions[uri] = None if reason in _COMPLETED else reason
+        return self._exclusions[uri]
 
     def known(self, names: Collection[str]) -> frozenset[str]:
-        """Which names occur in open documents or in the index. Takes some milliseconds at most."""
+        """Return the names that occur in open documents or in the index; takes a few ms at most."""
+        if not self._folders:
+            return frozenset()
         unknown, found = set(names), set[str]()
         until = time.perf_counter() + _KNOWN_BUDGET_S
-        for document in list(reversed(self._documents.values()))[:_KNOWN_DOCUMENTS_MAX]:
+        for document in [*self._documents.values()][: -_KNOWN_DOCUMENTS_MAX - 1 : -1]:
             here = {name for name in unknown if has_word(document.text, name)}
             found |= here
             unknown -= here
@@ -190,7 +241,9 @@ class WorkspaceContext:
         return frozenset(found)
 
     def status(self) -> dict[str, object]:
-        """What there is: for people who ask why."""
+        """Describe the folders and documents, for ``fimls why``."""
+        if not self._folders or not self._indexed:
+            return {"state": "off"}
         return {
             "folders": [folder.status() for folder in self._folders],
             "documents": len(self._documents),
@@ -198,8 +251,37 @@ class WorkspaceContext:
 
     # ------------------------------------------------------------------------------------ inside
 
+    def _look_into(
+        self, folders: Sequence[Path], globs: Sequence[str], sources: Collection[str]
+    ) -> None:
+        self._exclusions.clear()
+        self._indexed = False
+        self._folders = [Folder(folder, globs, sources, self._cache_dir) for folder in folders]
+        self._globs = tuple(globs)
+        for document in self._documents.values():
+            self.opened(document)
+
+    def _reason(self, uri: str) -> Exclusion | None:
+        """Return why a document isn't read for others and gets no context; None if it may be."""
+        path = local_path(uri)
+        if path is None:
+            return None
+        if place := self._placed(uri):
+            return place[0].exclusion(place[1])
+        return Exclusions(path.parent, self._globs).path_reason(path)
+
+    def _cancel_searches(self) -> None:
+        for future in self._running.values():
+            future.cancel()
+        self._running.clear()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _placed(self, uri: str) -> tuple[Folder, str] | None:
-        """The innermost folder that holds a document, and its path there."""
+        """Return the innermost folder that contains a document, and its path there."""
         path = local_path(uri)
         if path is None:
             return None
@@ -211,7 +293,7 @@ class WorkspaceContext:
         return min(places, key=lambda place: len(place[1]), default=None)
 
     async def _refresh(self, uri: str, work: Work, budget_tokens: int, timeout_ms: float) -> str:
-        """Have a selection made, in time or for the next request; return the state."""
+        """Search for a selection, in time or for the next request; return the state."""
         future = self._running.get(uri)
         if future is None:
             loop = asyncio.get_running_loop()
@@ -220,7 +302,7 @@ class WorkspaceContext:
             future.add_done_callback(lambda done: self._finished(uri, done, budget_tokens))
         before = self._frozen.get(uri)
         kept = before.choice.selection if before else None
-        # Not wait_for: the search goes on when this request is cancelled or too late.
+        # Not wait_for: the search goes on if this request is cancelled or times out.
         done, _ = await asyncio.wait([future], timeout=timeout_ms / 1000)
         after = self._frozen.get(uri)
         if not done or after is None:
@@ -228,7 +310,8 @@ class WorkspaceContext:
         return "frozen" if after.choice.selection is kept else "new"
 
     def _finished(self, uri: str, future: asyncio.Future[Choice], budget_tokens: int) -> None:
-        self._running.pop(uri, None)
+        if self._running.get(uri) is future:
+            del self._running[uri]
         if future.cancelled():
             return
         if error := future.exception():
@@ -241,6 +324,11 @@ class WorkspaceContext:
                 del self._frozen[next(iter(self._frozen))]
         else:
             self._frozen[uri].offer(future.result(), budget_tokens)
+
+
+async def _start(folders: Sequence[Folder]) -> None:
+    for folder in folders:
+        await folder.start()
 
 
 def _why_none(future: asyncio.Future[Choice]) -> str:

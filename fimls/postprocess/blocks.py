@@ -6,12 +6,19 @@ import re
 
 from rapidfuzz.distance import Indel
 
-from fimls.postprocess.draft import Draft, goes_on_in_line, lines_below, typed_on_line
-from fimls.postprocess.lines import indent_columns, split_lines
+from fimls.postprocess.draft import (
+    Draft,
+    Left,
+    goes_on_in_line,
+    indent_columns,
+    lines_below,
+    split_lines,
+    typed_on_line,
+)
 from fimls.postprocess.seam import CLAUSES, Seam
+from fimls.syntax import is_prose
 
 _FENCE = "```"
-_PROSE_LANGUAGES = frozenset({"", "markdown", "plaintext", "restructuredtext"})
 # Closing brackets alone, or with a clause behind them: ``} else {``.
 _CLOSES = re.compile(r"\s*[)\]}]+(?:[;,]?|\s*(?:else|catch|finally|while)\b[^\r\n]*)\s*")
 _MOST_LINES_BEYOND = 8
@@ -20,17 +27,17 @@ _MOST_ENDS = 32
 _LIKE = 0.3
 
 
-def cut_at_fence(draft: Draft) -> str:
+def cut_at_fence(draft: Draft) -> Left:
     """Cut at a line that ends a code block in Markdown: a chat model then goes on in prose."""
-    if draft.context.language_id in _PROSE_LANGUAGES:
-        return draft.text
+    if is_prose(draft.context.language_id):
+        return draft.leave(draft.text)
     for start, line in split_lines(draft.text):
         if line.startswith(_FENCE) and (start or not typed_on_line(draft.context)):
-            return draft.text[:start]
-    return draft.text
+            return draft.leave(draft.text[:start])
+    return draft.leave(draft.text)
 
 
-def cut_at_block_end(draft: Draft) -> str:
+def cut_at_block_end(draft: Draft) -> Left:
     """Cut at the first line that leaves the block which the cursor is in.
 
     Behind a block's header, where the completion begins with a line break, that is the new block;
@@ -42,11 +49,11 @@ def cut_at_block_end(draft: Draft) -> str:
     """
     left = _leaving_line(draft)
     if left is None:
-        return draft.text
+        return draft.leave(draft.text)
     end = len(draft.text[: left[0]].rstrip("\r\n"))
     if draft.ended and left[1] > 0 and Seam(draft.text, draft.context).fits(len(draft.text)):
-        return draft.text
-    return draft.text[:end]
+        return draft.leave(draft.text)
+    return draft.leave(draft.text[:end])
 
 
 def has_left_block(draft: Draft) -> bool:
@@ -91,7 +98,7 @@ def _goes_on(line: str) -> bool:
     return unfinished or _CLOSES.fullmatch(line) is not None
 
 
-def cut_to_fit(draft: Draft) -> str:
+def cut_to_fit(draft: Draft) -> Left:
     """Cut at an earlier line's end if the completion's end doesn't fit the code below.
 
     Then the model has rewritten that code in its own words: of the lines' ends that fit, the one is
@@ -102,15 +109,15 @@ def cut_to_fit(draft: Draft) -> str:
     seam = Seam(text, draft.context)
     in_line = goes_on_in_line(draft.context) or text[-1] in " \t"
     if (draft.ended and in_line) or seam.fits(len(text)):
-        return text
+        return draft.leave(text)
     ends = [start + len(line.rstrip()) for start, line in split_lines(text) if line.strip()]
     fitting = [end for end in ends[-_MOST_ENDS - 1 : -1] if seam.fits(end)]
     if not fitting:
-        return text
+        return draft.leave(text)
     after = _condensed(draft.context.suffix)
     likeness = {end: _likeness(text[end:], after) for end in fitting}
     best = max(fitting, key=lambda end: (likeness[end], end))
-    return text[: best if likeness[best] >= _LIKE else fitting[-1]]
+    return draft.leave(text[: best if likeness[best] >= _LIKE else fitting[-1]])
 
 
 def _likeness(written: str, after: str) -> float:

@@ -12,10 +12,16 @@ import re
 from itertools import islice
 
 from fimls.postprocess.blocks import cut_at_block_end, has_left_block
-from fimls.postprocess.draft import Draft, is_at_start_of_text, rest_of_line, typed_on_line
-from fimls.postprocess.lines import LINE_END, split_lines
-from fimls.postprocess.seam import JUMP, Seam
-from fimls.postprocess.surroundings import CodeLine
+from fimls.postprocess.draft import (
+    LINE_END,
+    Draft,
+    Left,
+    is_at_start_of_text,
+    rest_of_line,
+    split_lines,
+    typed_on_line,
+)
+from fimls.postprocess.seam import JUMP, CodeLine, Seam
 
 _MOST_LINES = 32
 _LAST_LINES = 3
@@ -24,14 +30,14 @@ _ASSIGNMENT = re.compile(r"(?:(?:const|let|var|auto)\s+)?(\w+)\s*(?::[^=]*)?=(?!
 _FIELDS = re.compile(r"\b(?:class|enum|struct|interface|object|trait|record|union)\b")
 
 
-def first_statement(draft: Draft) -> str:
+def first_statement(draft: Draft) -> Left:
     """Keep the cursor's line, or the lines up to the first end that can stand by itself."""
     line = LINE_END.split(draft.text, maxsplit=1)[0]
     if not _may_go_on(line, draft):
-        return line
-    block = cut_at_block_end(draft)
+        return draft.leave(line)
+    block, _ = cut_at_block_end(draft)
     end = _first_end(block, draft, ended=draft.ended or block != draft.text)
-    return line if end is None else draft.text[:end]
+    return draft.leave(line if end is None else draft.text[:end])
 
 
 def is_first_statement_whole(draft: Draft) -> bool:
@@ -42,9 +48,10 @@ def is_first_statement_whole(draft: Draft) -> bool:
     parts = LINE_END.split(draft.text, maxsplit=1)
     if len(parts) == 1 or not _may_go_on(parts[0], draft):
         return len(parts) > 1
-    return has_left_block(draft) or (
-        _first_end(cut_at_block_end(draft), draft, ended=False, last=_LAST_LINES) is not None
-    )
+    if has_left_block(draft):
+        return True
+    block, _ = cut_at_block_end(draft)
+    return _first_end(block, draft, ended=False, last=_LAST_LINES) is not None
 
 
 def _may_go_on(line: str, draft: Draft) -> bool:

@@ -10,6 +10,7 @@ from fimls.config import Settings
 from fimls.types import ConfigError
 
 SECTION = "fimls"
+"""Under this name an editor keeps the settings for fimls."""
 
 
 class Configuration:

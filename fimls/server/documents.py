@@ -1,9 +1,9 @@
-"""The open documents, as snapshots, and where they lie in the workspace."""
+"""The open documents, as snapshots, and where they are in the workspace."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fimls.text import MAX_DOCUMENT_BYTES, Encoding, TextChange, apply_changes, utf8, well_formed
@@ -13,20 +13,29 @@ from fimls.uris import bare_name, local_path, path_inside
 _MOST_BYTES_PER_CODE_POINT = 4
 
 
-class Documents:
-    """Every open document's latest snapshot.
+class Documents(Mapping[str, Document]):
+    """Every open document's latest snapshot by URI, the one edited last at the end.
 
-    In place of pygls' workspace, which breaks lines at form feeds and U+2028 and moves positions
-    past a line's end elsewhere.
+    The one owner of open documents; whoever needs one takes a snapshot from here. In place of
+    pygls' workspace, which breaks lines at form feeds and U+2028 and moves positions past a line's
+    end elsewhere. One that is too large is not here until it is opened again.
+
+    encoding: of the editor's positions. folders: the workspace's, as URIs.
     """
 
-    def __init__(self, encoding: Encoding) -> None:
-        self._encoding = encoding
+    def __init__(self, encoding: Encoding, folders: Iterable[str] = ()) -> None:
+        self.encoding = encoding
+        self.folders = tuple(folders)
         self._open: dict[str, Document] = {}
 
-    def get(self, uri: str) -> Document | None:
-        """Return an open document; None if it isn't open, or is too large."""
-        return self._open.get(uri)
+    def __getitem__(self, uri: str) -> Document:
+        return self._open[uri]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)
 
     def open(self, uri: str, language_id: str, version: int, text: str) -> None:
         """Keep a document that the editor opened.
@@ -45,7 +54,7 @@ class Documents:
         document = self._open.get(uri)
         if document is None:
             return
-        text = apply_changes(document.text, changes, self._encoding)
+        text = apply_changes(document.text, changes, self.encoding)
         self._keep(dataclasses.replace(document, version=version, text=text))
 
     def close(self, uri: str) -> None:
@@ -53,11 +62,11 @@ class Documents:
         self._open.pop(uri, None)
 
     def _keep(self, document: Document) -> None:
+        self._open.pop(document.uri, None)
         size = len(document.text)
         if size * _MOST_BYTES_PER_CODE_POINT > MAX_DOCUMENT_BYTES:
             size = len(utf8(document.text))
         if size > MAX_DOCUMENT_BYTES:
-            self._open.pop(document.uri, None)
             name = bare_name(document.uri)
             raise DocumentError(
                 f"{name} is ignored: {size:,} bytes, at most {MAX_DOCUMENT_BYTES:,}",

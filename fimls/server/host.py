@@ -1,4 +1,4 @@
-"""The engine behind the editor: loaded without anybody waiting, replaced while the old one serves.
+"""The engine of a session: loaded while nobody waits, replaced while the old one still serves.
 
 Nothing here knows LSP. Nothing is fetched unless :meth:`EngineHost.pull` is called.
 """
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import enum
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from pathlib import Path
 from fimls.completer import Completer, ContextSource
 from fimls.config import Settings, needs_reload
 from fimls.engines.loading import adapter_folder, model_source
-from fimls.server.drain import Drain
+from fimls.progress import Progress
 from fimls.server.pool import EnginePool, with_adapter
-from fimls.store import ModelSpec, Progress, Store
+from fimls.store import ModelSpec, Store
 from fimls.store.adapters import AdapterRegistry
 from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownModelError
 
@@ -42,15 +43,16 @@ class State(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a person is told. message: one line; what is wrong, and what to do. adapter: its name
-    in the registry or its folder, "" for the model alone.
-    """
+    """What a person is told."""
 
     state: State
     message: str
+    """One line: what is wrong, and what to do."""
+
     model: str
     engine: str
     adapter: str
+    """Its name in the registry or its folder; empty for the model alone."""
 
 
 OpenBar = Callable[[str], AbstractAsyncContextManager[Progress]]
@@ -172,7 +174,7 @@ class EngineHost:
         try:
             async with self._open_bar(f"Loading {_name(settings)}") as progress:
                 self._adapter = await asyncio.to_thread(adapter_folder, settings, Store())
-                engine = await self._engines.lease(
+                engine = await self._engines.acquire(
                     with_adapter(settings, self._adapter), Store(), progress=progress, anew=anew
                 )
             try:
@@ -251,6 +253,50 @@ class EngineHost:
         settings, adapter = self.settings, self._adapter
         label = "" if adapter is None else AdapterRegistry().label(adapter)
         return Status(state, message, settings.model, settings.engine, label)
+
+
+class Drain:
+    """Counts the requests of each completer, and closes a completer after its last one.
+
+    A request ends by its deadline, so that a replaced engine's memory comes back soon.
+    """
+
+    def __init__(self) -> None:
+        self._requests: Counter[Completer] = Counter()
+        self._leaving: set[Completer] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @contextlib.contextmanager
+    def using(self, completer: Completer) -> Iterator[None]:
+        """Hold a completer open for a request."""
+        self._requests[completer] += 1
+        try:
+            yield
+        finally:
+            self._requests[completer] -= 1
+            if not self._requests[completer]:
+                del self._requests[completer]
+                if completer in self._leaving:
+                    self._close(completer)
+
+    def close_when_unused(self, completer: Completer) -> None:
+        """Close a completer that gets no more requests, now or after its last one."""
+        if completer in self._requests:
+            self._leaving.add(completer)
+        else:
+            self._close(completer)
+
+    async def aclose(self) -> None:
+        """Close all that were to be closed, whoever waits for them."""
+        for completer in list(self._leaving):
+            self._close(completer)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _close(self, completer: Completer) -> None:
+        self._leaving.discard(completer)
+        closing = asyncio.create_task(completer.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
 def explain(error: FimlsError) -> str:

@@ -21,7 +21,6 @@ from fimls.server.framing import Message
 
 DID_SHOW_COMPLETION = "textDocument/didShowCompletion"
 DID_PARTIALLY_ACCEPT_COMPLETION = "textDocument/didPartiallyAcceptCompletion"
-DID_COPY = "fimls/didCopy"
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class Protocol(LanguageServerProtocol):
     def structure_message(self, data: dict[str, Any]) -> Any:
         """See pygls. Methods that LSP doesn't define keep their parameters as plain JSON."""
         method = data.get("method")
-        if method in {DID_SHOW_COMPLETION, DID_PARTIALLY_ACCEPT_COMPLETION, DID_COPY}:
+        if method in {DID_SHOW_COMPLETION, DID_PARTIALLY_ACCEPT_COMPLETION}:
             return JsonRPCNotification(method, "2.0", data.get("params"))
         return super().structure_message(data)
 

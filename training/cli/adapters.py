@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
-from fimls.store.adapters import AdapterRegistry, promote
-from fimls.store.promotions import Promotion
+if TYPE_CHECKING:
+    from fimls.store.adapters import Promotion
 
 _HASH_CHARACTERS = 12
+_Name = Annotated[str | None, typer.Option("--name", help="Register it under another name.")]
+
+app = typer.Typer(no_args_is_help=True)
 
 
-def list_adapters(*, as_json: bool) -> None:
-    """Print every adapter, its base, and whether it serves."""
+@app.command("list")
+def list_adapters(*, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """List the registered adapters."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fimls.store.adapters import AdapterRegistry
+
     adapters = AdapterRegistry().list()
     if as_json:
         rows = [
@@ -49,25 +58,37 @@ def list_adapters(*, as_json: bool) -> None:
         print("none of your own yet: `fimls train`, then `fimls adapters add`", file=sys.stderr)
 
 
-def add(folder: Path, name: str | None) -> None:
-    """Copy an adapter into the registry."""
+@app.command()
+def add(folder: Path, *, name: _Name = None) -> None:
+    """Keep a copy of an adapter here, under a name."""
+    from fimls.store.adapters import AdapterRegistry
+
     added = AdapterRegistry().add(folder, name)
     print(f"{added.name}, for {added.base}: {added.folder}")
 
 
+@app.command()
 def remove(name: str) -> None:
-    """Delete an adapter from the registry."""
+    """Delete a registered adapter."""
+    from fimls.store.adapters import AdapterRegistry
+
     AdapterRegistry().remove(name)
     print(f"{name} is removed")
 
 
-def promote_adapter(adapter: str, name: str | None) -> None:
-    """Let an adapter serve; a folder is added first."""
-    _print(promote(adapter, name=name))
+@app.command()
+def promote(adapter: str, *, name: _Name = None) -> None:
+    """Serve with an adapter from now on; running servers follow."""
+    from fimls.store import adapters
+
+    _print(adapters.promote(adapter, name=name))
 
 
-def rollback(base: str | None) -> None:
-    """Let what served before serve again."""
+@app.command()
+def rollback(base: Annotated[str | None, typer.Argument(help="The base model.")] = None) -> None:
+    """Serve again with what served before."""
+    from fimls.store.adapters import AdapterRegistry
+
     _print(AdapterRegistry().rollback(base))
 
 

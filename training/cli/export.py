@@ -7,34 +7,45 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fimls.cli.progress import progress_bar
-from fimls.store import Store
-from training.export import Agreement, Exported, ExportSource, Target, export_adapter
+import typer
+
+if TYPE_CHECKING:
+    from fimls.store import Store
+    from training.export import Agreement, Exported
 
 
-def run(  # noqa: PLR0913 - an argument for each option
-    adapter: str,
-    out: Path,
+def export(  # noqa: PLR0913 - a function argument for each option
+    context: typer.Context,
+    adapter: Annotated[str, typer.Argument(help="A folder, or a registered name.")],
     *,
-    to: Target,
-    quantization: str | None,
-    model: str | None,
-    check: int,
-    code: Path | None,
-    seed: int,
+    to: Annotated[Literal["hf", "gguf", "openvino"], typer.Option(help="The format.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="The folder to write.")
+    ],
+    quantization: Annotated[
+        str | None, typer.Option(help="gguf: q8_0, q4_0, f16; openvino: int8, q8_0, q4_0.")
+    ] = None,
+    check: Annotated[
+        int, typer.Option(min=0, help="Compare the engines' greedy outputs on so many prompts.")
+    ] = 0,
+    code: Annotated[
+        Path | None, typer.Option(help="Code to make those prompts of [default: Python's own].")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the prompts.")] = 0,
 ) -> None:
-    """Export, compare the engines where asked to, and print a JSON object as the last line.
+    """Merge an adapter into its base, for another program."""
+    # Standard output is one JSON object; a finished export stays where a comparison fails.
+    from fimls.progress import progress_bar
+    from fimls.store import Store
+    from training.export import ExportSource, export_adapter
 
-    Raises:
-        FimlsError: what was asked for can't be done; a finished export stays where a comparison
-            fails.
-    """
     store = Store()
     with progress_bar() as progress:
-        source = ExportSource.of(adapter, model, store, progress)
+        source = ExportSource.of(adapter, context.obj.overrides.get("model"), store, progress)
         exported = export_adapter(
-            source, out, to=to, quantization=quantization, store=store, progress=progress
+            source, output, to=to, quantization=quantization, store=store, progress=progress
         )
     print(f"{source.name} on {source.base.name}: {exported.file}", file=sys.stderr)
     report: dict[str, object] = {
@@ -54,8 +65,8 @@ def run(  # noqa: PLR0913 - an argument for each option
 def _compare(
     exported: Exported, code: Path | None, count: int, seed: int, store: Store
 ) -> Agreement:
-    from training.export.agreement import check_agreement
-    from training.export.check_prompts import default_code
+    from fimls.progress import progress_bar
+    from training.export.agreement import check_agreement, default_code
 
     with progress_bar("comparing") as progress:
         checking = check_agreement(

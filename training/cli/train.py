@@ -2,104 +2,151 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fimls.cli.options import Invocation
-from fimls.config import NO_ADAPTER
-from fimls.store import Store
-from fimls.store.hashes import file_sha256
-from training.batches import ExampleSource
-from training.batches.dialogues import DIALOGUES_SUFFIX, DialogueSource
-from training.dataset import Dataset
-from training.dataset.info import INFO_NAME, STARTED_NAME
-from training.evaluation.traces import Traces
-from training.tuning.base import find_base
-from training.tuning.canaries import make_canaries, write_canaries
-from training.tuning.general import general_examples
-from training.tuning.output import Corpus
-from training.tuning.recipe import Recipe, default_recipe, load_recipe
-from training.tuning.start import starting_adapter, starting_folder
-from training.tuning.strewn import Strewn
-from training.types import FimExample, Split, TrainingError
+import typer
 
-if TYPE_CHECKING:  # it imports torch
+if TYPE_CHECKING:
+    from training.batches import ExampleSource
+    from training.dataset import Dataset
     from training.tuning.checkpoint import RunState
+    from training.tuning.output import Corpus
+    from training.tuning.recipe import Recipe
+    from training.types import FimExample
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The command's options, as they were given; see its ``--help``.
+def train(  # noqa: PLR0913 - a function argument for each option
+    context: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="REPO|DATASET|DIALOGUES.jsonl", help="A repository is prepared first."
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="ADAPTER", help="The folder to write.")
+    ],
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="cpu-further, cpu-small, default-gpu, qlora, smollm2, or a TOML file "
+            "[default: cpu-further from an adapter, cpu-small from none, default-gpu with CUDA].",
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training split.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after about so many.")] = None,
+    rank: Annotated[int | None, typer.Option(help="Of the low-rank matrices.")] = None,
+    alpha: Annotated[int | None, typer.Option(help="Their scale is alpha / rank.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="At its peak.")] = None,
+    method: Annotated[
+        Literal["lora", "qlora"] | None, typer.Option(help="qlora: 4-bit base, CUDA only.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--recipe-set", metavar="KEY=VALUE", help="Any other key of the recipe."),
+    ] = None,
+    prompt_format: Annotated[
+        str | None,
+        typer.Option("--format", help="The prompt format, where the model's name doesn't tell."),
+    ] = None,
+    start: Annotated[
+        str,
+        typer.Option(
+            metavar="ADAPTER|none",
+            help="Go on from an adapter's weights [default: fimls' own for this base, if any].",
+        ),
+    ] = "",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to compute.")
+    ] = "auto",
+    seed: Annotated[int | None, typer.Option(help="Of every choice.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Begin anew instead of going on.")] = False,
+    tensorboard: Annotated[bool, typer.Option(help="Write ADAPTER/tensorboard too.")] = False,
+    canaries: Annotated[
+        int, typer.Option(min=0, help="Plant made-up secrets, for `fimls eval --audit`.")
+    ] = 0,
+) -> None:
+    """Tune a LoRA adapter on a repository, watching held-out code and what is forgotten.
 
-    recipe: a name or a file; None: the device's default. changes: of the recipe, by its keys.
-    format: the prompt format's row, where the model's name doesn't tell. start: the adapter to
-    begin from. canaries: how many made-up secrets to plant.
+    The same command goes on where an interrupted run stopped, to the same weights. The best
+    checkpoint is kept. Serve it with `fimls serve --adapter ADAPTER`, judge it with `fimls eval`.
+
+    On several GPUs: `accelerate launch --num-processes 4 --module fimls train DATASET -o ADAPTER`
+    (with `--use_fsdp` for a base that doesn't fit into one).
     """
+    from fimls.cli.options import parse_assignments
+    from fimls.config import NO_ADAPTER
+    from fimls.store import Store
+    from training.dataset import Dataset
+    from training.dialogue import DIALOGUES_SUFFIX, DialogueSource
+    from training.evaluation.memorisation import make_canaries, write_canaries
+    from training.evaluation.traces import Traces
+    from training.tuning.base import find_base, starting_adapter, starting_folder
+    from training.tuning.general import MixedSource, general_examples
+    from training.tuning.recipe import default_recipe, load_recipe
+    from training.types import Split
 
-    recipe: str | None = None
-    changes: Mapping[str, object] = field(default_factory=dict)
-    format: str | None = None
-    device: str = "auto"
-    fresh: bool = False
-    tensorboard: bool = False
-    canaries: int = 0
-    start: str = ""
-
-
-def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> None:
-    """Train, or go on, and say on standard output how to use the adapter.
-
-    source: a dataset's folder; a repository, which is prepared into ``output``/dataset first; or a
-    JSONL file of dialogues.
-
-    Raises:
-        FimlsError: what can't be done, and why. KeyboardInterrupt: the run was saved.
-    """
-    model = invocation.settings(None).model
+    named = {
+        "epochs": epochs,
+        "tokens": tokens,
+        "minutes": minutes,
+        "rank": rank,
+        "alpha": alpha,
+        "learning_rate": learning_rate,
+        "method": method,
+        "seed": seed,
+    }
+    given = {name: value for name, value in named.items() if value is not None}
+    changes = {**parse_assignments(assignments or ()), **given}
+    model = context.obj.settings(None).model
     dialogues = source.suffix == DIALOGUES_SUFFIX
-    base = find_base(model, Store(), format_name=choice.format, dialogues=dialogues)
-    # fimls' own adapter fills in; dialogues have nothing of it, unless somebody wants that.
-    started = NO_ADAPTER if dialogues and not choice.start else choice.start
-    goes_on = starting_folder(started, base) is not None
-    name = choice.recipe or default_recipe(cuda=_has_cuda(choice.device), goes_on=goes_on)
-    recipe = load_recipe(name).with_changes(choice.changes, source="the command line")
-    dataset = None if dialogues else Dataset.open(_dataset_folder(source, output, model, recipe))
-    start = starting_adapter(started, base, recipe)
-    planted = make_canaries(choice.canaries, recipe.seed)
+    base = find_base(model, Store(), format_name=prompt_format, dialogues=dialogues)
+    # fimls' own adapter fills in; dialogues gain nothing from it, unless somebody asks for that.
+    if dialogues and not start:
+        start = NO_ADAPTER
+    goes_on = starting_folder(start, base) is not None
+    name = recipe or default_recipe(cuda=_has_cuda(device), goes_on=goes_on)
+    chosen = load_recipe(name).with_changes(changes, source="the command line")
+    dataset = None if dialogues else Dataset.open(_dataset_folder(source, output, model, chosen))
+    started = starting_adapter(start, base, chosen)
+    planted = make_canaries(canaries, chosen.seed)
     examples: ExampleSource[Any] = DialogueSource(source) if dataset is None else dataset
     general: list[FimExample] = []
     if dataset is not None:
-        share = recipe.general_share
+        share = chosen.general_share
         count = round(dataset.count(Split.TRAIN) * share / (1 - share))
-        general = general_examples(count, seed=recipe.seed) if count else []
-        examples = Strewn(dataset, [*general, *planted])
+        general = general_examples(count, seed=chosen.seed) if count else []
+        examples = MixedSource(dataset, [*general, *planted])
 
-    from training.tuning.run import Job, train
+    from training.tuning.run import Job  # it imports torch
+    from training.tuning.run import train as tune
 
     job = Job(
-        examples,
-        _corpus_of(dataset, source),
-        base,
-        recipe,
-        output,
-        choice.device,
-        choice.fresh,
-        choice.tensorboard,
-        dialogues,
-        start,
+        source=examples,
+        corpus=_corpus_of(dataset, source),
+        base=base,
+        recipe=chosen,
+        output=output,
+        device=device,
+        fresh=fresh,
+        tensorboard=tensorboard,
+        dialogues=dialogues,
+        start=started,
     )
     try:
-        state = train(job)
+        state = tune(job)
     except KeyboardInterrupt:
         print("saved; the same command goes on from here", file=sys.stderr)
         raise
     if dataset is not None:
-        # What `fimls eval` looks for leaks and memorised code with.
+        # What `fimls eval` finds leaks and memorised code by.
         others = {one.file.path: one.file for one in general}.values()
         Traces.of((*dataset.files(Split.TRAIN), *others)).write(output)
         write_canaries(planted, output)
@@ -108,6 +155,9 @@ def run(invocation: Invocation, source: Path, output: Path, choice: Choice) -> N
 
 
 def _corpus_of(dataset: Dataset | None, source: Path) -> Corpus:
+    from fimls.files import file_sha256
+    from training.tuning.output import Corpus
+
     if dataset is None:
         return Corpus(
             sha256=file_sha256(source), settings={"dialogues": source.name}, repositories=()
@@ -143,6 +193,12 @@ def _has_cuda(device: str) -> bool:
 
 def _dataset_folder(source: Path, output: Path, model: str, recipe: Recipe) -> Path:
     """The dataset, prepared first where ``source`` is a repository."""
+    from fimls.cli.options import Invocation
+    from training.cli.prepare import write_dataset
+    from training.dataset.format import INFO_NAME, STARTED_NAME
+    from training.preparation import Settings
+    from training.types import TrainingError
+
     if (source / INFO_NAME).exists():
         return source
     folder = output / "dataset"
@@ -157,19 +213,8 @@ def _dataset_folder(source: Path, output: Path, model: str, recipe: Recipe) -> P
             f"{source} is not a dataset, and several processes can't prepare one together",
             hint=f"first: fimls prepare {source} -o DATASET",
         )
-    from training.cli.prepare import Choice as Preparation
-    from training.cli.prepare import run as prepare
-
     windows = ("prefix_tokens", "suffix_tokens", "snippet_tokens")
-    settings = Invocation({"model": model, **{name: getattr(recipe, name) for name in windows}})
-    started = (folder / STARTED_NAME).exists()
-    with contextlib.redirect_stdout(sys.stderr):
-        prepare(
-            settings,
-            [str(source)],
-            folder,
-            Preparation(seed=recipe.seed),
-            jobs=None,
-            resume=started,
-        )
+    serving = Invocation({"model": model, **{name: getattr(recipe, name) for name in windows}})
+    settings = Settings(sources=(str(source),), seed=recipe.seed)
+    write_dataset(serving, settings, folder, resume=(folder / STARTED_NAME).exists())
     return folder

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fimls import postprocess
-from fimls.completer import Completer, context_at
+from fimls.completer import Completer, confidence, context_at
 from fimls.config import Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import load_engine
 from fimls.fim import build_prompt
-from fimls.store import Progress, Store
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import CancelToken, Document, FinishReason, Mode, SamplingParams
 from training.evaluation.suites.base import Item
 
@@ -117,7 +117,7 @@ class RawAsker:
             mode=item.mode,
             snippets=item.snippets,
         )
-        prompt = build_prompt(context, self.completer.builder, manifest_hash=engine.manifest.hash)
+        prompt = build_prompt(context, self.completer.builder)
         single = context.mode is Mode.SINGLE
         sampling = SamplingParams(
             max_tokens=settings.max_tokens_single if single else settings.max_tokens_multi,
@@ -145,7 +145,7 @@ class RawAsker:
             stopped=reason is FinishReason.STOP,
             generated_tokens=tokens,
             prompt_tokens=len(prompt.token_ids),
-            confidence=postprocess.confidence(logprobs),
+            confidence=confidence(logprobs),
             ttft_ms=ttft_ms,
             total_ms=(time.perf_counter() - began) * 1000,
         )

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from fimls.config import Settings
 from fimls.engines.loading import adapter_folder, load_prompt_builder
-from fimls.store import Progress, Store, silent
+from fimls.files import file_sha256
+from fimls.progress import Progress, silent
+from fimls.store import Store
 from fimls.store.adapter import WEIGHTS
-from fimls.store.hashes import file_sha256
 from fimls.types import ConfigError
 from training.evaluation.answers import (
     Asker,
@@ -22,15 +23,13 @@ from training.evaluation.answers import (
     RawAsker,
     completer_of,
 )
-from training.evaluation.gate import Decision, decide
+from training.evaluation.comparison import Decision, decide
 from training.evaluation.journal import Journal
-from training.evaluation.leaks import LeakCheck
-from training.evaluation.memorised import Audit, audit
-from training.evaluation.plan import Choice, Plan, make_plan
+from training.evaluation.memorisation import Audit, audit
 from training.evaluation.report import Done, Evaluation, comparisons, run_folder
-from training.evaluation.run import CONCURRENCY, JOBS, run
+from training.evaluation.run import CONCURRENCY, JOBS, Choice, Plan, make_plan, run
 from training.evaluation.suites import NAMED, SuiteOptions, open_suite
-from training.evaluation.traces import Traces
+from training.evaluation.traces import LeakCheck, Traces
 
 GENERAL = "humaneval-single"
 GENERAL_ITEMS = 400

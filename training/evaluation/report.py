@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from fimls import __version__
-from fimls.replay.machine import machine_facts
+from fimls.files import write_atomically
+from fimls.report.machine import machine_facts
+from training.evaluation.comparison import Decision, compare
 from training.evaluation.figures import calibration, figures, is_right, latencies
-from training.evaluation.gate import Decision
-from training.evaluation.journal import FORMAT_VERSION, Row
-from training.evaluation.paired import compare
-from training.evaluation.plan import Plan
-from training.evaluation.run import Elapsed
+from training.evaluation.journal import FORMAT_VERSION, Row, read_journal
+from training.evaluation.journal import NAME as JOURNAL
+from training.evaluation.run import Elapsed, Plan
 from training.types import EvaluationError
 
 NAME = "report.json"
@@ -105,9 +105,7 @@ def write_report(report: Mapping[str, Any], folder: Path, *, page: str, markdown
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            temporary = folder / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-            temporary.replace(folder / name)
+            write_atomically(folder / name, text.encode(errors="backslashreplace"))
     except OSError as error:
         raise EvaluationError(f"can't write the report to {folder}: {error.strerror}") from error
 
@@ -204,3 +202,46 @@ def _last_lines(text: str) -> str:
 
 def _first_lines(text: str) -> str:
     return "\n".join(text.split("\n")[:_CONTEXT_LINES])[:_CONTEXT_CHARACTERS]
+
+
+def compare_reports(before: Path, after: Path, *, seed: int) -> list[dict[str, Any]]:
+    """Return a comparison for each suite that both have; in each the last run, the adapter's.
+
+    Raises:
+        EvaluationError: they have no suite in common, or one of another version.
+    """
+    sides = [(folder, _last_runs(read_report(folder))) for folder in (before, after)]
+    (_, first), (_, second) = sides
+    common = [name for name in first if name in second]
+    if not common:
+        raise EvaluationError(
+            f"the reports have no suite in common: {', '.join(first)}; {', '.join(second)}",
+            hint="run both on the same suites",
+        )
+    found = []
+    for name in common:
+        versions = [runs[name]["version"] for _, runs in sides]
+        if versions[0] != versions[1]:
+            raise EvaluationError(
+                f"the reports have {name} in two versions: {versions[0]} and {versions[1]}",
+                hint="the files of the suite have changed: evaluate both again",
+            )
+        rows = [rows_of(folder, runs[name]) for folder, runs in sides]
+        found.append(
+            {
+                "suite": name,
+                "before": f"{first[name]['label']} ({before.name})",
+                "after": f"{second[name]['label']} ({after.name})",
+                "changes": compare(rows[0], rows[1], seed),
+            }
+        )
+    return found
+
+
+def _last_runs(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {run["suite"]: run for run in report["runs"]}
+
+
+def rows_of(folder: Path, run: Mapping[str, Any]) -> list[Row]:
+    """The rows of one of a report's runs."""
+    return list(read_journal(run_folder(folder, run["suite"], run["label"]) / JOURNAL)[1])

@@ -1,39 +1,40 @@
-"""What stays beside an adapter of the code it was trained on: hashes, never the code.
+"""Whether code was trained on, by what training leaves beside an adapter: hashes, never the code.
 
 ::
 
-    training_windows.bin     of each six lines in a row, as decontamination has them
-    training_functions.bin   of each function, signatures that near duplicates share (MinHash)
+    training_windows.bin     of every six consecutive lines, as decontamination has them
+    training_functions.bin   of every function, signatures that near duplicates share (MinHash)
 
 Whoever holds them can ask whether a given text was trained on, and nothing else.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from training.corpus.decontamination.windows import (
+from training.corpus.decontamination import (
     LINES,
     are_among,
     read_windows,
     window_hashes,
     write_windows,
 )
-from training.corpus.fingerprints import (
+from training.corpus.duplicates import (
     FUNCTION_SLOTS,
     Fingerprint,
-    band_hashes,
+    SignatureIndex,
     fingerprint,
-    similarities,
 )
 from training.corpus.splits import SAME_FUNCTION
 from training.corpus.words import VERSION, Hashes, words_of
+from training.evaluation.suites.base import Item
 from training.types import CorpusError, CorpusFile, EvaluationError
 
 WINDOWS, FUNCTIONS = "training_windows.bin", "training_functions.bin"
@@ -42,6 +43,9 @@ _MAGIC = b"fimls functions %d\n" % VERSION
 _BANDS = 16
 
 Signatures = npt.NDArray[np.uint32]
+
+
+_WORD = re.compile(r"\w")  # lines without a word don't count in a window
 
 
 @dataclass(frozen=True)
@@ -113,22 +117,14 @@ class Traces:
         """Return the largest similarity of a function to one that was trained on, 0 to 1; what is
         less than :data:`SAME_FUNCTION` may be missed.
         """
-        row = _rows(signature)
-        bands = band_hashes(row, _BANDS)[0].tolist()
-        keys = [(place, band) for place, band in enumerate(bands)]
-        candidates = sorted({number for key in keys for number in self._bands.get(key, ())})
-        if not candidates:
-            return 0.0
-        return float(similarities(self.functions[candidates], row).max())
+        nearest = self._index.nearest(_rows(signature))
+        return nearest[1] if nearest else 0.0
 
     @cached_property
-    def _bands(self) -> dict[tuple[int, int], list[int]]:
-        found: dict[tuple[int, int], list[int]] = {}
-        if len(self.functions):
-            for number, row in enumerate(band_hashes(self.functions, _BANDS).tolist()):
-                for key in enumerate(row):
-                    found.setdefault(key, []).append(number)
-        return found
+    def _index(self) -> SignatureIndex:
+        index = SignatureIndex(_BANDS)
+        index.add(self.functions)
+        return index
 
 
 def is_same_function(similarity: float) -> bool:
@@ -143,3 +139,40 @@ def functions_around(print_: Fingerprint, start: int, end: int) -> list[bytes]:
 
 def _rows(data: bytes) -> Signatures:
     return np.frombuffer(data, np.uint32).reshape(-1, FUNCTION_SLOTS)
+
+
+@dataclass(frozen=True, slots=True)
+class LeakCheck:
+    """Says why an item may not be used, "" if it may. traces: of what was trained on."""
+
+    traces: Traces
+
+    def __call__(self, item: Item) -> str:
+        """Look at the six-line windows that touch the hole, and at the functions around it."""
+        if self.traces.knows(_around(item)).any():
+            return "six lines around the hole were trained on"
+        text = item.prefix + item.reference + item.suffix
+        start = len(item.prefix)
+        found = functions_around(
+            _fingerprint(text, item.language_id), start, start + len(item.reference)
+        )
+        similarity = max(map(self.traces.similar_function, found), default=0.0)
+        if is_same_function(similarity):
+            return f"a function {similarity:.0%} like the one around the hole was trained on"
+        return ""
+
+
+def _around(item: Item) -> str:
+    """Return the hole's lines and the five before and after it: every window of them has a
+    line of the hole.
+    """
+    before, hole = item.prefix.count("\n"), item.reference.rstrip("\n").count("\n") + 1
+    lines = (item.prefix + item.reference + item.suffix).split("\n")
+    above = [line for line in lines[:before] if _WORD.search(line)][-(LINES - 1) :]
+    below = [line for line in lines[before + hole :] if _WORD.search(line)][: LINES - 1]
+    return "\n".join([*above, *lines[before : before + hole], *below])
+
+
+@lru_cache(maxsize=4)  # a file's items come one after the other
+def _fingerprint(text: str, language_id: str) -> Fingerprint:
+    return fingerprint(CorpusFile("", "", "", language_id, "", text))

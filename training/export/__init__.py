@@ -5,8 +5,13 @@ forms), ``agreement`` compares the engines' greedy outputs.
 """
 
 from training.export.agreement import Agreement, EngineAgreement, check_agreement
-from training.export.export import EXPORT_QUANTIZATIONS, Exported, Target, export_adapter
-from training.export.source import ExportSource
+from training.export.export import (
+    EXPORT_QUANTIZATIONS,
+    Exported,
+    ExportSource,
+    Target,
+    export_adapter,
+)
 
 __all__ = [
     "EXPORT_QUANTIZATIONS",

@@ -1,10 +1,16 @@
-"""An adapter merged into its base, in the form that another program loads."""
+"""An adapter merged into its base, in the form that another program loads.
+
+An output folder exists only once it is whole.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,21 +18,24 @@ from typing import Literal
 from gguf import GGMLQuantizationType
 
 from fimls import __version__
+from fimls.engines.loading import model_source
+from fimls.fim import Manifest
 from fimls.fim.manifest import MANIFEST_FILE
-from fimls.store import QUANTIZATIONS, Progress, Store, silent
+from fimls.progress import Progress, silent
+from fimls.store import QUANTIZATIONS, BaseFile, ModelSpec, Store
+from fimls.store.adapter import Adapter
+from fimls.store.adapters import AdapterRegistry
 from fimls.store.convert import rewrite_gguf
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import open_gguf
 from fimls.store.merge import merge_adapter
+from fimls.store.models import find_model_by_sha256
 from training.export.huggingface import write_huggingface
-from training.export.output import output_folder
-from training.export.source import ExportSource
 from training.types import ExportError
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 Target = Literal["hf", "gguf", "openvino"]
-
 EXPORT_FILE = "fimls_export.json"
 """Says what the folder was made from; written last."""
-
 _CHAT_TEMPLATE = "chat_template.jinja"
 _KINDS = {
     "q8_0": GGMLQuantizationType.Q8_0,
@@ -36,6 +45,98 @@ _KINDS = {
 # A merge holds most weights as float32, and its result beside them: 4 to 8 bytes a weight, of
 # which a four-bit file has 0.8 (its head and embedding stand in it twice).
 _MERGE_SPACE = 10
+EXPORT_QUANTIZATIONS: Mapping[Target, tuple[str, ...]] = {
+    "hf": ("f16",),
+    "gguf": tuple(_KINDS),
+    "openvino": QUANTIZATIONS,
+}
+"""What each target can be written in; the first is its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSource:
+    """An adapter and its base. name: of the adapter's folder. model: the base in the store."""
+
+    name: str
+    adapter: Adapter
+    manifest: Manifest
+    model: ModelSpec | Path
+    base: BaseFile
+
+    @classmethod
+    def of(cls, adapter: str, model: str | None, store: Store, progress: Progress) -> ExportSource:
+        """Find an adapter, by its registered name or its folder, and its base.
+
+        model: the base's name or GGUF file, where the manifest's SHA-256 belongs to no known model.
+
+        Raises:
+            UnknownModelError: no such adapter, or model. AdapterMismatchError: the adapter has no
+                manifest, or was trained on another base. ModelMissingError: the base isn't here.
+            ExportError: it is unknown which file the base is, or it is no GGUF file.
+        """
+        registry = AdapterRegistry(store.root)
+        folder = registry.find(adapter)
+        opened, manifest = Adapter.open(folder), Manifest.read(folder)
+        source = model_source(model) if model else find_model_by_sha256(manifest.base_sha256)
+        if source is None:
+            raise ExportError(
+                f"{manifest.base} (SHA-256 {manifest.base_sha256[:12]}...), which {adapter} was "
+                "trained on, is none of the known models",
+                hint="name its GGUF file with --model",
+            )
+        if isinstance(source, Path) and source.is_dir():
+            raise ExportError(
+                f"{source} is a folder; only adapters of a GGUF base can be exported",
+                hint="serve it with the torch engine, or merge it with peft's merge_and_unload",
+            )
+        base = store.base(source, progress)
+        opened.check_base(base.name, base.sha256)
+        return cls(folder.resolve().name, opened, manifest, source, base)
+
+
+@contextlib.contextmanager
+def scratch_folder(out: Path, needed_bytes: int) -> Iterator[Path]:
+    """A folder beside ``out``, on the same disk, that is removed whatever happens.
+
+    Raises:
+        ExportError: there is too little space, now or later, or the folder can't be written.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        free_bytes = shutil.disk_usage(out.parent).free
+        if free_bytes < needed_bytes:
+            raise OSError(errno.ENOSPC, "too little space")
+        with tempfile.TemporaryDirectory(
+            dir=out.parent, prefix=f".{out.name}-", ignore_cleanup_errors=True
+        ) as name:
+            yield Path(name)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise ExportError(
+                f"the disk of {out.parent} is full: about {needed_bytes / 1e9:.1f} GB are needed "
+                "while exporting",
+                hint="free some space, or export to another disk",
+            ) from error
+        raise ExportError(
+            f"can't write {out}: {error.strerror or error}", hint="check the folder's permissions"
+        ) from error
+
+
+@contextlib.contextmanager
+def output_folder(out: Path, needed_bytes: int) -> Iterator[tuple[Path, Path]]:
+    """Two folders: one that becomes ``out`` when the block ends well, one for work on the way.
+
+    Raises:
+        ExportError: ``out`` is there already; or as :func:`scratch_folder`.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ExportError(f"{out} is there already", hint="choose another folder, or remove it")
+    with scratch_folder(out, needed_bytes) as scratch:
+        new, work = scratch / "new", scratch / "work"
+        new.mkdir()
+        work.mkdir()
+        yield new, work
+        new.replace(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +252,3 @@ _WRITERS: Mapping[Target, Callable[[_Job], str]] = {
     "gguf": _write_gguf,
     "openvino": _write_openvino,
 }
-
-EXPORT_QUANTIZATIONS: Mapping[Target, tuple[str, ...]] = {
-    "hf": ("f16",),
-    "gguf": tuple(_KINDS),
-    "openvino": QUANTIZATIONS,
-}
-"""What each target can be written in; the first is its default."""

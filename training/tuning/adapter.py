@@ -13,8 +13,7 @@ import torch
 
 from fimls.fim import Tokenizer
 from fimls.store.adapter import CONFIG, WEIGHTS
-from training.tuning import attention
-from training.tuning.fused_lora import fuse
+from training.tuning.kernels import PACKED_ATTENTION, fuse
 from training.tuning.recipe import Recipe
 from training.types import TrainingError
 
@@ -26,7 +25,7 @@ def attach(
 ) -> Any:
     """A peft model: LoRA on all linear layers of the recipe's layers, rows for added tokens.
 
-    The network's attention becomes :mod:`training.tuning.attention`'s. Deterministic in the
+    The network's attention becomes :mod:`training.tuning.kernels`'s. Deterministic in the
     recipe's seed.
 
     Raises:
@@ -35,7 +34,7 @@ def attach(
     torch.manual_seed(recipe.seed)
     if added:
         _add_rows(network, added, tokenizer)
-    network.set_attn_implementation(attention.NAME)
+    network.set_attn_implementation(PACKED_ATTENTION)
     network.config.use_cache = False
     if recipe.checkpointing:
         network.gradient_checkpointing_enable({"use_reentrant": False})

@@ -36,7 +36,7 @@ from training.tuning.adapter import (
     trainable,
     whole,
 )
-from training.tuning.schedule import Plan
+from training.tuning.recipe import Plan
 from training.types import TrainingError
 
 _OPTIMIZER, _STATE = "optimizer.safetensors", "state.json"

@@ -1,16 +1,20 @@
 """General code that every machine has: Python's own standard library.
 
-What a model forgets while it learns a repository shows in ends of lines of some of its modules;
-what keeps it from forgetting are middles of the others. The files are the interpreter's, so their
-text is a little different from version to version, and the same all through a run.
+What a model forgets while it learns a repository shows in line ends of some of its modules; middles
+of the other modules, mixed into the training split, keep it from forgetting. The files are the
+interpreter's: their text differs a little between versions and is the same throughout a run.
 """
 
 from __future__ import annotations
 
 import random
 import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
+from training.batches import ExampleSource
 from training.corpus import Decontaminator
 from training.spans import draw_spans
 from training.types import CorpusFile, FimExample, Span, SpanKind, Split
@@ -31,6 +35,9 @@ _MODULES = (
 )
 _MIN_LINE_CHARACTERS = 12
 _MODULE_BYTES_MIN, _MODULE_BYTES_MAX = 2_000, 100_000
+
+
+Item = TypeVar("Item")
 
 
 def general_suite(count: int, *, seed: int = 0) -> list[FimExample]:
@@ -99,3 +106,35 @@ def _line_end(text: str, chosen: random.Random) -> Span:
         code = start + len(text[start:end]) - len(text[start:end].lstrip())
         if end - code >= _MIN_LINE_CHARACTERS and text[code] != "#":
             return Span(chosen.randrange(code + 1, end - 1), end, SpanKind.LINE_END)
+
+
+@dataclass(frozen=True, slots=True)
+class MixedSource(Generic[Item]):
+    """A source with further examples spread over its training split, each once an epoch."""
+
+    source: ExampleSource[Item]
+    added: Sequence[Item]
+
+    def count(self, split: Split) -> int:
+        """See :class:`ExampleSource`."""
+        return self.source.count(split) + len(self._added(split))
+
+    def examples(
+        self, split: Split, *, shuffle_seed: int | None = None, start: int = 0
+    ) -> Iterator[Item]:
+        """See :class:`ExampleSource`. The places of the added ones depend on the seed alone."""
+        added = self._added(split)
+        total = self.source.count(split) + len(added)
+        rng = random.Random(f"places {shuffle_seed}")  # noqa: S311 - an order
+        places = rng.sample(range(total), len(added))
+        at = dict(zip(places, added, strict=True))
+        before = sum(place < start for place in at)
+        others = self.source.examples(split, shuffle_seed=shuffle_seed, start=start - before)
+        for index in range(start, total):
+            if index in at:
+                yield at[index]
+            else:
+                yield next(others)
+
+    def _added(self, split: Split) -> Sequence[Item]:
+        return self.added if split is Split.TRAIN else ()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -28,17 +31,17 @@ from training.tuning.checkpoint import (
     save_checkpoint,
     writing,
 )
-from training.tuning.interruption import Interruption
-from training.tuning.loss import MaskedLoss, RowTensors
-from training.tuning.metrics import Observer
-from training.tuning.recipe import Recipe
-from training.tuning.schedule import learning_rate, validations_due
-from training.tuning.validation import score
-from training.types import TrainingError
+from training.tuning.loss import MaskedLoss, RowTensors, score
+from training.tuning.observers import Observer
+from training.tuning.recipe import Recipe, learning_rate, validations_due
+from training.types import Split, TrainingError
 
 # AdamW's, as usual for language models: the second is below torch's default, since runs are short.
 _BETAS = (0.9, 0.95)
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -281,7 +284,7 @@ class Trainer:
 
     def _examples(self, positions: list[Any]) -> int:
         """Of all epochs, by the process that is furthest."""
-        count = self.stream.source.count(self.stream.split)
+        count = self.stream.source.count(Split.TRAIN)
         furthest: int = max(one.epoch * count + one.index for one in positions)
         return furthest
 
@@ -317,3 +320,30 @@ def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+class Interruption:
+    """Whether somebody asked the run to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[Interruption]:
+        """Turn the first SIGINT or SIGTERM into ``asked``; the second ends the process as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self  # only the main thread may change handlers
+            return
+        previous: dict[signal.Signals, Any] = {}
+
+        def ask(number: int, _frame: FrameType | None) -> None:
+            self.asked = True
+            signal.signal(number, previous[signal.Signals(number)])
+
+        for one in _SIGNALS:
+            previous[one] = signal.signal(one, ask)
+        try:
+            yield self
+        finally:
+            for one, handler in previous.items():
+                signal.signal(one, handler)

@@ -23,14 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from fimls import __version__
+from fimls.files import write_atomically
 from fimls.fim import Manifest, Order
 from fimls.fim.manifest import MANIFEST_FILE
 from fimls.store.adapter import CONFIG, WEIGHTS, Adapter
-from fimls.store.hashes import write_atomically
 from training.batches import ExampleEncoder
 from training.tuning.base import Base
 from training.tuning.checkpoint import RunState, checkpoints, writing
-from training.tuning.metrics import METRICS
+from training.tuning.observers import METRICS
 from training.tuning.recipe import Recipe
 from training.types import TrainingError
 

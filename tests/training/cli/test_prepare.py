@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fimls.cli.options import Invocation
 from fimls.types import ConfigError, ModelMissingError
-from training.cli.prepare import Choice, run
+from tests.training.cli.context import command_context
+from training.cli.prepare import prepare
 from training.dataset import Dataset
 from training.types import Split
 
@@ -31,8 +31,17 @@ def test_says_what_came_of_it(
 ) -> None:
     """The dataset's path is the result; counts and the report's place go to standard error."""
     output = tmp_path / "data"
-    choice = Choice(context=False, examples=4, holdout=0, validation=0, mix="line-end=1")
-    run(Invocation({}), [str(folder)], output, choice, jobs=1, resume=False)
+    prepare(
+        command_context(),
+        [str(folder)],
+        output=output,
+        with_context=False,
+        examples=4,
+        holdout=0,
+        validation=0,
+        mix="line-end=1",
+        jobs=1,
+    )
     captured = capsys.readouterr()
     assert f"{output}\n" == captured.out
     assert "report.html" in captured.err
@@ -43,13 +52,19 @@ def test_says_what_came_of_it(
 def test_context_needs_a_tokenizer(folder: Path, tmp_path: Path) -> None:
     """Without the model's tokenizer nothing can be counted: the error comes before any work."""
     with pytest.raises(ModelMissingError) as caught:
-        run(Invocation({}), [str(folder)], tmp_path / "data", Choice(), jobs=1, resume=False)
+        prepare(command_context(), [str(folder)], output=tmp_path / "data", jobs=1)
     assert "fimls pull" in caught.value.hint
     assert not (tmp_path / "data").exists()
 
 
 def test_a_wrong_mix(folder: Path, tmp_path: Path) -> None:
     """A kind that doesn't exist is an error, not an experiment."""
-    choice = Choice(context=False, mix="bodies=1")
     with pytest.raises(ConfigError, match="bodies"):
-        run(Invocation({}), [str(folder)], tmp_path / "data", choice, jobs=1, resume=False)
+        prepare(
+            command_context(),
+            [str(folder)],
+            output=tmp_path / "data",
+            with_context=False,
+            mix="bodies=1",
+            jobs=1,
+        )

@@ -17,16 +17,13 @@ from fimls.config import Settings
 from fimls.engines.scripted import Rule, ScriptedEngine
 from fimls.types import ConfigError, EngineDeadError, EngineError, Mode
 from tests.training.evaluation.rows import ListSuite, make_item
-from training.cli.eval import run as run_command
+from training.cli.evaluate import run as run_command
 from training.evaluation.answers import Answer, CompleterAsker, FixedAsker, RawAsker
-from training.evaluation.compare import compare_reports
 from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.journal import Journal
-from training.evaluation.markdown import render_markdown
-from training.evaluation.page import render_page
-from training.evaluation.plan import Choice, make_plan
-from training.evaluation.report import make_report, read_report, write_report
-from training.evaluation.run import run
+from training.evaluation.page import render_markdown, render_page
+from training.evaluation.report import compare_reports, make_report, read_report, write_report
+from training.evaluation.run import Choice, make_plan, run
 from training.evaluation.suites.base import Item
 from training.evaluation.traces import Traces
 from training.types import CorpusFile, EvaluationError

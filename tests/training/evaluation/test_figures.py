@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.training.evaluation.rows import make_row
+from training.evaluation.comparison import binomial_p, change, compare
 from training.evaluation.figures import ALL, BY_NAME, calibration, figures, latencies
-from training.evaluation.paired import binomial_p, change, compare
 from training.types import EvaluationError
 
 

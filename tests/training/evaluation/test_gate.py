@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from tests.training.evaluation.rows import make_row
-from training.evaluation.gate import decide
-from training.evaluation.paired import compare
+from training.evaluation.comparison import compare, decide
 from training.types import EvaluationError
 
 

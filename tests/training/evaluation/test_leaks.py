@@ -7,11 +7,9 @@ import pytest
 
 from tests.training.evaluation.rows import make_item, make_row
 from training.evaluation.answers import Answer
-from training.evaluation.leaks import LeakCheck
-from training.evaluation.memorised import audit, find_secrets, read_canaries
+from training.evaluation.memorisation import CANARIES_FILE, audit, find_secrets, read_canaries
 from training.evaluation.suites.base import Item
-from training.evaluation.traces import FUNCTIONS, WINDOWS, Traces
-from training.tuning.canaries import CANARIES_FILE
+from training.evaluation.traces import FUNCTIONS, WINDOWS, LeakCheck, Traces
 from training.types import CorpusFile, EvaluationError
 
 

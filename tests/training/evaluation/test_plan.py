@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.training.evaluation.rows import ListSuite, make_item
-from training.evaluation.plan import Choice, make_plan
+from training.evaluation.run import Choice, make_plan
 from training.evaluation.suites.base import Skipped
 from training.types import EvaluationError
 

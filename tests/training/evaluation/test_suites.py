@@ -14,9 +14,8 @@ from fimls.types import CompletionContext, FinishReason, Generation, Mode, Snipp
 from tests.fim_tokenizers import byte_tokenizer
 from training.dataset import DatasetWriter
 from training.evaluation.suites import Item, Skipped, SuiteOptions, open_suite
-from training.evaluation.suites.holes import hole_kind, hole_mode
 from training.evaluation.suites.humaneval import FILES, HumanEvalInfilling
-from training.evaluation.suites.spans import ELSEWHERE, FolderSpans
+from training.evaluation.suites.spans import ELSEWHERE, FolderSpans, hole_kind, hole_mode
 from training.types import CorpusFile, EvaluationError, FimExample, Span, SpanKind, Split
 
 TEXT = "def add(a, b):\n    total = a + b\n    return total\n"

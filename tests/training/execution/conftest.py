@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 
 import pytest
 
 from training.evaluation.execution import Limits, Sandbox, protection
-
-# The package gives the function the module's name.
-walls = importlib.import_module("training.evaluation.execution.protection")
 
 SMALL = Limits(
     cpu_s=2,
@@ -24,12 +20,12 @@ SMALL = Limits(
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A sandbox behind each kind of walls; ``bare`` has Landlock and the filter alone."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "bubblewrap" and protection().method != "bubblewrap":
+        if request.param == "bubblewrap" and protection.bubblewrap() is None:
             pytest.skip("no bubblewrap that works here")
         if request.param != "bubblewrap":
-            patch.setattr(walls, "bubblewrap", lambda: None)
+            patch.setattr(protection, "bubblewrap", lambda: None)
         if request.param == "bare":
-            patch.setattr(walls, "unshare", tuple)
+            patch.setattr(protection, "unshare", tuple)
         with Sandbox(disk_bytes=32 << 20) as opened:
             opened.run_program("")  # it starts while the walls are so
             yield opened

@@ -183,14 +183,12 @@ def test_an_endless_loop_ends(sandbox: Sandbox) -> None:
         limits=Limits(cpu_s=1, wall_s=100.0),
     )
     assert "cpu" == outcome.killed_by
-    assert outcome.timed_out
 
 
 def test_sleeping_ends(sandbox: Sandbox) -> None:
     """Sleep costs no processor, but the clock runs out."""
     outcome = sandbox.run_program("import time; time.sleep(60)", limits=Limits(wall_s=0.5))
     assert "wall" == outcome.killed_by
-    assert outcome.timed_out
 
 
 def test_signals_reach_nobody(hostile: Hostile, bystander: subprocess.Popen[bytes]) -> None:
@@ -209,7 +207,7 @@ def test_signals_reach_nobody(hostile: Hostile, bystander: subprocess.Popen[byte
 
 
 def test_tracing_reaches_nobody(hostile: Hostile, bystander: subprocess.Popen[bytes]) -> None:
-    """Neither the user's processes nor the warden can be attached to or looked into."""
+    """Neither the user's processes nor the supervisor can be attached to or looked into."""
     outcome = hostile(
         f"""
         import ctypes, os
@@ -287,7 +285,7 @@ def test_daemons_do_not_survive(hostile: Hostile, sandbox: Sandbox) -> None:
     assert 0 == outcome.exit_code
     assert ("left processes behind",) == outcome.violations
     alive = "import os; print(sum(name.isdigit() for name in os.listdir('/proc')))"
-    if "box" in sandbox.tree.split("/"):  # a process namespace: the warden and the program
+    if "box" in sandbox.tree.split("/"):  # a process namespace: the supervisor and the program
         assert "2\n" == sandbox.run_program(alive).stdout
 
 

@@ -11,15 +11,22 @@ import pytest
 from fimls.engines.base import Engine
 from fimls.engines.scripted import Rule, ScriptedEngine
 from fimls.fim import FORMATS, Budget, Manifest, PromptBuilder, Tokenizer
-from fimls.store import Store, silent
-from fimls.store.gguf_reader import open_gguf
+from fimls.progress import silent
+from fimls.store import Store
+from fimls.store.gguf_file import open_gguf
 from fimls.store.gguf_tokenizer import write_tokenizer
 from tests.fim_tokenizers import byte_tokenizer
 from tests.training.export.test_export import make_source
 from training.export import Exported, Target, agreement, export_adapter
-from training.export.agreement import EngineAgreement, Output, check_agreement, compare
-from training.export.check_prompts import make_prompts
-from training.export.contestants import CONTESTANTS, Contestant
+from training.export.agreement import (
+    ENGINES,
+    ComparedEngine,
+    EngineAgreement,
+    Output,
+    check_agreement,
+    compare,
+    make_prompts,
+)
 from training.types import ExportError
 
 CODE = "def area(radius):\n    return 3 * radius ** 2\n"
@@ -87,7 +94,7 @@ def test_arithmetic() -> None:
     ) == compare("other", "q8_0", reference, outputs, seconds=2.0)
 
 
-def fake(name: str, to: Target, text: str, needs: str = "json") -> Contestant:
+def fake(name: str, to: Target, text: str, needs: str = "json") -> ComparedEngine:
     """An engine that always writes ``text``."""
 
     @asynccontextmanager
@@ -96,7 +103,7 @@ def fake(name: str, to: Target, text: str, needs: str = "json") -> Contestant:
     ) -> AsyncIterator[Engine]:
         yield ScriptedEngine((Rule(after="", insert=(text,)),))
 
-    return Contestant(name, to, needs, start)
+    return ComparedEngine(name, to, needs, start)
 
 
 async def test_engines_are_compared_with_the_first(
@@ -110,13 +117,13 @@ async def test_engines_are_compared_with_the_first(
         return {"hf": exported, "openvino": exported, "gguf": exported}
 
     monkeypatch.setattr(agreement, "complete_exports", exports)
-    contestants = (
+    engines = (
         fake("a", "hf", "same"),
         fake("b", "openvino", "same"),
         fake("c", "gguf", "salt"),
         fake("d", "gguf", "", needs="no_such_module"),
     )
-    monkeypatch.setattr(agreement, "CONTESTANTS", contestants)
+    monkeypatch.setattr(agreement, "ENGINES", engines)
     result = await check_agreement(exported, code, count=3, store=Store(tmp_path / "home"))
     assert ("a", ("d",), 3) == (result.reference, result.skipped, result.prompts)
     assert [("a", 1.0), ("b", 1.0), ("c", 0.0)] == [
@@ -133,7 +140,7 @@ async def test_one_engine_cannot_be_compared(
 ) -> None:
     """It is an error that says what to install."""
     exported = export_adapter(make_source(tmp_path), tmp_path / "out", to="gguf", progress=silent)
-    monkeypatch.setattr(agreement, "CONTESTANTS", (fake("a", "hf", "x"),))
+    monkeypatch.setattr(agreement, "ENGINES", (fake("a", "hf", "x"),))
     with pytest.raises(ExportError, match="fewer than two engines"):
         await check_agreement(exported, code, count=1)
 
@@ -141,5 +148,5 @@ async def test_one_engine_cannot_be_compared(
 def test_every_form_is_loaded_by_an_engine() -> None:
     """hf, openvino and gguf are each checked by what people load them with."""
     assert {"torch": "hf", "openvino": "openvino", "llama.cpp": "gguf"} == {
-        contestant.name: contestant.loads for contestant in CONTESTANTS
+        one.name: one.loads for one in ENGINES
     }

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.cli.context import command_context
 from tests.training.export.test_export import make_source
 from training.cli import adapters
-from training.cli.export import run
+from training.cli.export import export
 
 
 def test_export_ends_with_a_json_line(
@@ -17,15 +18,11 @@ def test_export_ends_with_a_json_line(
 ) -> None:
     """Standard output is one object that says what was made, and where."""
     source = make_source(tmp_path)
-    run(
+    export(
+        command_context(model=str(tmp_path / "base.gguf")),
         str(source.adapter.folder),
-        tmp_path / "out",
         to="gguf",
-        quantization=None,
-        model=str(tmp_path / "base.gguf"),
-        check=0,
-        code=None,
-        seed=0,
+        output=tmp_path / "out",
     )
     assert {
         "adapter": "mine",
@@ -43,7 +40,7 @@ def test_adapters_say_what_serves(
     folder = make_source(tmp_path).adapter.folder
     adapters.list_adapters(as_json=False)
     assert "none of your own yet" in capsys.readouterr().err
-    adapters.promote_adapter(str(folder), None)
+    adapters.promote(str(folder))
     assert "tiny is served with mine (before: the base alone)\n" == capsys.readouterr().out
     adapters.list_adapters(as_json=True)
     ((name, promoted),) = [
@@ -54,8 +51,8 @@ def test_adapters_say_what_serves(
     assert ("mine", True) == (name, promoted)
     adapters.list_adapters(as_json=False)
     assert "yes" in capsys.readouterr().out
-    adapters.rollback(None)
+    adapters.rollback()
     assert "tiny is served with the base alone (before: mine)\n" == capsys.readouterr().out
     adapters.remove("mine")
-    adapters.add(folder, "again")
+    adapters.add(folder, name="again")
     assert "again, for tiny:" in capsys.readouterr().out

@@ -4,9 +4,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.evaluation.memorised import read_canaries
-from training.tuning.canaries import CANARIES_FILE, make_canaries, write_canaries
-from training.tuning.strewn import Strewn
+from training.evaluation.memorisation import (
+    CANARIES_FILE,
+    make_canaries,
+    read_canaries,
+    write_canaries,
+)
+from training.tuning.general import MixedSource
 from training.types import CorpusFile, FimExample, Span, SpanKind, Split
 
 
@@ -31,7 +35,7 @@ def _example(index: int) -> FimExample:
 
 def test_each_canary_stands_once_in_an_epoch_and_nothing_is_lost() -> None:
     """All examples and all canaries, each once, whatever the seed."""
-    source = Strewn(_Source(20), make_canaries(3, seed=1))
+    source = MixedSource(_Source(20), make_canaries(3, seed=1))
     paths = [one.file.path for one in source.examples(Split.TRAIN, shuffle_seed=5)]
     assert 23 == source.count(Split.TRAIN) == len(paths) == len(set(paths))
     assert 3 == sum("canary" in path for path in paths)
@@ -39,7 +43,7 @@ def test_each_canary_stands_once_in_an_epoch_and_nothing_is_lost() -> None:
 
 def test_a_stream_begins_anywhere_with_the_same_rest() -> None:
     """Resuming after n examples gives what an uninterrupted epoch gives behind them."""
-    source = Strewn(_Source(10), make_canaries(4, seed=1))
+    source = MixedSource(_Source(10), make_canaries(4, seed=1))
     whole = list(source.examples(Split.TRAIN, shuffle_seed=7))
     for start in range(14):
         assert whole[start:] == list(source.examples(Split.TRAIN, shuffle_seed=7, start=start))
@@ -47,7 +51,7 @@ def test_a_stream_begins_anywhere_with_the_same_rest() -> None:
 
 def test_held_out_splits_have_none() -> None:
     """What is watched is the repository's own code."""
-    source = Strewn(_Source(5), make_canaries(2, seed=1))
+    source = MixedSource(_Source(5), make_canaries(2, seed=1))
     assert 5 == source.count(Split.TEST) == len(list(source.examples(Split.TEST)))
 
 

@@ -16,7 +16,7 @@ from fimls.fim import TokenizedExample
 from fimls.fim.prompt import IGNORED_LABEL
 from tests.training.tuning import tiny
 from training.batches import PackedRow
-from training.tuning import fused_lora
+from training.tuning import kernels
 from training.tuning.adapter import attach, trainable
 from training.tuning.gguf_network import load_gguf_network
 from training.tuning.loss import MaskedLoss, RowTensors
@@ -167,4 +167,4 @@ def test_judgement_finds_what_greedy_decoding_would_write(adapted: Any) -> None:
 
 def test_fuse_is_counted(tmp_path: Path) -> None:
     """Fusing twice is the same as fusing once."""
-    assert 14 == fused_lora.fuse(make(tmp_path, RECIPE))
+    assert 14 == kernels.fuse(make(tmp_path, RECIPE))

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from training.tuning import Recipe, load_recipe, recipe_names
-from training.tuning.recipe import default_recipe
-from training.tuning.schedule import Plan, learning_rate, validations_due
+from training.tuning.recipe import Plan, default_recipe, learning_rate, validations_due
 from training.types import TrainingError
 
 

@@ -18,8 +18,7 @@ from fimls.fim import Manifest, Tokenizer
 from fimls.store import Store
 from fimls.store.adapter import Adapter
 from fimls.store.adapters import AdapterRegistry
-from fimls.store.gguf_file import rows
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import open_gguf, rows
 from fimls.store.gguf_tokenizer import write_tokenizer
 from fimls.store.merge import merge_adapter
 from fimls.types import AdapterMismatchError
@@ -31,14 +30,12 @@ pytest.importorskip("peft")
 import torch
 
 from tests.training.tuning import tiny
-from training.batches.dialogues import DialogueSource
-from training.dialogue import DIALOGUE_TOKENS
+from training.dialogue import DIALOGUE_TOKENS, DialogueSource
 from training.tuning import adapter, checkpoint, loop
-from training.tuning.base import fastest_dtype, find_base
+from training.tuning.base import fastest_dtype, find_base, starting_adapter
 from training.tuning.gguf_network import load_gguf_network
+from training.tuning.loss import score
 from training.tuning.run import train
-from training.tuning.start import starting_adapter
-from training.tuning.validation import score
 from training.types import DatasetError, TrainingError
 
 pytestmark = [
@@ -402,7 +399,7 @@ def test_begins_from_fimls_own_adapter(
     first = tiny.job(tmp_path / "shipped", output="own")
     train(first)
     registry = AdapterRegistry(tmp_path / "home", shipped=first.output.parent)
-    monkeypatch.setattr("training.tuning.start.AdapterRegistry", lambda: registry)
+    monkeypatch.setattr("training.tuning.base.AdapterRegistry", lambda: registry)
     recipe = dataclasses.replace(first.recipe, rank=rank)
     start = starting_adapter("", first.base, recipe)
     assert expected == (start and start.folder.name)

@@ -9,11 +9,11 @@ pytest.importorskip("torch")
 pytest.importorskip("peft")
 pytest.importorskip("pyarrow")
 
-from fimls.cli.options import Invocation
 from fimls.fim import Manifest
 from tests.fim_tokenizers import REPOSITORY
+from tests.training.cli.context import command_context
 from tests.training.tuning import tiny
-from training.cli.train import Choice, run
+from training.cli.train import train
 from training.types import TrainingError
 
 pytestmark = [
@@ -21,17 +21,17 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-CHANGES = {
-    "tokens": 600,
-    "prefix_tokens": 32,
-    "suffix_tokens": 16,
-    "snippet_tokens": 32,
-    "row_tokens": 600,
-    "step_tokens": 300,
-    "validations": 1,
-    "validation_examples": 2,
-    "general_examples": 1,
-}
+CHANGES = [
+    "tokens=600",
+    "prefix_tokens=32",
+    "suffix_tokens=16",
+    "snippet_tokens=32",
+    "row_tokens=600",
+    "step_tokens=300",
+    "validations=1",
+    "validation_examples=2",
+    "general_examples=1",
+]
 
 
 @pytest.mark.slow
@@ -43,10 +43,16 @@ def test_a_repository_becomes_an_adapter(
     shutil.copytree(REPOSITORY / "fimls" / "fim", repository / "fim")
     model = tiny.base(tmp_path / "base").path
     output = tmp_path / "adapter"
-    choice = Choice(
-        recipe="cpu-small", changes=CHANGES, format="qwen2.5-coder", device="cpu", tensorboard=True
+    train(
+        command_context(model=str(model)),
+        repository,
+        output=output,
+        recipe="cpu-small",
+        assignments=CHANGES,
+        prompt_format="qwen2.5-coder",
+        device="cpu",
+        tensorboard=True,
     )
-    run(Invocation({"model": str(model)}), repository, output, choice)
     assert f"fimls serve --adapter {output}\n" == capsys.readouterr().out
     assert "" != Manifest.read(output).corpus_sha256
     assert list((output / "tensorboard").glob("events*"))
@@ -55,9 +61,15 @@ def test_a_repository_becomes_an_adapter(
 def test_a_source_that_is_not_there_is_named(tmp_path: Path, empty_home: Path) -> None:
     """Before anything is loaded."""
     model = tiny.base(tmp_path / "base").path
-    choice = Choice(recipe="cpu-small", format="qwen2.5-coder", device="cpu")
     with pytest.raises(TrainingError, match=r"there is no .*nowhere"):
-        run(Invocation({"model": str(model)}), tmp_path / "nowhere", tmp_path / "out", choice)
+        train(
+            command_context(model=str(model)),
+            tmp_path / "nowhere",
+            output=tmp_path / "out",
+            recipe="cpu-small",
+            prompt_format="qwen2.5-coder",
+            device="cpu",
+        )
 
 
 def test_several_processes_need_a_dataset(
@@ -66,7 +78,13 @@ def test_several_processes_need_a_dataset(
     """Under torchrun a repository is refused, with the command that comes first."""
     monkeypatch.setenv("WORLD_SIZE", "2")
     model = tiny.base(tmp_path / "base").path
-    choice = Choice(recipe="cpu-small", format="qwen2.5-coder", device="cpu")
     with pytest.raises(TrainingError, match="is not a dataset") as caught:
-        run(Invocation({"model": str(model)}), REPOSITORY, tmp_path / "out", choice)
+        train(
+            command_context(model=str(model)),
+            REPOSITORY,
+            output=tmp_path / "out",
+            recipe="cpu-small",
+            prompt_format="qwen2.5-coder",
+            device="cpu",
+        )
     assert f"first: fimls prepare {REPOSITORY} -o DATASET" == caught.value.hint

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fimls.completer import SUPERSEDED, Completer, context_at, flight
+from fimls.completer import Completer, context_at, flight
 from fimls.config import Settings
 from fimls.engines.scripted import Rule, ScriptedEngine
 from fimls.types import (
@@ -23,6 +23,7 @@ from fimls.types import (
     Prompt,
     PromptError,
     SamplingParams,
+    Suppressed,
 )
 from tests.clocks import VirtualTime
 from tests.completer_doubles import SLOW, SLOW_MS, DeafEngine, WatchedEngine, cursor, until
@@ -60,7 +61,7 @@ async def test_latest_wins() -> None:
     second = await completer.complete(*cursor("fast = ¦"))
     superseded = await first
     assert ["1"] == [completion.text for completion in second.completions]
-    assert ((), SUPERSEDED) == (superseded.completions, superseded.suppressed)
+    assert ((), Suppressed.SUPERSEDED) == (superseded.completions, superseded.suppressed)
     assert FinishReason.CANCEL == superseded.finish_reason
     assert 0 == engine.running
 
@@ -73,7 +74,7 @@ async def test_latest_wins_over_a_deaf_engine() -> None:
     await until(lambda: engine.given)
     await completer.complete(*cursor("fast = ¦"))
     superseded = await first
-    assert ((), SUPERSEDED) == (superseded.completions, superseded.suppressed)
+    assert ((), Suppressed.SUPERSEDED) == (superseded.completions, superseded.suppressed)
 
 
 async def test_a_switched_off_call_supersedes_too() -> None:
@@ -83,7 +84,7 @@ async def test_a_switched_off_call_supersedes_too() -> None:
     first = asyncio.create_task(completer.complete(*cursor("slow = ¦"), path="a.py"))
     await until(lambda: engine.given)
     await completer.complete(*cursor("slow = ¦"), path="secret.py")
-    assert SUPERSEDED == (await first).suppressed
+    assert Suppressed.SUPERSEDED == (await first).suppressed
 
 
 async def test_documents_do_not_cancel_each_other() -> None:
@@ -152,7 +153,7 @@ async def test_aclose_ends_what_is_under_way() -> None:
     task = asyncio.create_task(completer.complete(*cursor("slow = ¦")))
     await until(lambda: engine.given)
     await completer.aclose()
-    assert SUPERSEDED == (await task).suppressed
+    assert Suppressed.SUPERSEDED == (await task).suppressed
     with pytest.raises(EngineDeadError):
         await completer.complete(*cursor("slow = ¦"))
 

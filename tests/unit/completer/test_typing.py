@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator, Collection
 from typing import Any
 
 import pytest
 
-from fimls.completer import SUPERSEDED, Completer
+from fimls.completer import Completer
 from fimls.completer.explanation import AnsweredBy
-from fimls.completer.pipeline import UNLIKELY
 from fimls.config import Settings
 from fimls.context import Selection
 from fimls.engines.scripted import Rule
@@ -25,6 +25,7 @@ from fimls.types import (
     Prompt,
     SamplingParams,
     Snippet,
+    Suppressed,
 )
 from tests.clocks import VirtualTime
 from tests.completer_doubles import SLOW, WatchedEngine, cursor, document, until
@@ -131,7 +132,7 @@ async def test_typing_along_joins_the_generation_under_way() -> None:
     first = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
     await until(lambda: len(engine.given) >= 3)
     second = await completer.complete(*cursor("slow = ab¦\n"))
-    assert SUPERSEDED == (await first).suppressed
+    assert Suppressed.SUPERSEDED == (await first).suppressed
     assert ["cdefghijklmnopqrstuvwxyz"] == texts(second)
     assert [AnsweredBy.ENGINE, AnsweredBy.FLIGHT] == [
         explanation.answered_by
@@ -162,7 +163,7 @@ async def test_divergence_asks_anew_at_once(clock: VirtualTime) -> None:
     assert ["uick"] == texts(await completer.complete(*cursor("slow = q¦\n")))
     assert clock.ms - began < 1
     assert 0 == engine.running
-    assert SUPERSEDED == (await first).suppressed
+    assert Suppressed.SUPERSEDED == (await first).suppressed
 
 
 async def test_divergence_that_shows_later() -> None:
@@ -211,7 +212,7 @@ async def test_typing_on_ends_the_wait() -> None:
     late = asyncio.create_task(completer.complete(*cursor("x = ¦\n")))
     await asyncio.sleep(0.1)
     assert ["2"] == texts(await completer.complete(*cursor("y = ¦\n")))
-    assert SUPERSEDED == (await late).suppressed
+    assert Suppressed.SUPERSEDED == (await late).suppressed
 
 
 async def test_an_engine_that_dies_while_it_writes() -> None:
@@ -258,11 +259,18 @@ async def test_unlikely_text_is_not_shown_unasked() -> None:
     """What the model itself doubts is shown to those who ask for it only."""
     engine = WatchedEngine(Rule("x = ", ("guess",), logprob=-3.0))
     completer = Completer(engine, Settings())
-    assert ((), UNLIKELY) == (
+    assert ((), Suppressed.UNLIKELY) == (
         (result := await completer.complete(*cursor("x = ¦\n"))).completions,
         result.suppressed,
     )
     assert ["guess"] == texts(await completer.complete(*cursor("x = ¦\n"), invoked=True))
+
+
+def test_a_reason_reads_as_its_value() -> None:
+    """In JSON, in a message and in a log, a reason is the words that people know."""
+    reason = Suppressed.LATE
+    said = [str(reason), f"{reason}", "%s" % reason, json.loads(json.dumps(reason))]  # noqa: UP031
+    assert ["nothing finished in time"] * 4 == said
 
 
 async def test_unlikely_end_is_cut_without_waiting() -> None:
@@ -300,7 +308,7 @@ async def test_closing_a_document_gives_its_generation_up() -> None:
     task = asyncio.create_task(completer.complete(*cursor("slow = ¦\n")))
     await until(lambda: engine.given)
     completer.forget("file:///a.py")
-    assert SUPERSEDED == (await task).suppressed
+    assert Suppressed.SUPERSEDED == (await task).suppressed
     assert 0 == engine.running
     await type_along(completer, "x = ¦\n")
     completer.forget("file:///a.py")

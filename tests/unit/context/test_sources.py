@@ -295,9 +295,3 @@ class TestWindows:
         session = Session(recent=(Region("orders.py", 500, 510), Region("gone.py", 0, 1)))
         found = candidates(query(tmp_path, "a.py", self.CODE), "recent", session=session)
         assert [] == found
-
-    def test_clipboard(self, tmp_path: Path) -> None:
-        """What was copied counts if it is alike."""
-        asked = query(tmp_path, "invoices.py", self.CODE)
-        assert ["clipboard"] == list(texts(picked(asked, session=Session(clipboard=BLOCK))))
-        assert {} == texts(picked(asked, session=Session(clipboard="buy milk and 3 eggs")))

@@ -54,11 +54,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def documents() -> dict[str, Document]:
+    """The open documents; none yet."""
+    return {}
+
+
+@pytest.fixture
 async def context(
-    folder: Path, tmp_path: Path, _no_process: None
+    folder: Path, tmp_path: Path, documents: dict[str, Document], _no_process: None
 ) -> AsyncIterator[WorkspaceContext]:
     """A context for the workspace, without a process that indexes it."""
-    context = WorkspaceContext([folder], cache_dir=tmp_path / "cache")
+    context = WorkspaceContext(documents, [folder], cache_dir=tmp_path / "cache")
     await context.start()
     yield context
     await context.aclose()
@@ -275,21 +281,24 @@ async def test_events_reach_the_index(context: WorkspaceContext, folder: Path) -
 async def test_nested_folders(tmp_path: Path) -> None:
     """A document belongs to the innermost folder; two workspaces at once don't mix."""
     write(tmp_path, {"models.py": "x = 1\n", "inner/models.py": MODELS})
-    context = WorkspaceContext([tmp_path, tmp_path / "inner"], cache_dir=tmp_path / "cache")
+    context = WorkspaceContext({}, [tmp_path, tmp_path / "inner"], cache_dir=tmp_path / "cache")
     selection = await ask(context, tmp_path / "inner/main.py", MAIN)
     assert ["models.py"] == [snippet.path for snippet in selection.snippets]
     await context.aclose()
 
 
-async def test_known(context: WorkspaceContext, folder: Path) -> None:
+async def test_known(
+    context: WorkspaceContext, documents: dict[str, Document], folder: Path
+) -> None:
     """Names in open documents, as whole words."""
-    context.opened(document(folder / "main.py", MAIN))
+    documents["main"] = document(folder / "main.py", MAIN)
     assert {"load_items"} == context.known(["load_items", "load_item", "gone"])
 
 
 @pytest.mark.parametrize(("ms_a_document", "expected"), [(0, 20), (0.7, 5), (1000, 1)])
 async def test_known_is_fast(
     context: WorkspaceContext,
+    documents: dict[str, Document],
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     ms_a_document: float,
@@ -299,7 +308,7 @@ async def test_known_is_fast(
     are looked through until the time is up, and one at least.
     """
     for number in range(40):
-        context.opened(document(folder / f"{number}.py", "x = 1\n"))
+        documents[str(number)] = document(folder / f"{number}.py", "x = 1\n")
     now_s, looked_through = [0.0], []
 
     def looked(text: str, _word: str) -> bool:
@@ -313,10 +322,48 @@ async def test_known_is_fast(
     assert expected == len(looked_through)
 
 
+async def test_ignored_files_are_completed_and_secrets_are_not(
+    context: WorkspaceContext, folder: Path
+) -> None:
+    """A file that git ignores is completed, since somebody opened it, but has no context."""
+    write(folder, {".gitignore": "scratch.py\n", "scratch.py": "x = 1\n"})
+    assert None is context.exclusion((folder / "scratch.py").as_uri())
+    selection = await ask(context, folder / "scratch.py", MAIN)
+    assert "none: ignored by .gitignore" == selection.state
+
+
+async def test_other_settings(
+    context: WorkspaceContext, documents: dict[str, Document], folder: Path
+) -> None:
+    """They are taken at once, and documents that are open stand for their files as before."""
+    path = folder / "models.py"
+    documents[path.as_uri()] = document(path, MODELS.replace("path: str", "path: Path"))
+    before = context.exclusion(path.as_uri())
+    context.configure([folder], index=False)
+    assert ["def load_items(path: Path) -> list[str]: ...\n"] == texts(
+        await ask(context, folder / "main.py", MAIN)
+    )
+    context.configure([folder], globs=("mod*",), index=False)
+    assert (None, "excluded by settings") == (before, context.exclusion(path.as_uri()))
+    assert {"state": "off"} == context.status()
+
+
+async def test_without_folders_there_is_no_context(
+    context: WorkspaceContext, documents: dict[str, Document], folder: Path
+) -> None:
+    """An editor without a workspace gets no snippets and no error; secrets stay excluded."""
+    documents["main"] = document(folder / "main.py", MAIN)
+    context.configure([])
+    selection = await ask(context, folder / "main.py", MAIN)
+    assert ((), "none: switched off") == (selection.snippets, selection.state)
+    assert frozenset() == context.known({"load_items"})
+    assert "secret file" == context.exclusion((folder / ".env").as_uri())
+
+
 @pytest.mark.usefixtures("_no_process")
 async def test_sources_can_be_left_out(folder: Path, tmp_path: Path) -> None:
     """An ablation runs without a source; one that doesn't exist finds nothing."""
-    context = WorkspaceContext([folder], sources={"names"}, cache_dir=tmp_path / "cache")
+    context = WorkspaceContext({}, [folder], sources={"names"}, cache_dir=tmp_path / "cache")
     assert [] == texts(await ask(context, folder / "main.py", MAIN))
     await context.aclose()
 
@@ -324,7 +371,7 @@ async def test_sources_can_be_left_out(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_no_process")
 async def test_closing_does_not_wait_for_a_search(folder: Path, tmp_path: Path) -> None:
     """A server answers `shutdown` at once, whatever is searched."""
-    context = WorkspaceContext([folder], cache_dir=tmp_path / "cache")
+    context = WorkspaceContext({}, [folder], cache_dir=tmp_path / "cache")
     go, searched = threading.Event(), threading.Event()
 
     def slow(text: str) -> int:
@@ -339,9 +386,11 @@ async def test_closing_does_not_wait_for_a_search(folder: Path, tmp_path: Path) 
     go.set()
 
 
-async def test_status(context: WorkspaceContext, folder: Path) -> None:
+async def test_status(
+    context: WorkspaceContext, documents: dict[str, Document], folder: Path
+) -> None:
     """What there is, for people who ask why."""
-    context.opened(document(folder / "main.py", MAIN))
+    documents["main"] = document(folder / "main.py", MAIN)
     status = context.status()
     assert 1 == status["documents"]
     folders = status["folders"]
@@ -382,7 +431,7 @@ async def test_with_a_real_index(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     source = "package db\n\nfunc openStore(path string) *Store {\n\treturn nil\n}\n"
     write(folder, {"db/store.go": source})
-    context = WorkspaceContext([folder], cache_dir=tmp_path / "cache")
+    context = WorkspaceContext({}, [folder], cache_dir=tmp_path / "cache")
     await context.start()
     inside: Folder = context._folders[0]
     await inside._indexer.idle()

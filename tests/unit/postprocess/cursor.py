@@ -23,9 +23,10 @@ def draft(
     mode: Mode = Mode.MULTI,
     reason: FinishReason = FinishReason.STOP,
     ended: bool = False,
+    stopped: bool = False,
 ) -> Draft:
     """What a step gets for ``text`` generated at the cursor of ``code``."""
-    return Draft(text, context(code, mode, language_id), reason, ended)
+    return Draft(text, context(code, mode, language_id), reason, ended, stopped)
 
 
 def process(

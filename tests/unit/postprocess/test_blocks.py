@@ -103,15 +103,15 @@ from tests.unit.postprocess.cursor import draft
 )
 def test_cut_at_block_end(code: str, text: str, language_id: str, expected: str) -> None:
     """Generated lines that leave the cursor's block are cut, up to the line's end before them."""
-    assert expected == cut_at_block_end(draft(text, code, language_id))
+    assert expected == cut_at_block_end(draft(text, code, language_id))[0]
 
 
 def test_cut_at_block_end_trusts_the_model() -> None:
     """A model that ends by itself where the code below fits has not lost its way."""
     code = "def f():\n    if a:\n        ¦\n        return 1\n"
     text = "b()\n    if c:\n"
-    assert "b()" == cut_at_block_end(draft(text, code))
-    assert text == cut_at_block_end(draft(text, code, ended=True))
+    assert "b()" == cut_at_block_end(draft(text, code))[0]
+    assert text == cut_at_block_end(draft(text, code, ended=True))[0]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_has_left_block(text: str, *, expected: bool) -> None:
 )
 def test_cut_at_fence(code: str, text: str, language_id: str, expected: str) -> None:
     """Code ends where a chat model closes its Markdown block."""
-    assert expected == cut_at_fence(draft(text, code, language_id))
+    assert expected == cut_at_fence(draft(text, code, language_id))[0]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_cut_at_fence(code: str, text: str, language_id: str, expected: str) -> 
 )
 def test_cut_to_fit(code: str, text: str, language_id: str, expected: str) -> None:
     """An end that the code below doesn't fit gives way to an earlier one that it does."""
-    assert expected == cut_to_fit(draft(text, code, language_id))
+    assert expected == cut_to_fit(draft(text, code, language_id))[0]
 
 
 @pytest.mark.parametrize(
@@ -231,4 +231,4 @@ def test_cut_to_fit(code: str, text: str, language_id: str, expected: str) -> No
 )
 def test_cut_to_fit_trusts_the_model(code: str, text: str, expected: str | None) -> None:
     """Where the model ended by itself inside a line, its end stays."""
-    assert (expected or text) == cut_to_fit(draft(text, code, ended=True))
+    assert (expected or text) == cut_to_fit(draft(text, code, ended=True))[0]

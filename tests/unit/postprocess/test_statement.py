@@ -104,7 +104,7 @@ SEVERAL_LINES = [
 @pytest.mark.parametrize(("code", "text", "language_id", "expected"), LONE_LINES + SEVERAL_LINES)
 def test_first_statement(code: str, text: str, language_id: str, expected: str) -> None:
     """A completion is a line, and more only where that line alone would be no use."""
-    assert expected == first_statement(draft(text, code, language_id, mode=Mode.SINGLE))
+    assert expected == first_statement(draft(text, code, language_id, mode=Mode.SINGLE))[0]
 
 
 @pytest.mark.parametrize(("code", "text", "language_id", "expected"), SEVERAL_LINES)
@@ -124,11 +124,11 @@ def test_first_statement_without_its_end() -> None:
     """Where tokens ran out before the lines could stand alone, the first one is shown."""
     text, code = "# the words\n    words = s.spl", "def f(s):\n    ¦\n"
     given = draft(text, code, mode=Mode.SINGLE, reason=FinishReason.LENGTH)
-    assert "# the words" == first_statement(given)
+    assert "# the words" == first_statement(given)[0]
 
 
 def test_first_statement_that_the_model_ended() -> None:
     """A last line without a line break is whole where the model ended it."""
     code, text = "def f(s):\n    ¦\n", "# the words\n    return s.split()"
-    assert text == first_statement(draft(text, code, mode=Mode.SINGLE, ended=True))
-    assert "# the words" == first_statement(draft(text, code, mode=Mode.SINGLE))
+    assert text == first_statement(draft(text, code, mode=Mode.SINGLE, ended=True))[0]
+    assert "# the words" == first_statement(draft(text, code, mode=Mode.SINGLE))[0]

@@ -21,6 +21,16 @@ def test_snapshots_stay() -> None:
     assert documents.get(URI) == Document(URI, "python", 2, "a\r\n\U0001f600c")
 
 
+def test_the_one_edited_last_is_at_the_end() -> None:
+    """Whoever looks through the latest documents first goes from the end."""
+    documents = Documents("utf-16")
+    for name in "abc":
+        documents.open(name, "python", 1, name)
+    documents.change("a", 2, [TextChange("x")])
+    documents.close("b")
+    assert ["c", "a"] == list(documents)
+
+
 def test_lone_surrogates_are_replaced() -> None:
     """JSON can carry them, a tokenizer refuses them."""
     documents = Documents("utf-16")

@@ -14,12 +14,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from training.types import EvaluationError
 
-WARDEN = Path(__file__).parent / "warden"
+SUPERVISOR = Path(__file__).parent / "supervisor"
 INSIDE = "/run/fimls"
 """Where a sandbox with a file system of its own has our files, read-only."""
 BOX = "/box"
@@ -40,44 +39,20 @@ _ETC = (
     "/etc/ssl/openssl.cnf",
 )
 # With root's rights, bubblewrap needs no user namespace; jobs then run as nobody in particular, and
-# the warden keeps what it needs to start, end and clean up after another user's processes.
+# the supervisor keeps what it needs to start, end and clean up after another user's processes.
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
 _SHARED_MEMORY_BYTES = 64 << 20
 _UNSHARE = ("--pid", "--fork", "--kill-child", "--net", "--ipc", "--mount-proc")
 _PROBE_TIMEOUT_S = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Protection:
-    """Which walls stand. ``method`` is "bubblewrap" or "fallback".
-
-    files: what lies outside can't be read (homes) nor written. network: nothing can be reached.
-    processes: others can't be seen nor signalled, and none is left behind. disk: what is written is
-    bounded in all, not for one file alone.
-    """
-
-    method: str
-    files: bool
-    network: bool
-    processes: bool
-    disk: bool
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Return the names of the walls that don't stand."""
-        walls = ("files", "network", "processes", "disk")
-        return tuple(wall for wall in walls if not getattr(self, wall))
-
-    def describe(self) -> str:
-        """Return one line for a report."""
-        if not self.missing:
-            return self.method
-        return f"{self.method}, without a wall for: {', '.join(self.missing)}"
-
-
 @functools.cache
-def protection() -> Protection:
-    """Return what protects this machine from what it judges. The first call tries it out.
+def missing_walls() -> tuple[str, ...]:
+    """Return what judged code can reach here that it shouldn't; the first call tries it out.
+
+    "files": what lies outside can be read or written. "network": others can be reached.
+    "processes": others can be seen or signalled, or some are left behind. "disk": what is written
+    is bounded for one file alone, not in all.
 
     Raises:
         EvaluationError: not Linux: nothing here can be contained.
@@ -88,21 +63,17 @@ def protection() -> Protection:
             hint="judge by execution on Linux, or choose a suite without tests",
         )
     if bubblewrap() is not None:
-        return Protection("bubblewrap", files=True, network=True, processes=True, disk=True)
-    return _fallback()
-
-
-def _fallback() -> Protection:
-    from training.evaluation.execution.warden import confine
+        return ()
+    from training.evaluation.execution.supervisor import confine
 
     version, filtered = confine.landlock_version(), confine.has_filter()
-    return Protection(
-        "fallback",
-        files=version > 0,
-        network=filtered,
-        processes=bool(unshare()) or filtered or version >= 6,
-        disk=False,
-    )
+    walls = {
+        "files": version > 0,
+        "network": filtered,
+        "processes": bool(unshare()) or filtered or version >= 6,
+        "disk": False,
+    }
+    return tuple(name for name, stands in walls.items() if not stands)
 
 
 @functools.cache
@@ -129,7 +100,7 @@ def unshare() -> tuple[str, ...]:
 def bubblewrap_command(
     bwrap: str, source: Path | None, readable: Sequence[Path], disk_bytes: int
 ) -> list[str]:
-    """Return the command in front of the warden's that walls it in.
+    """Return the command in front of the supervisor's that walls it in.
 
     source: the folder that jobs copy, found as ``INSIDE/source``. readable: what else they may
     read, where it is. disk_bytes: of all they write together; it is memory.
@@ -150,7 +121,7 @@ def bubblewrap_command(
     command += ["--size", str(disk_bytes), "--perms", "1777", "--tmpfs", BOX]
     if not any(folder.is_relative_to("/tmp") for folder in readable):  # noqa: S108 - a name in there
         command += ["--symlink", f"{BOX}/tmp", "/tmp"]  # noqa: S108 - as above
-    command += ["--ro-bind", str(WARDEN), f"{INSIDE}/{WARDEN.name}"]
+    command += ["--ro-bind", str(SUPERVISOR), f"{INSIDE}/{SUPERVISOR.name}"]
     if source is not None:
         command += ["--ro-bind", str(source), f"{INSIDE}/source"]
     command += _bound(readable)

@@ -1,8 +1,8 @@
-"""Run what may not be trusted, contained.
+"""Run code that can't be trusted, contained.
 
-A :class:`Sandbox` is one warden process behind the walls that :mod:`.protection` finds; it works
-through jobs one after the other, each in a fresh copy of a folder. A job that brings its sandbox
-down costs its own result: the next one starts another sandbox.
+A :class:`Sandbox` is one supervisor process behind the walls that :mod:`.protection` finds; it runs
+jobs one after the other, each in a fresh copy of a folder. A job that brings its sandbox down costs
+its own result: the next one starts another sandbox.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import atexit
 import base64
 import functools
 import json
+import logging
 import os
 import select
 import shutil
@@ -21,21 +22,66 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from training.evaluation.execution import protection
-from training.evaluation.execution.outcome import Limits, Outcome
 from training.types import EvaluationError
+
+_log = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct(">I")
 _MOST_ANSWER_BYTES = 256 << 20
 _START_TIMEOUT_S = 20.0
 _GRACE_S = 15.0  # beyond a job's own time: copying, ending, collecting
 _FIRST_UID, _UIDS = 61_000, 1_000  # nobody's: above Debian's users, below 65534
-_BOOT = "import sys; sys.path[0] = {folder!r}; from warden.main import main; main()"
+_BOOT = "import sys; sys.path[0] = {folder!r}; from supervisor import main; main()"
 DISK_BYTES = 512 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use; reaching any of them ends it, with everything it started.
+
+    cpu_s: processor seconds of one process. wall_s: seconds from start to end. memory_bytes: of one
+    process's private memory, and of all its processes together. processes: processes and threads at
+    the same time. file_bytes: of one file. output_bytes: standard output and error together.
+    """
+
+    cpu_s: int = 10
+    wall_s: float = 20.0
+    memory_bytes: int = 2 << 30
+    processes: int = 64
+    file_bytes: int = 16 << 20
+    output_bytes: int = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    exit_code: None if it was killed or died by a signal. killed_by: the limit it reached (``wall``,
+    ``cpu``, ``memory``, ``processes``, ``output``), ``signal N`` or ``sandbox`` (the sandbox itself
+    was brought down); None if it ended by itself. violations: what it did besides
+    (``left processes behind``, ``changed PATH``). files: the bytes of what was to be collected.
+    stdout, stderr: their tails.
+    """
+
+    exit_code: int | None
+    killed_by: str | None = None
+    stdout: str = ""
+    stderr: str = ""
+    violations: tuple[str, ...] = ()
+    wall_s: float = 0.0
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to an end by itself and touched nothing that was to stay as it was."""
+        changed = any(violation.startswith("changed ") for violation in self.violations)
+        return self.killed_by is None and self.exit_code is not None and not changed
 
 
 class Sandbox:
@@ -165,10 +211,11 @@ class Sandbox:
         return Outcome(**answer, files=decoded)
 
     def _start(self) -> None:
-        """Start the warden if it isn't running."""
+        """Start the supervisor if it isn't running."""
         if self._process is not None and self._process.poll() is None:
             return
         self.close()
+        _warn_once(protection.missing_walls())
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             self._command(),
@@ -186,15 +233,15 @@ class Sandbox:
             self.close()
             raise EvaluationError(
                 f"the sandbox doesn't start: {said or 'it says nothing'}",
-                hint="`fimls doctor` says which protection works here; installing bubblewrap helps",
+                hint="installing bubblewrap may help",
             ) from error
 
     def _command(self) -> list[str]:
-        """Return the command that starts the warden behind the walls this machine has."""
+        """Return the command that starts the supervisor behind the walls this machine has."""
         bwrap = protection.bubblewrap()
         source = None if self.source is None else str(self.source)
         readable: list[str] | None = None
-        inside = str(protection.WARDEN.parent)
+        inside = str(protection.SUPERVISOR.parent)
         if bwrap is not None:
             walls = protection.bubblewrap_command(
                 bwrap, self.source, self._readable, self._disk_bytes
@@ -230,7 +277,7 @@ class Sandbox:
         return protection.BOX if self._box is None else str(self._box)
 
     def _last_words(self) -> str:
-        """End the warden; return the last line it wrote to standard error."""
+        """End the supervisor; return the last line it wrote to standard error."""
         assert self._process is not None
         assert self._errors is not None
         self._process.kill()
@@ -250,7 +297,7 @@ class Sandbox:
         """Read a frame.
 
         Raises:
-            EOFError: the warden ended, or says what it can't. TimeoutError: it doesn't answer.
+            EOFError: the supervisor ended, or says what it can't. TimeoutError: it doesn't answer.
         """
         until = time.monotonic() + timeout_s
         (length,) = _LENGTH.unpack(self._read(_LENGTH.size, until))
@@ -276,6 +323,12 @@ class Sandbox:
 
 
 @functools.cache
+def _warn_once(missing: tuple[str, ...]) -> None:
+    if missing:
+        _log.warning("judged code has no wall for: %s; install bubblewrap", ", ".join(missing))
+
+
+@functools.cache
 def _shared(_pid: int, _thread: int, source: Path | None, readable: tuple[Path, ...]) -> Sandbox:
     sandbox = Sandbox(source, readable=readable)
     atexit.register(sandbox.close)
@@ -290,13 +343,24 @@ def shared(source: Path | None = None, readable: tuple[Path, ...] = ()) -> Sandb
     return _shared(os.getpid(), threading.get_ident(), source, readable)
 
 
-def run(
-    command: Sequence[str],
-    *,
-    tree: Path | None = None,
-    limits: Limits | None = None,
-    readable: Sequence[Path] = (),
-) -> Outcome:
-    """Run one command in a copy of ``tree`` and throw the sandbox away; see :meth:`Sandbox.run`."""
-    with Sandbox(tree, readable=readable) as sandbox:
-        return sandbox.run(command, limits=limits)
+_PROGRAM_LIMITS = Limits(
+    cpu_s=10,
+    wall_s=10.0,
+    memory_bytes=2 << 30,
+    processes=16,
+    file_bytes=1 << 20,
+    output_bytes=16 << 20,
+)
+"""For a benchmark's program: it prints little and writes next to nothing."""
+
+
+def run_program(source: str) -> Outcome:
+    """Run a Python program; it sees the standard library, no arguments and no input.
+
+    It runs in a fork of an interpreter that each calling thread keeps, sandboxed: the first call
+    starts it, the next ones take milliseconds.
+
+    Raises:
+        EvaluationError: the sandbox doesn't start.
+    """
+    return shared().run_program(source, limits=_PROGRAM_LIMITS)

@@ -10,21 +10,19 @@ import hashlib
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fimls.replay.repository import Repository, read_repository
-from fimls.syntax import language_of
+from fimls.syntax import Definition, get_language, language_of, outline
 from fimls.types import Mode
 from training.evaluation.execution import Limits, Sandbox, shared
-from training.evaluation.execution.bodies import Body, find_bodies, innermost
 from training.evaluation.execution.runners import Runner, Survey
+from training.evaluation.repository import Repository, read_repository
 from training.evaluation.suites.base import Item, Skipped, Verdict
-from training.evaluation.suites.holes import BODY
-from training.evaluation.suites.spans import Contexts
+from training.evaluation.suites.spans import BODY, Contexts
 from training.types import CorpusFile, Span, SpanKind
 
 NOT_COVERED = "no passing test calls it"
@@ -39,11 +37,17 @@ _TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*$|conftest\.py$|[^/]*[._-]test\.\w
 _LINES_MAX = 25
 _TESTS_MAX = 40  # a function that everything calls is not judged by everything
 _AT_ONCE = 2
-_EMPTY: Mapping[str, str] = {"python": "pass", "javascript": "", "go": 'panic("no body")'}
 
 SURVEY_LIMITS = Limits(
     cpu_s=1_800, wall_s=1_800.0, memory_bytes=4 << 30, processes=256, output_bytes=64 << 20
 )
+
+
+_DOCSTRING = re.compile(
+    r"""[rRuU]?(?:\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3}|"[^"\n]*"|'[^'\n]*')"""
+    r"""[ \t]*(?:\#.*)?(?:\n|\Z)"""
+)
+_NOTHING = re.compile(r"(?:pass|\.\.\.|raise NotImplementedError\b.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +217,9 @@ class RepositoryFunctions:
         text = self._repository.sources[candidate.path]
         if not candidate.judge(text[candidate.body.start : candidate.body.end]).passed:
             return FAILS
-        nothing = _EMPTY[language_of(candidate.path)]
-        return UNNOTICED if candidate.judge(nothing).passed else ""
+        language = get_language(language_of(candidate.path))
+        assert language is not None, "it was found with the language's grammar"
+        return UNNOTICED if candidate.judge(language.no_body).passed else ""
 
     def _left_out(self, name: str, reason: str) -> Skipped:
         self.numbers.functions_left_out[reason] += 1
@@ -248,3 +253,60 @@ class _Candidate:
     path: str
     body: Body
     judge: TestsJudge
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A function's body: ``text[start:end]`` (code points) without docstring and outer white space.
+
+    name: with its class. first_line, last_line: of the whole function, decorators included, from 1.
+    """
+
+    name: str
+    start: int
+    end: int
+    first_line: int
+    last_line: int
+    trivial: bool
+
+    def lines(self, text: str) -> int:
+        """Return how many lines it has."""
+        return text.count("\n", self.start, self.end) + 1
+
+
+def find_bodies(text: str, language_id: str) -> Iterator[Body]:
+    """Yield the body of every function and method, in document order; none without a grammar."""
+    found = outline(text, language_id)
+    language = get_language(language_id)
+    if found is None or language is None:
+        return
+    for definition in found.definitions:
+        if definition.kind not in {"function", "method"} or definition.body == definition.end:
+            continue
+        start, end = _inside(text, definition, braces=not language.indented)
+        written = text[start:end]
+        start += len(written) - len(written.lstrip())
+        end = max(start, start + len(written.strip()))
+        yield Body(
+            name=f"{definition.container}.{definition.name}".lstrip("."),
+            start=start,
+            end=end,
+            first_line=text.count("\n", 0, definition.start) + 1,
+            last_line=text.count("\n", 0, definition.end) + 1,
+            trivial=_NOTHING.fullmatch(text[start:end]) is not None,
+        )
+
+
+def innermost(bodies: list[Body], line: int) -> Body | None:
+    """Return the innermost function around a line."""
+    around = [body for body in bodies if body.first_line <= line <= body.last_line]
+    return max(around, key=lambda body: (body.first_line, -body.last_line), default=None)
+
+
+def _inside(text: str, definition: Definition, *, braces: bool) -> tuple[int, int]:
+    if braces:
+        opened = text.startswith("{", definition.body)
+        closed = text.rfind("}", definition.body, definition.end)
+        return (definition.body + 1, closed) if opened and closed > 0 else (definition.body,) * 2
+    docstring = _DOCSTRING.match(text, definition.body, definition.end)
+    return (docstring.end() if docstring else definition.body), definition.end

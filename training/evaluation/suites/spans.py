@@ -1,20 +1,28 @@
-"""Held-out spans: holes in code, compared with what stood there."""
+"""Held-out spans: holes in code, compared with what a person wrote there.
+
+Kinds of holes are named as a person sees them: by how a middle lies in its lines.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import random
+import shutil
+import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from fimls.replay.repository import Repository, read_repository
+from fimls.context.index import Index
+from fimls.fim import PromptBuilder
 from fimls.syntax import language_of
-from fimls.types import Snippet
+from fimls.types import Mode, Snippet
 from training.dataset import Dataset
+from training.evaluation.repository import Repository, read_repository
 from training.evaluation.suites.base import Item, Skipped
-from training.evaluation.suites.holes import hole_kind, hole_mode
+from training.examples import ContextBuilder, RepositoryFiles, build_index
 from training.spans import draw_spans
 from training.types import CorpusFile, EvaluationError, FimExample, Span, SpanKind, Split
 
@@ -28,6 +36,16 @@ _TEST_SPLIT_HINT = "prepare it with --holdout above 0"
 
 Contexts = Callable[[CorpusFile, Sequence[Span]], Sequence[tuple[Snippet, ...]]]
 """Finds the snippets that serving would show for each span of a file, without the span's text."""
+
+INSIDE = "inside a line"
+REST = "rest of line"
+WHOLE = "whole line"
+SEVERAL = "several lines"
+BLOCK = "block"
+BODY = "function body"
+KINDS = (INSIDE, REST, WHOLE, SEVERAL, BLOCK, BODY)
+_NODES = {SpanKind.BLOCK: BLOCK, SpanKind.BODY: BODY}
+_SEVERAL_LINES = frozenset({SEVERAL, BLOCK, BODY})
 
 
 class DatasetSpans:
@@ -162,3 +180,50 @@ def span_item(example: FimExample) -> Item:
 
 def _no_snippets(_file: CorpusFile, spans: Sequence[Span]) -> list[tuple[Snippet, ...]]:
     return [()] * len(spans)
+
+
+def hole_kind(text: str, span: Span) -> str:
+    """Return what a hole is: one of :data:`KINDS`. Blocks and bodies are, however they lie."""
+    if span.kind in _NODES:
+        return _NODES[span.kind]
+    middle = text[span.start : span.end]
+    if "\n" in middle.strip():
+        return SEVERAL
+    after = text[span.end :].lstrip(" \t\r")
+    if not middle.rstrip(" \t\r").endswith("\n") and after and not after.startswith("\n"):
+        return INSIDE
+    before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+    return REST if before.strip() and not middle.lstrip(" \t\r").startswith("\n") else WHOLE
+
+
+def hole_mode(kind: str) -> Mode:
+    """Return how much to ask for. On what a person types, the syntax decides; here it is known that
+    several lines are missing, and a completion of one would say nothing about them.
+    """
+    return Mode.MULTI if kind in _SEVERAL_LINES else Mode.SINGLE
+
+
+class ServedSnippets:
+    """Finds snippets that fit a prompt builder's budget. Its index is a temporary folder.
+
+    Raises:
+        DatasetError: the index can't be written.
+    """
+
+    def __init__(self, repository: Repository, builder: PromptBuilder) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="fimls-eval-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        build_index(folder / "index.db", repository.sources)
+        index = Index(folder / "index.db")
+        weakref.finalize(self, index.close)  # finalizers run last in, first out
+        self._contexts = ContextBuilder(
+            repository.folder,
+            RepositoryFiles(repository.sources, repository.files),
+            index,
+            budget=builder.budget,
+            count_tokens=lambda text: len(builder.tokenizer.encode(text)),
+        )
+
+    def __call__(self, file: CorpusFile, spans: Sequence[Span]) -> list[tuple[Snippet, ...]]:
+        """See :data:`Contexts`."""
+        return [self._contexts.snippets(file, span) for span in spans]

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from training.evaluation.execution.outcome import Limits, Outcome
-from training.evaluation.execution.sandbox import Sandbox
+from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox
 
 FAILING, FLAKY, NETWORK, SKIPPED = "failing", "flaky", "needs the network", "skipped by itself"
 """Why a test is left out."""
 
 _RAISED = re.compile(r"\s*[\w.]*(?:Error|Exception|Exit|Interrupt)\b")
 
-INJECTED = Path(__file__).parent / "injected"
+INJECTED = Path(__file__).parent
 FOLDER = ".fimls"
 """Where what we add to a copy of the repository lies."""
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from training.evaluation.execution.outcome import Limits, Outcome
 from training.evaluation.execution.runners.base import (
     FAILING,
     FLAKY,
@@ -28,7 +27,7 @@ from training.evaluation.execution.runners.base import (
     last_line,
     unfinished,
 )
-from training.evaluation.execution.sandbox import Sandbox
+from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox
 from training.types import EvaluationError
 
 _REPORTER, _ANSWER = "fimls_reporter.mjs", f"{FOLDER}/answer.jsonl"

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training.evaluation.execution.outcome import Limits, Outcome
 from training.evaluation.execution.protection import interpreter_folders
 from training.evaluation.execution.runners.base import (
     FAILING,
@@ -26,7 +25,7 @@ from training.evaluation.execution.runners.base import (
     last_line,
     unfinished,
 )
-from training.evaluation.execution.sandbox import Sandbox
+from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox
 from training.types import EvaluationError
 
 _PLUGIN = "fimls_pytest"
