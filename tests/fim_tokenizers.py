@@ -17,7 +17,7 @@ CONTROL_TOKENS = tuple(
     dict.fromkeys(
         token
         for row in FORMATS.values()
-        for token in (*row.layout_tokens, row.end, *row.stops, row.bos, row.repo, row.file)
+        for token in (*row.layout_tokens, row.end, *row.stops, row.bos, row.file)
         if token is not None
     )
 )
@@ -59,5 +59,5 @@ def trained_tokenizer() -> Tokenizer:
 
 def row_tokenizer(row: FimFormat) -> Tokenizer:
     """A token for each byte, and the control tokens of one family alone."""
-    names = [*row.layout_tokens, row.end, *row.stops, row.bos, row.repo, row.file]
+    names = [*row.layout_tokens, row.end, *row.stops, row.bos, row.file]
     return Tokenizer.of_bytes(dict.fromkeys(name for name in names if name is not None))

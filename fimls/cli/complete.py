@@ -12,10 +12,10 @@ from rich.text import Text
 
 from fimls.cli.options import Invocation
 from fimls.cli.position import Place, read_place, workspace_context
-from fimls.cli.progress import progress_bar
 from fimls.completer import Completer
 from fimls.config import Settings
 from fimls.engines.loading import adapter_label, load_engine
+from fimls.progress import progress_bar
 from fimls.store import Store
 from fimls.text import LineIndex
 from fimls.types import CompletionResult, Mode

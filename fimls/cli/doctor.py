@@ -19,11 +19,11 @@ from rich.table import Table
 
 from fimls import __version__
 from fimls.cli.options import Invocation
-from fimls.cli.progress import progress_bar
 from fimls.config import Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import adapter_label, load_engine, prompt_builder
 from fimls.fim import PromptBuilder, build_prompt, find_format
+from fimls.progress import progress_bar
 from fimls.store import Store, known_models
 from fimls.types import CancelToken, CompletionContext, FimlsError, SamplingParams, Usage
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fimls.cli.options import Invocation
-from fimls.cli.progress import progress_bar
 from fimls.config import NO_ADAPTER
 from fimls.engines.loading import adapter_folder, adapter_label, model_source, prepare_model
+from fimls.progress import progress_bar
 from fimls.store import ModelSpec, Store, known_models
 
 _MEGABYTE = 1_000_000
@@ -21,7 +21,7 @@ _TABLE_COLUMNS = 130
 
 
 def run(invocation: Invocation, model: str | None, *, source: Path | None, verify: bool) -> None:
-    """Make a model ready to use, whatever part of that is still missing."""
+    """Make a model ready to use: fetch, verify and convert what isn't ready yet."""
     settings = invocation.settings(None)
     if model is not None:  # the settings' adapter is one of their own model; none is of any
         adapter = NO_ADAPTER if settings.adapter == NO_ADAPTER else ""

@@ -12,16 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from fimls.cli.options import Invocation
-from fimls.cli.position import read_place, workspace_context
-from fimls.cli.progress import progress_bar
+from fimls.cli.position import PATIENCE_MS, read_place, workspace_context
 from fimls.completer import Completer, select_snippets
 from fimls.engines.loading import load_engine
-from fimls.server.lastwords import last_words_path
-from fimls.server.whypage import ANSWERS, tokens_by_part
+from fimls.progress import progress_bar
+from fimls.server.why import ANSWERS, describe_flight, last_explanation_path, tokens_by_part
 from fimls.store import Store
 from fimls.types import DocumentError
-
-_PATIENCE_MS = 5000.0
 
 
 def run(invocation: Invocation, position: str | None, *, as_json: bool) -> None:
@@ -34,7 +31,7 @@ def run(invocation: Invocation, position: str | None, *, as_json: bool) -> None:
 
 
 def _last() -> dict[str, Any]:
-    path = last_words_path()
+    path = last_explanation_path()
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -62,7 +59,7 @@ async def _at(invocation: Invocation, position: str) -> dict[str, Any]:
                 place.document,
                 place.offset,
                 completer.builder,
-                timeout_ms=_PATIENCE_MS,
+                timeout_ms=PATIENCE_MS,
             )
             await completer.complete(place.document, place.offset, path=place.path)
             return completer.explanations[-1].as_json()
@@ -75,6 +72,8 @@ def _print(why: Mapping[str, Any]) -> None:
     verdict = f"not shown: {why['suppressed']}" if why["suppressed"] else "shown"
     console.print(f"[bold]{escape(str(why['path'] or why['uri']))}[/] {escape(verdict)}")
     console.print(f"{why['mode']}-line, {ANSWERS[why['answered_by']]}")
+    if why.get("flight"):
+        console.print(f"generation: {describe_flight(why['flight'])}")
     for text in why["shown"]:
         console.print(_quoted(text), style="green")
     _print_context(console, why)

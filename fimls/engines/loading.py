@@ -10,7 +10,8 @@ from pathlib import Path
 from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.base import Engine
 from fimls.fim import Budget, FimFormat, Manifest, Order, PromptBuilder, Tokenizer, find_format
-from fimls.store import ModelSpec, PreparedModel, Progress, Store, find_model, silent
+from fimls.progress import Progress, silent
+from fimls.store import ModelSpec, PreparedModel, Store, find_model
 from fimls.store.adapters import AdapterRegistry
 from fimls.types import AdapterMismatchError, ConfigError, UnknownModelError
 

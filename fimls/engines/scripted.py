@@ -39,7 +39,7 @@ from fimls.types import (
 _FORMAT = FORMATS["pre-post-mid"]
 _FAILURES = ("", "raise", "die", "hang")
 _LOOK_EVERY_S = 0.01  # at a file that holds an answer
-_CONTROL = (*_FORMAT.layout_tokens, _FORMAT.end, *_FORMAT.stops, "<repo_name>", "<file_sep>")
+_CONTROL = (*_FORMAT.layout_tokens, _FORMAT.end, *_FORMAT.stops, "<file_sep>")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from fimls.types import UnknownModelError
 
 
 class Order(str, enum.Enum):
-    """Which part of the code stands first: the prefix (PSM) or the suffix (SPM)."""
+    """Which part of the code comes first: the prefix (PSM) or the suffix (SPM)."""
 
     PSM = "psm"
     SPM = "spm"
@@ -29,7 +29,7 @@ class Slot(enum.Enum):
 
 
 class PathPlace(enum.Enum):
-    """Where the edited file's path stands. All but ALWAYS: once a prompt names other files."""
+    """Where the edited file's path goes. Only ALWAYS names it in a prompt without other files."""
 
     AFTER_FILE = enum.auto()  # <file>path\n, before the fill-in-the-middle part
     BEFORE_PREFIX = enum.auto()  # path\n at the start of the prefix's text
@@ -42,30 +42,33 @@ Layout = tuple["str | Slot", ...]
 
 @dataclass(frozen=True, slots=True)
 class FimFormat:
-    """One family's prompt.
-
-    layouts: one for each order the family can serve; the first is its default.
-    end: the token that ends a middle, and is learnt in training.
-    stops: other tokens at which a generation ends; those a tokenizer lacks are left out.
-    bos: the token in front of everything, where the family wants one.
-    repo, file: separators of repository-level prompts (``repo`` NAME, then for each file ``file``
-        path, newline, code); without ``file``, a snippet follows a comment with its path.
-    repo_newline: whether a newline ends NAME.
-    path: where the edited file's own path stands.
-    adds_tokens: the layout's tokens are added to a base that has none, and their rows trained.
-    """
+    """One family's prompt."""
 
     name: str
     layouts: Mapping[Order, Layout]
+    """One for each order that the family can serve; the first is its default."""
+
     end: str
+    """The token that ends a middle, which training teaches."""
+
     stops: tuple[str, ...] = ()
+    """Other tokens at which a generation ends; those that a tokenizer lacks are left out."""
+
     bos: str | None = None
-    repo: str | None = None
+    """The token before everything else, where the family wants one."""
+
     file: str | None = None
-    repo_newline: bool = False
+    """Separates files: before each there are this token, its path and a newline. Without it, a
+    snippet follows a comment with its path."""
+
     path: PathPlace = PathPlace.AFTER_FILE
+    """Where the edited file's own path goes."""
+
     adds_tokens: bool = False
+    """Whether the layout's tokens are added to a base that has none, and their rows trained."""
+
     models: tuple[str, ...] = field(default=())
+    """Parts of the names of models that take this prompt."""
 
     @property
     def default_order(self) -> Order:
@@ -99,9 +102,7 @@ _ROWS = (
         layouts=_layouts("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
         end="<|endoftext|>",
         stops=("<|im_end|>", "<|im_start|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
-        repo="<|repo_name|>",
         file="<|file_sep|>",
-        repo_newline=True,
         models=("qwen2.5-coder", "qwen2.5.1-coder"),
     ),
     FimFormat(
@@ -109,7 +110,6 @@ _ROWS = (
         layouts=_psm_first(_layouts("<fim_prefix>", "<fim_suffix>", "<fim_middle>")),
         end="<|endoftext|>",
         stops=("<file_sep>", "<repo_name>"),
-        repo="<repo_name>",
         file="<file_sep>",
         path=PathPlace.BEFORE_PREFIX,
         models=("starcoder2",),
@@ -186,8 +186,7 @@ _ROWS = (
         name="pre-post-mid",
         layouts=_layouts("[pre]", "[post]", "[mid]"),
         end="<|im_end|>",
-        stops=("<|endoftext|>",),
-        repo="<repo_name>",
+        stops=("<|endoftext|>", "<repo_name>"),
         file="<file_sep>",
         adds_tokens=True,
         models=("smollm",),

@@ -13,7 +13,7 @@ from fimls.fim.window import prefix_window, suffix_window
 from fimls.syntax import get_language
 from fimls.types import CompletionContext, PartKind, Prompt, PromptError, PromptPart, Snippet
 
-# The characters that a token of code takes, at the upper end.
+# The most characters that a token of code takes, on average.
 _CHARS_PER_TOKEN = 4
 
 IGNORED_LABEL = -100
@@ -24,8 +24,7 @@ IGNORED_LABEL = -100
 class Budget:
     """The most tokens for each part of a prompt.
 
-    Control tokens, the repository's name and the edited file's path come on top; the snippets'
-    paths do not.
+    Control tokens and the edited file's path come on top; the snippets' paths do not.
     """
 
     prefix_tokens: int = 512
@@ -33,9 +32,10 @@ class Budget:
     snippet_tokens: int = 256
 
     def reach(self, offset: int) -> tuple[int, int]:
-        """How far a prompt's window may reach around an offset: what no snippet has to repeat.
+        """How far a prompt's window may reach around an offset: no snippet has to repeat that.
 
-        From where in the text before it, to where in the text after it, in code points.
+        Returns where it starts in the text before the offset, and where it ends in the text after
+        it, in code points.
         """
         start = max(0, offset - self.prefix_tokens * _CHARS_PER_TOKEN)
         return start, self.suffix_tokens * _CHARS_PER_TOKEN
@@ -43,22 +43,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedExample:
-    """A training example.
-
-    ``labels`` are ``input_ids`` with the prompt masked by -100, so that the loss falls on the
-    middle and its end token alone. Both have the same length.
-    """
+    """A training example."""
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
+    """``input_ids`` with the prompt masked by -100, so that the loss falls on the middle and its
+    end token alone; of the same length."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptBuilder:
     """The format, order, budget and tokenizer that a model is served or trained with.
-
-    healing: whether the prefix is cut back to a token boundary; needs an engine that can constrain
-    its first tokens.
 
     Raises:
         PromptError: at construction: the format has no such order, or the tokenizer lacks one of
@@ -70,6 +65,8 @@ class PromptBuilder:
     budget: Budget = Budget()
     order: Order = Order.SPM
     healing: bool = True
+    """Whether the prefix is cut back to a token boundary, which needs an engine that can constrain
+    its first tokens."""
 
     def __post_init__(self) -> None:
         if self.order not in self.format.layouts:
@@ -97,13 +94,13 @@ class PromptBuilder:
     def control_ids(self) -> Mapping[str, int]:
         """The ids of all of the format's control tokens that the tokenizer has."""
         row = self.format
-        names = [*row.layout_tokens, row.end, *row.stops, row.bos, row.repo, row.file]
+        names = [*row.layout_tokens, row.end, *row.stops, row.bos, row.file]
         known = {name: self.tokenizer.control_id(name) for name in names if name is not None}
         return {name: index for name, index in known.items() if index is not None}
 
     @property
     def stop_token_ids(self) -> frozenset[int]:
-        """Every control id ends a middle: none of them can stand inside one."""
+        """Every control id ends a middle: none of them can be inside one."""
         return frozenset(self.control_ids.values())
 
     def manifest(self, *, base: str, base_sha256: str) -> Manifest:
@@ -124,7 +121,7 @@ class PromptBuilder:
 
 
 class _Assembly:
-    """Token ids with a note of what each run of them is."""
+    """A prompt in the making: its ids, and which part each run of them is."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -145,13 +142,11 @@ class _Assembly:
             self.ids += ids
 
 
-def build_prompt(
-    context: CompletionContext, builder: PromptBuilder, *, manifest_hash: str = ""
-) -> Prompt:
+def build_prompt(context: CompletionContext, builder: PromptBuilder) -> Prompt:
     """Turn a context into token ids.
 
-    The order is what an engine can reuse longest: snippets, then (SPM) the suffix, then the
-    prefix, whose end is where typing happens.
+    What changes least comes first, so that an engine can reuse it longest: snippets, then (SPM) the
+    suffix, then the prefix, whose end is where somebody types.
 
     Raises:
         PromptError: the budget leaves no room for the prefix and the suffix.
@@ -185,7 +180,6 @@ def build_prompt(
         token_ids=tuple(assembly.ids),
         stop_token_ids=builder.stop_token_ids,
         healing=healing,
-        manifest_hash=manifest_hash,
         parts=tuple(assembly.parts),
         prefix_start=prefix_start,
         suffix_end=suffix_end,
@@ -195,17 +189,14 @@ def build_prompt(
 def _add_files(
     assembly: _Assembly, context: CompletionContext, builder: PromptBuilder, path: str
 ) -> bool:
-    """Write what stands before the layout: the snippets, and the edited file's path.
+    """Add what comes before the layout: the snippets, and the edited file's path.
 
-    True if the path belongs at the start of the prefix's text instead.
+    Returns whether the path belongs at the start of the prefix's text instead.
     """
     row = builder.format
     separator = row.file if row.file and builder.tokenizer.control_id(row.file) else None
     heading = "" if separator else _line_comment(context.language_id)
     snippets = _within_budget(context.snippets, heading, builder)
-    if snippets and separator and row.repo and context.repo:
-        assembly.control(row.repo)
-        assembly.text(context.repo + "\n" * row.repo_newline, PartKind.REPO)
     for index, (head, body) in enumerate(snippets):
         if index or row.path is not PathPlace.ALWAYS:
             assembly.control(separator)
@@ -222,7 +213,7 @@ def _add_files(
 def _within_budget(
     snippets: tuple[Snippet, ...], heading: str, builder: PromptBuilder
 ) -> list[tuple[list[int], list[int]]]:
-    """The ids of path and text of the most useful snippets, whole, that fit; the best come last."""
+    """The most useful whole snippets that fit, the best last: the ids of each path and text."""
     encode, left = builder.tokenizer.encode, builder.budget.snippet_tokens
     kept: list[tuple[list[int], list[int]]] = []
     for snippet in reversed(snippets):

@@ -16,9 +16,9 @@ from fimls.postprocess.draft import (
     typed_on_line,
 )
 from fimls.postprocess.seam import CLAUSES, Seam
+from fimls.syntax import is_prose
 
 _FENCE = "```"
-_PROSE_LANGUAGES = frozenset({"", "markdown", "plaintext", "restructuredtext"})
 # Closing brackets alone, or with a clause behind them: ``} else {``.
 _CLOSES = re.compile(r"\s*[)\]}]+(?:[;,]?|\s*(?:else|catch|finally|while)\b[^\r\n]*)\s*")
 _MOST_LINES_BEYOND = 8
@@ -29,7 +29,7 @@ _LIKE = 0.3
 
 def cut_at_fence(draft: Draft) -> Left:
     """Cut at a line that ends a code block in Markdown: a chat model then goes on in prose."""
-    if draft.context.language_id in _PROSE_LANGUAGES:
+    if is_prose(draft.context.language_id):
         return draft.leave(draft.text)
     for start, line in split_lines(draft.text):
         if line.startswith(_FENCE) and (start or not typed_on_line(draft.context)):

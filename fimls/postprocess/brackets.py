@@ -49,9 +49,10 @@ def _text_pattern(language_id: str) -> re.Pattern[str] | None:
     comments, whole, unended, of_one_line = [], [], [], []
     if language.line_comment:
         comments.append(re.escape(language.line_comment) + r"[^\r\n]*")
-    if language.line_comment == "//":
-        comments.append(r"/\*[\s\S]*?\*/")
-        unended.append(r"/\*[\s\S]*")
+    if language.block_comment:
+        begin, end = map(re.escape, language.block_comment)
+        comments.append(rf"{begin}[\s\S]*?{end}")
+        unended.append(rf"{begin}[\s\S]*")
     for quote in language.quotes:
         if len(quote) == 3 or quote == "`":
             whole.append(rf"{quote}(?:(?!{quote})[^\\]|\\[\s\S])*{quote}")

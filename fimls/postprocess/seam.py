@@ -132,7 +132,7 @@ def surroundings_of(context: CompletionContext) -> Surroundings:
                 below.unmatched, joined(above.unmatched, line.unmatched), strict=True
             )
         ),
-        header=re.compile(language.block_header) if language and language.filler else None,
+        header=re.compile(language.block_header) if language and language.indented else None,
     )
 
 

@@ -10,13 +10,14 @@ from fimls.config import Settings
 from fimls.types import ConfigError
 
 SECTION = "fimls"
+"""Under this name an editor keeps the settings for fimls."""
 
 
 class Configuration:
     """Merges the sources again whenever the editor sends other settings.
 
     options: initializationOptions; what the editor sends later wins over them key by key.
-    command_line: is right already.
+    command_line: has been checked.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The open documents, as snapshots, and where they lie in the workspace."""
+"""The open documents, as snapshots, and where they are in the workspace."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ class Documents(Mapping[str, Document]):
     The one owner of open documents; whoever needs one takes a snapshot from here. In place of
     pygls' workspace, which breaks lines at form feeds and U+2028 and moves positions past a line's
     end elsewhere. One that is too large is not here until it is opened again.
+
+    encoding: of the editor's positions. folders: the workspace's, as URIs.
     """
 
-    def __init__(self, encoding: Encoding) -> None:
-        self._encoding = encoding
+    def __init__(self, encoding: Encoding, folders: Iterable[str] = ()) -> None:
+        self.encoding = encoding
+        self.folders = tuple(folders)
         self._open: dict[str, Document] = {}
 
     def __getitem__(self, uri: str) -> Document:
@@ -51,7 +54,7 @@ class Documents(Mapping[str, Document]):
         document = self._open.get(uri)
         if document is None:
             return
-        text = apply_changes(document.text, changes, self._encoding)
+        text = apply_changes(document.text, changes, self.encoding)
         self._keep(dataclasses.replace(document, version=version, text=text))
 
     def close(self, uri: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from fimls.config import Settings
-from fimls.feedback import CHECKS_S, FeedbackStore, Suggestion, kept_share
+from fimls.feedback import CHECKS_S, FeedbackStore, Suggestion, Taken, kept_share
 from fimls.server.documents import Documents
 from fimls.types import Completion, Document
 
@@ -53,7 +53,10 @@ class Feedback:
         model: str,
         adapter: str,
     ) -> None:
-        """Note an answer. What goes on with the last suggestion, typed along, is the same one."""
+        """Note an answer.
+
+        What is left of the last suggestion after some of it was typed is the same suggestion.
+        """
         if not completions:
             return
         first = completions[0]
@@ -92,10 +95,10 @@ class Feedback:
     def accepted(self, completion_id: object) -> None:
         """Note that a completion was taken whole."""
         known = self._of(completion_id)
-        if known is None or known.suggestion.how == "whole":
+        if known is None or known.suggestion.how is Taken.WHOLE:
             return
         text = known.texts.get(str(completion_id), known.text)
-        known.suggestion.how = "whole"
+        known.suggestion.how = Taken.WHOLE
         known.suggestion.accepted += len(text)
         known.taken += text
         self._counts["accepted"] += 1
@@ -113,8 +116,9 @@ class Feedback:
             return
         units = known.text.encode("utf-16-le")[: 2 * length]
         taken = units.decode("utf-16-le", errors="ignore")
-        first = known.suggestion.how == ""
-        known.suggestion.how = known.suggestion.how or "part"
+        first = known.suggestion.how is Taken.NOT
+        if first:
+            known.suggestion.how = Taken.PART
         known.suggestion.accepted += len(taken)
         known.taken += taken
         self._counts["partiallyAccepted"] += first
@@ -179,7 +183,10 @@ class Feedback:
 
 
 class _Known:
-    """A suggestion under way. text, start: as last answered. taken: what was accepted of it."""
+    """A suggestion that is followed, by the text and the offset of its last answer.
+
+    taken: what was accepted of it. texts: of all its completions, by id.
+    """
 
     __slots__ = ("start", "suggestion", "taken", "text", "texts", "uri")
 
@@ -197,7 +204,7 @@ class _Known:
         return (
             document.uri == self.uri
             and 0 <= typed < len(self.text)
-            and self.suggestion.how != "whole"
+            and self.suggestion.how is not Taken.WHOLE
             and document.text[self.start : completion.start] == self.text[:typed]
             and completion.text.startswith(self.text[typed:].rstrip())
         )

@@ -1,4 +1,4 @@
-"""The first message: who the client is, and what it is told about this server.
+"""The handshake: who the client is, and what this server can do.
 
 Standard library only. Importing lsprotocol takes 0.8 s, because it generates its 550 classes then;
 ``initialize`` is answered before that, so that an editor doesn't wait.
@@ -7,6 +7,7 @@ Standard library only. Importing lsprotocol takes 0.8 s, because it generates it
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast, get_args
@@ -22,14 +23,19 @@ from fimls.server.framing import (
 )
 from fimls.text import Encoding
 
-ACCEPTED_COMMAND = "fimls.accepted"
-ADAPTERS_COMMAND = "fimls.adapters"
-EXPLAIN_COMMAND = "fimls.explain"
-MODELS_COMMAND = "fimls.models"
-PULL_COMMAND = "fimls.pull"
-RELOAD_COMMAND = "fimls.reload"
-STATUS_COMMAND = "fimls.status"
-WHY_COMMAND = "fimls.why"
+
+class Command(str, enum.Enum):
+    """What an editor may run (``workspace/executeCommand``)."""
+
+    ACCEPTED = "fimls.accepted"
+    ADAPTERS = "fimls.adapters"
+    EXPLAIN = "fimls.explain"
+    MODELS = "fimls.models"
+    PULL = "fimls.pull"
+    RELOAD = "fimls.reload"
+    STATUS = "fimls.status"
+    WHY = "fimls.why"
+
 
 _INCREMENTAL = 2
 _TRIGGER_CHARACTERS = (".", "(", "[", "{", ",", "=", ":", " ", "/", '"', "'", "<", ">")
@@ -37,24 +43,34 @@ _TRIGGER_CHARACTERS = (".", "(", "[", "{", ",", "=", ":", " ", "/", '"', "'", "<
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What ``initialize`` says about the client.
-
-    encoding: of positions, the client's first choice that is known. process_id: ends with the
-    editor. folders: the workspace's, as URIs. options: initializationOptions, any JSON.
-    inline_completion: has ghost text. progress: shows work-done progress. configuration: can be
-    asked for its settings. dynamic_configuration, watched_files: tells of changed settings, of
-    files that changed on disk, when registered for.
-    """
+    """What ``initialize`` says about the client."""
 
     encoding: Encoding = "utf-16"
+    """Of positions: the client's first choice that is known here."""
+
     process_id: int | None = None
+    """Of the editor."""
+
     folders: tuple[str, ...] = ()
+    """The workspace's, as URIs."""
+
     options: object = None
+    """``initializationOptions``: any JSON."""
+
     inline_completion: bool = False
+    """Whether it shows ghost text."""
+
     progress: bool = False
+    """Whether it shows work-done progress."""
+
     configuration: bool = False
+    """Whether it can be asked for its settings."""
+
     dynamic_configuration: bool = False
+    """Whether the server can register to be told of changed settings."""
+
     watched_files: bool = False
+    """Whether the server can register to be told of files that changed on disk."""
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Client:
@@ -84,18 +100,7 @@ def capabilities(client: Client) -> dict[str, Any]:
     offered: dict[str, Any] = {
         "positionEncoding": client.encoding,
         "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": True},
-        "executeCommandProvider": {
-            "commands": [
-                ACCEPTED_COMMAND,
-                ADAPTERS_COMMAND,
-                EXPLAIN_COMMAND,
-                MODELS_COMMAND,
-                PULL_COMMAND,
-                RELOAD_COMMAND,
-                STATUS_COMMAND,
-                WHY_COMMAND,
-            ]
-        },
+        "executeCommandProvider": {"commands": [command.value for command in Command]},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
     }
     if client.inline_completion:

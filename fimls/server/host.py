@@ -1,4 +1,4 @@
-"""The engine behind the editor: loaded without anybody waiting, replaced while the old one serves.
+"""The engine of a session: loaded while nobody waits, replaced while the old one still serves.
 
 Nothing here knows LSP. Nothing is fetched unless :meth:`EngineHost.pull` is called.
 """
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import enum
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,16 +18,16 @@ from pathlib import Path
 from fimls.completer import Completer, ContextSource
 from fimls.config import Settings, needs_reload
 from fimls.engines.loading import adapter_folder, model_source
-from fimls.server.drain import Drain
+from fimls.progress import Progress
 from fimls.server.pool import EnginePool, with_adapter
-from fimls.store import ModelSpec, Progress, Store
+from fimls.store import ModelSpec, Store
 from fimls.store.adapters import AdapterRegistry
 from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownModelError
 
 PROMOTIONS_LOOKED_AT_S = 1.0
 """How often a running server looks whether another adapter was promoted; a look is one ``stat``."""
 
-_LOADING_WAIT_S = 10.0  # a model that takes longer is asked again by the next keystroke
+_LOADING_WAIT_S = 10.0  # then nothing is answered, and the next keystroke asks again
 
 _log = logging.getLogger(__name__)
 
@@ -42,15 +43,16 @@ class State(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a person is told. message: one line; what is wrong, and what to do. adapter: its name
-    in the registry or its folder, "" for the model alone.
-    """
+    """What a person is told."""
 
     state: State
     message: str
+    """One line: what is wrong, and what to do."""
+
     model: str
     engine: str
     adapter: str
+    """Its name in the registry or its folder; empty for the model alone."""
 
 
 OpenBar = Callable[[str], AbstractAsyncContextManager[Progress]]
@@ -60,7 +62,7 @@ OpenBar = Callable[[str], AbstractAsyncContextManager[Progress]]
 class EngineHost:
     """Keeps one engine running, the one that the settings name.
 
-    on_status: called in the event loop at every change. open_bar: shows how loading goes.
+    on_status: called in the event loop at every change. open_bar: shows the progress of loading.
     context: where completers find snippets. engines: those that other sessions use too.
     """
 
@@ -90,7 +92,7 @@ class EngineHost:
         self.status = self._status(State.LOADING, "waiting for the editor")
 
     def configure(self, settings: Settings) -> None:
-        """Take other settings. Another engine is loaded where they need one, or none could be.
+        """Take other settings; another engine is loaded if they need one, or if loading failed.
 
         Raises:
             PromptError: the engine can't work with them; the earlier ones stay.
@@ -106,8 +108,8 @@ class EngineHost:
     def load(self, *, anew: bool = False) -> None:
         """Start loading what the settings name; a load under way is given up.
 
-        The engine before it serves until the new one can; its requests are waited for. anew: even
-        if another session uses such an engine already; its files may have changed.
+        The present engine serves until the new one can, and closes after its last request. anew:
+        load it even if another session uses it already, since its files may have changed.
         """
         if self._loading is not None:
             self._loading.cancel()
@@ -116,7 +118,7 @@ class EngineHost:
         self._loading = asyncio.create_task(self._load(self.settings, anew=anew))
 
     async def loaded(self) -> Completer | None:
-        """Return what completes, waited for while it is loading; None if there is nothing yet."""
+        """Return the completer, after waiting while it loads; None if there still is none."""
         if self.completer is None:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._settled.wait(), _LOADING_WAIT_S)
@@ -130,7 +132,7 @@ class EngineHost:
         """
         if self._pulling is None or self._pulling.done():
             self._pulling = asyncio.create_task(self._pull())
-        await asyncio.shield(self._pulling)  # who asked may lose interest; the bytes are wanted
+        await asyncio.shield(self._pulling)  # the caller may give up, but the bytes are wanted
 
     def missing_model(self) -> ModelSpec | None:
         """Return the model that has to be fetched, if one has to be."""
@@ -172,7 +174,7 @@ class EngineHost:
         try:
             async with self._open_bar(f"Loading {_name(settings)}") as progress:
                 self._adapter = await asyncio.to_thread(adapter_folder, settings, Store())
-                engine = await self._engines.lease(
+                engine = await self._engines.acquire(
                     with_adapter(settings, self._adapter), Store(), progress=progress, anew=anew
                 )
             try:
@@ -186,7 +188,7 @@ class EngineHost:
             self._tell(State.MISSING, explain(error))
         except FimlsError as error:
             self._tell(State.ERROR, explain(error))
-        except Exception as error:  # noqa: BLE001 - whatever a library raises, the server lives
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the server goes on
             _log.exception("loading %s failed", _name(settings))
             self._tell(State.ERROR, f"loading {_name(settings)} failed: {type(error).__name__}")
         else:
@@ -251,6 +253,50 @@ class EngineHost:
         settings, adapter = self.settings, self._adapter
         label = "" if adapter is None else AdapterRegistry().label(adapter)
         return Status(state, message, settings.model, settings.engine, label)
+
+
+class Drain:
+    """Counts the requests of each completer, and closes a completer after its last one.
+
+    A request ends by its deadline, so that a replaced engine's memory comes back soon.
+    """
+
+    def __init__(self) -> None:
+        self._requests: Counter[Completer] = Counter()
+        self._leaving: set[Completer] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @contextlib.contextmanager
+    def using(self, completer: Completer) -> Iterator[None]:
+        """Hold a completer open for a request."""
+        self._requests[completer] += 1
+        try:
+            yield
+        finally:
+            self._requests[completer] -= 1
+            if not self._requests[completer]:
+                del self._requests[completer]
+                if completer in self._leaving:
+                    self._close(completer)
+
+    def close_when_unused(self, completer: Completer) -> None:
+        """Close a completer that gets no more requests, now or after its last one."""
+        if completer in self._requests:
+            self._leaving.add(completer)
+        else:
+            self._close(completer)
+
+    async def aclose(self) -> None:
+        """Close all that were to be closed, whoever waits for them."""
+        for completer in list(self._leaving):
+            self._close(completer)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _close(self, completer: Completer) -> None:
+        self._leaving.discard(completer)
+        closing = asyncio.create_task(completer.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
 def explain(error: FimlsError) -> str:

@@ -12,32 +12,34 @@ from fimls import config
 from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import adapter_folder, load_engine, model_source
-from fimls.store import Progress, Store
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import CancelToken, Delta, Prompt, SamplingParams
 
 
 class EnginePool:
-    """Loads an engine at its first lease, and closes it when its last one is given back."""
+    """Loads an engine for its first user, and closes it after its last one."""
 
     def __init__(self) -> None:
         self._shared: dict[tuple[object, ...], _Shared] = {}
-        self._ahead: asyncio.Task[None] | None = None
+        self._preloading: asyncio.Task[None] | None = None
 
-    def load_ahead(self, settings: Settings, store: Store) -> None:
-        """Begin to load what the next lease will probably name, where that needs no conversion.
+    def preload(self, settings: Settings, store: Store) -> None:
+        """Begin to load what will probably be acquired next, where that needs no conversion.
 
-        The next lease, whatever it names, ends what began here; so does :meth:`forget_ahead`.
+        It is given up, unless somebody uses it, at the next :meth:`acquire`, whatever that names,
+        and at :meth:`cancel_preload`.
         """
-        self.forget_ahead()
-        self._ahead = asyncio.create_task(self._hold(settings, store))
+        self.cancel_preload()
+        self._preloading = asyncio.create_task(self._preload(settings, store))
 
-    def forget_ahead(self) -> None:
-        """Nobody will come for what was loaded ahead."""
-        if self._ahead is not None:
-            self._ahead.cancel()
-            self._ahead = None
+    def cancel_preload(self) -> None:
+        """Give up what was preloaded."""
+        if self._preloading is not None:
+            self._preloading.cancel()
+            self._preloading = None
 
-    async def lease(
+    async def acquire(
         self,
         settings: Settings,
         store: Store,
@@ -45,22 +47,22 @@ class EnginePool:
         progress: Progress | None = None,
         anew: bool = False,
     ) -> Engine:
-        """The engine that the settings name; closing it gives the lease back.
+        """The engine that the settings name; closing it releases it.
 
-        progress: of loading it, if it isn't yet. anew: load it even if it is; who uses the earlier
-        one keeps it.
+        progress: of loading it, if that has to be done. anew: load it even if it is loaded; its
+        present users keep the earlier one.
 
         Raises:
             as :func:`load_engine`.
         """
         key, shared = self._join(settings, store, progress, anew=anew)
-        self.forget_ahead()
+        self.cancel_preload()
         return await self._loaded(key, shared)
 
     def _join(
         self, settings: Settings, store: Store, progress: Progress | None, *, anew: bool
     ) -> tuple[tuple[object, ...], _Shared]:
-        """Count as a user of the engine that the settings name, which loads if it isn't there."""
+        """Add a user of the engine that the settings name; it is loaded if it isn't yet."""
         key = config.engine_key(settings)
         shared = self._shared.get(key)
         if shared is None or anew:
@@ -71,15 +73,15 @@ class EnginePool:
 
     async def _loaded(self, key: tuple[object, ...], shared: _Shared) -> Engine:
         try:
-            # Who leaves while it is loading must not take it from the others.
+            # A user who leaves while it is loading must not take it from the others.
             engine = await asyncio.shield(shared.loading)
         except BaseException:
             await self._leave(key, shared)
             raise
-        return _Lease(engine, lambda: self._leave(key, shared))
+        return _Handle(engine, lambda: self._leave(key, shared))
 
-    async def _hold(self, settings: Settings, store: Store) -> None:
-        """Lease until it is cancelled. Who comes for the engine is told what is wrong with it."""
+    async def _preload(self, settings: Settings, store: Store) -> None:
+        """Be a user of the engine until cancelled. Whoever acquires it hears of a failure."""
         with contextlib.suppress(Exception):
             wanted = await asyncio.to_thread(_converted, settings, store)
             if wanted is None:
@@ -103,12 +105,12 @@ class EnginePool:
 
 
 def with_adapter(settings: Settings, adapter: Path | None) -> Settings:
-    """The settings with what they mean by their adapter, should that change meanwhile."""
+    """The settings with the adapter that they mean now, by its folder."""
     return replace(settings, adapter=NO_ADAPTER if adapter is None else str(adapter))
 
 
 def _converted(settings: Settings, store: Store) -> Settings | None:
-    """The settings with their adapter, if the store has what they name as the engine reads it."""
+    """The settings with their adapter, if the store has the converted model; else None."""
     if settings.engine != "openvino":
         return None
     adapter = adapter_folder(settings, store)
@@ -118,12 +120,14 @@ def _converted(settings: Settings, store: Store) -> Settings | None:
 
 @dataclass(slots=True)
 class _Shared:
+    """An engine, and how many use it."""
+
     loading: asyncio.Task[Engine]
     users: int = 0
 
 
-class _Lease(Engine):
-    """An engine for one of its users."""
+class _Handle(Engine):
+    """An engine as one of its users has it."""
 
     def __init__(self, engine: Engine, leave: Callable[[], Coroutine[None, None, None]]) -> None:
         self._engine = engine
@@ -141,7 +145,7 @@ class _Lease(Engine):
         return self._engine.generate(prompt, sampling, cancel)
 
     async def aclose(self) -> None:
-        """Give it back. Idempotent."""
+        """Release it. Idempotent."""
         leave, self._leave = self._leave, None
         if leave is not None:
             await leave()

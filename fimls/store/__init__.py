@@ -1,8 +1,7 @@
 """The model store: known models, where their bytes come from, and what engines load."""
 
-from fimls.store.models import ModelSpec, default_model, find_model, known_models
+from fimls.store.models import ModelSpec, find_model, known_models
 from fimls.store.prepared import QUANTIZATIONS, PreparedModel
-from fimls.store.progress import Progress, silent
 from fimls.store.sources import HubSource, IndexSource, PathSource, Source, default_sources
 from fimls.store.store import BaseFile, Store, store_root
 
@@ -14,13 +13,10 @@ __all__ = [
     "ModelSpec",
     "PathSource",
     "PreparedModel",
-    "Progress",
     "Source",
     "Store",
-    "default_model",
     "default_sources",
     "find_model",
     "known_models",
-    "silent",
     "store_root",
 ]

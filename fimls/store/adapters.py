@@ -3,7 +3,7 @@
 ::
 
     <root>/adapters/<name>/    a registered adapter: a copy, never changed
-           promoted.json       which of them serve (:mod:`fimls.store.promotions`)
+           promoted.json       which of them serve for which base
 
 An adapter that comes with fimls serves its base until another is promoted there.
 """
@@ -13,24 +13,27 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from fimls.files import write_atomically
 from fimls.store.adapter import MANIFEST, Adapter
-from fimls.store.promotions import History, Promotion, Promotions
 from fimls.store.store import store_root
 from fimls.types import AdapterMismatchError, StoreError, UnknownModelError
 
 _NAME = re.compile(r"(?!none$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """``none`` is the setting's word for no adapter."""
 _LOCK_TIMEOUT_S = 30.0
+_FORMAT_VERSION = 1  # of promoted.json
 
 SHIPPED = Path(__file__).parent / "shipped"
 """The adapters that come with fimls, each a folder of its name."""
@@ -60,7 +63,7 @@ class AdapterRegistry:
         self._root = (root or store_root()).absolute()
         self._shipped = shipped
         self.folder = self._root / "adapters"
-        self._promotions = Promotions(self._root / "promoted.json")
+        self._promotions = _Promotions(self._root / "promoted.json")
 
     def add(self, folder: Path, name: str | None = None) -> RegisteredAdapter:
         """Copy an adapter's files (not its subfolders, where checkpoints are) into the registry.
@@ -299,6 +302,77 @@ def promote(adapter: str | Path, *, name: str | None = None, root: Path | None =
     folder = registry.find(str(adapter))
     known = registry.label(folder) == folder.name
     return registry.promote(folder.name if known else registry.add(folder, name).name)
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What serves a base. name: of the adapter, "" for the base alone. before: what served until
+    the latest change.
+    """
+
+    base: str
+    base_sha256: str
+    name: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The adapters promoted for a base, the last one serving."""
+
+    base: str
+    promoted: tuple[str, ...] = ()
+
+    @property
+    def current(self) -> str:
+        """The adapter that was promoted last, "" for none."""
+        return self.promoted[-1] if self.promoted else ""
+
+
+class _Promotions:
+    """The file. Whoever changes it holds the registry's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def stamp(self) -> tuple[int, int] | None:
+        """Another value after each change, None before the first; costs one ``stat``."""
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
+
+    def read(self) -> dict[str, History]:
+        """The history of each base, by its SHA-256.
+
+        Raises:
+            StoreError: the file is damaged, or of another version.
+        """
+        try:
+            value: dict[str, Any] = json.loads(self.path.read_text("utf-8"))
+            if value["format_version"] != _FORMAT_VERSION:
+                raise ValueError(f"format version {value['format_version']}")
+            return {
+                base_sha256: History(row["base"], tuple(row["promoted"]))
+                for base_sha256, row in value["bases"].items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(
+                f"can't read which adapters are promoted: {self.path}: {error}",
+                hint="remove that file, and promote again",
+            ) from error
+
+    def write(self, histories: Mapping[str, History]) -> None:
+        """Switch to these histories, atomically."""
+        bases = {
+            base_sha256: {"base": history.base, "promoted": history.promoted}
+            for base_sha256, history in histories.items()
+        }
+        value = {"format_version": _FORMAT_VERSION, "bases": bases}
+        write_atomically(self.path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def _trained_on(adapter: Adapter) -> tuple[str, str]:

@@ -1,55 +1,28 @@
 """A GGUF file, perhaps with an adapter, turned into the folder that the openvino engine loads.
 
-Runs as ``python -m fimls.store.convert`` in a process of its own (see :mod:`fimls.store.worker`):
-its memory is given back, and a crash in native code can't take the caller down.
+Runs in a process of its own, which :mod:`fimls.store.prepared` starts: its memory is given back,
+and a crash in native code can't take the caller down.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
-import numpy as np
 from gguf import GGMLQuantizationType, LlamaFileType
 
-from fimls.store.gguf_file import (
-    OUTPUT_HEAD,
-    ROWS_AT_ONCE,
-    TOKEN_EMBEDDING,
-    TensorPlan,
-    keep,
-    quantized,
-    rows,
-    write_gguf,
-)
-from fimls.store.gguf_reader import Gguf, Tensor, open_gguf
+from fimls.child import Parent, ParentGoneError
+from fimls.progress import Progress, silent
+from fimls.store.architectures import OUTPUT_HEAD, TOKEN_EMBEDDING, tie
+from fimls.store.gguf_file import Gguf, Tensor, TensorPlan, keep, open_gguf, quantized, write_gguf
 from fimls.store.gguf_tokenizer import write_tokenizer
-from fimls.store.progress import Progress, silent
 from fimls.types import FimlsError, StoreError
 
 _Kind = GGMLQuantizationType
 
-# The largest rounding error of a quantization, as a part of the largest weight of the block.
-_ROUNDING = {
-    _Kind.F32: 0.0,
-    _Kind.F16: 2**-11,
-    _Kind.BF16: 2**-8,
-    _Kind.Q8_0: 1 / 127,
-    _Kind.Q6_K: 1 / 31,
-    _Kind.Q5_0: 1 / 16,
-    _Kind.Q5_1: 1 / 15,
-    _Kind.Q5_K: 1 / 15,
-    _Kind.Q4_0: 1 / 8,
-    _Kind.Q4_1: 1 / 7,
-    _Kind.Q4_K: 1 / 7,
-}
 _BLOCK = 32
 
 _FILE_TYPES = {
@@ -134,15 +107,9 @@ def rewrite_gguf(
 
 def _plan(model: Gguf, kind: GGMLQuantizationType) -> list[_Step]:
     """How each tensor is rewritten. GenAI 2026.4 can't read Q5_0; Q8_0 and Q4_0 it can."""
-    tensors = dict(model.tensors)
-    embedding, head = tensors.get(TOKEN_EMBEDDING), tensors.get(OUTPUT_HEAD)
-    if embedding is None:
+    tensors = tie(model.tensors)
+    if TOKEN_EMBEDDING not in tensors:
         raise StoreError(f"the GGUF file has no {TOKEN_EMBEDDING}")
-    if head is not None and _tied(embedding, head):
-        # One matrix, stored twice in different quantizations: keep the finer, once.
-        finer = min((embedding, head), key=lambda tensor: _ROUNDING[tensor.kind])
-        tensors[TOKEN_EMBEDDING] = finer
-        del tensors[OUTPUT_HEAD]
     return [_Step(_rewrite(name, tensor, kind), tensor) for name, tensor in tensors.items()]
 
 
@@ -152,22 +119,6 @@ def _rewrite(name: str, tensor: Tensor, kind: GGMLQuantizationType) -> TensorPla
     if name in (TOKEN_EMBEDDING, OUTPUT_HEAD) and kind == _Kind.Q4_0:
         kind = _Kind.Q8_0  # four bits cost the most quality here and save the least time
     return keep(tensor, name) if tensor.kind == kind else quantized(tensor, kind, name)
-
-
-def _tied(embedding: Tensor, head: Tensor) -> bool:
-    """Whether both are one matrix, up to what their quantizations round away."""
-    kinds = {embedding.kind, head.kind}
-    if embedding.shape != head.shape or not kinds <= _ROUNDING.keys():
-        return False
-    tolerance = sum(_ROUNDING[tensor.kind] for tensor in (embedding, head))
-    for start in range(0, head.shape[0], ROWS_AT_ONCE):
-        one, other = (rows(tensor, start, start + ROWS_AT_ONCE) for tensor in (embedding, head))
-        difference = np.abs(one - other).reshape(len(one), -1, _BLOCK).max(axis=-1)
-        largest = np.abs(other).reshape(len(one), -1, _BLOCK).max(axis=-1)
-        # K-quants share scales over 256 weights: their error goes with the larger neighbours.
-        if not np.all(difference <= tolerance * np.maximum(largest, largest.max(-1)[:, None])):
-            return False
-    return True
 
 
 def _save_openvino(rewritten: Path, progress: Progress) -> None:
@@ -201,45 +152,30 @@ def _requantize(work: Path, rewritten: Path, steps: Sequence[_Step], progress: P
         saved.replace(work / saved.name)
 
 
-class _Reporter:
-    """Writes events as JSON lines: ``{"progress": [stage, done, total]}`` or ``{"error": ...}``."""
+def main() -> int:
+    """Arguments: the file, the folder, the quantization, and the adapter if there is one.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Messages: ``{"stage", "done", "total"}``, and at last, if it failed, ``{"error", "message",
+    "hint"}``. Returns the exit status.
+    """
+    source, folder, quantization, *adapter = sys.argv[1:]
+    parent = Parent.connect()
 
-    def __call__(self, stage: str, done_bytes: int, total_bytes: int) -> None:
-        self._write({"progress": [stage, done_bytes, total_bytes]})
+    def progress(stage: str, done: int, total: int) -> None:
+        parent.send(stage=stage, done=done, total=total)
 
-    def error(self, error: FimlsError) -> None:
-        self._write({"error": type(error).__name__, "message": str(error), "hint": error.hint})
-
-    def _write(self, event: dict[str, object]) -> None:
-        self._stream.write(json.dumps(event) + "\n")
-        self._stream.flush()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert as told; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m fimls.store.convert", description=__doc__)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--quantization", required=True)
-    parser.add_argument("--adapter", type=Path)
-    options = parser.parse_args(arguments)
-    # Events go where stdout went; whatever native code prints goes to stderr.
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    report = _Reporter(events)
     try:
         convert(
-            options.source,
-            options.folder,
-            quantization=options.quantization,
-            adapter=options.adapter,
-            progress=report,
+            Path(source),
+            Path(folder),
+            quantization=quantization,
+            adapter=Path(adapter[0]) if adapter else None,
+            progress=progress,
         )
     except FimlsError as error:
-        report.error(error)
+        parent.send(error=type(error).__name__, message=str(error), hint=error.hint)
+        return 1
+    except ParentGoneError:
         return 1
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from gguf import TokenType
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from fimls.store.gguf_reader import Gguf
+from fimls.store.gguf_file import Gguf
 from fimls.types import StoreError
 
 _QWEN2_WORDS = (

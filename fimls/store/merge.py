@@ -16,30 +16,28 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, TokenType, get_tensor_name_map
+from gguf import TokenType
 
+from fimls.progress import Progress, silent
 from fimls.store.adapter import WEIGHTS, Adapter
-from fimls.store.gguf_file import (
+from fimls.store.architectures import (
+    ARCHITECTURES,
     OUTPUT_HEAD,
     TOKEN_EMBEDDING,
+    Architecture,
+)
+from fimls.store.gguf_file import (
     Float32Array,
+    Gguf,
+    Tensor,
     TensorPlan,
     float32,
     keep,
+    open_gguf,
     rows,
     write_gguf,
 )
-from fimls.store.gguf_reader import Gguf, Tensor, open_gguf
-from fimls.store.progress import Progress, silent
 from fimls.types import AdapterMismatchError
-
-# Architectures whose adapters are understood, and the tensors whose rows GGUF stores in rotary
-# order (each head's two halves interleaved) where transformers keeps the halves apart.
-_ROTARY_ORDER: dict[str, tuple[str, ...]] = {
-    "llama": ("attn_q", "attn_k"),
-    "qwen2": (),
-    "qwen3": (),
-}
 
 # Settings of peft under which B @ A is not the whole of the adapter, or not added the same way.
 _UNMERGEABLE = (
@@ -166,16 +164,21 @@ def _float32(entry: Mapping[str, Any]) -> Float32Array:
 
 def _collect(adapter: Adapter, base: Gguf) -> dict[str, _Change]:
     """What changes, by GGUF tensor name."""
-    names = _Names(base)
+    if not Architecture.known(base):
+        raise AdapterMismatchError(
+            f"can't merge into a base of architecture {base.get('general.architecture')!r}",
+            hint="known: " + ", ".join(ARCHITECTURES),
+        )
+    arch = Architecture(base)
     changes: dict[str, _Change] = {}
     for module, parts in _by_module(adapter).items():
-        name = names.tensor(module)
+        name = _tensor_name(arch, module)
         tensor = base.tensors.get(name)
         if tensor is None and name == OUTPUT_HEAD:
             tensor = base.tensors[TOKEN_EMBEDDING]
         if tensor is None:
             raise AdapterMismatchError(f"{adapter.folder} changes {module}, which the base lacks")
-        change = _change(module, parts, adapter, names)
+        change = _change(module, parts, adapter, arch)
         _check_fit(module, change, tensor)
         changes[name] = change
     embedding = changes.get(TOKEN_EMBEDDING)
@@ -196,16 +199,17 @@ def _by_module(adapter: Adapter) -> dict[str, dict[str, Float32Array]]:
 
 
 def _change(
-    module: str, parts: Mapping[str, Float32Array], adapter: Adapter, names: _Names
+    module: str, parts: Mapping[str, Float32Array], adapter: Adapter, arch: Architecture
 ) -> _Change:
+    name = _tensor_name(arch, module)
     change = _Change(whole=parts.get("weight"))
     if change.whole is not None:
-        change.whole = names.to_gguf_order(module, change.whole)
+        change.whole = arch.to_gguf_order(name, change.whole)
     factors = _factors(parts)
     if factors is not None:
         left, right = factors
         scale = _scale(adapter.config, module, rank=left.shape[1])
-        change.low_rank = (names.to_gguf_order(module, left) * np.float32(scale), right)
+        change.low_rank = (arch.to_gguf_order(name, left) * np.float32(scale), right)
     token_rows = parts.get("token_adapter.trainable_tokens_delta")
     if token_rows is not None:
         indices = _token_indices(adapter.config, module)
@@ -279,40 +283,14 @@ def _token_indices(config: Mapping[str, Any], module: str) -> list[int]:
     return [int(index) for index in indices]
 
 
-class _Names:
-    """From transformers' module names to this file's tensor names."""
-
-    def __init__(self, base: Gguf) -> None:
-        self._arch: str = base.get("general.architecture")
-        if self._arch not in _ROTARY_ORDER:
-            raise AdapterMismatchError(
-                f"can't merge into a base of architecture {self._arch!r}",
-                hint="known: " + ", ".join(_ROTARY_ORDER),
-            )
-        arch = next(key for key, name in MODEL_ARCH_NAMES.items() if name == self._arch)
-        self._map = get_tensor_name_map(MODEL_ARCH(arch), base.get(f"{self._arch}.block_count"))
-        heads = base.get(f"{self._arch}.attention.head_count")
-        self._heads = {
-            "attn_q": heads,
-            "attn_k": base.content(f"{self._arch}.attention.head_count_kv", heads),
-        }
-
-    def tensor(self, module: str) -> str:
-        """The tensor that is this module's weight."""
-        name = self._map.get_name(module)
-        if name is None:
-            raise AdapterMismatchError(
-                f"the adapter changes {module}, which the {self._arch} architecture doesn't have"
-            )
-        return f"{name}.weight"
-
-    def to_gguf_order(self, module: str, weight: Float32Array) -> Float32Array:
-        """Reorder rows ``(outputs, any)`` as GGUF stores them."""
-        kind = self.tensor(module).split(".")[-2]
-        if kind not in _ROTARY_ORDER[self._arch]:
-            return weight
-        halves = weight.reshape(self._heads[kind], 2, -1, weight.shape[1])
-        return halves.swapaxes(1, 2).reshape(weight.shape)
+def _tensor_name(arch: Architecture, module: str) -> str:
+    """The tensor that is a module's weight."""
+    name = arch.tensor_name(module)
+    if name is None:
+        raise AdapterMismatchError(
+            f"the adapter changes {module}, which the {arch.name} architecture doesn't have"
+        )
+    return f"{name}.weight"
 
 
 def _vocabulary(base: Gguf, control_ids: Mapping[str, int], row_count: int) -> dict[str, Any]:

@@ -63,11 +63,6 @@ def known_models() -> tuple[ModelSpec, ...]:
     return tuple(_spec(row) for row in json.loads(text)["models"])
 
 
-def default_model() -> ModelSpec:
-    """The model used when nobody names one."""
-    return next(spec for spec in known_models() if spec.default)
-
-
 def find_model(name: str) -> ModelSpec:
     """Look a model up by its name or an alias, whatever the case.
 

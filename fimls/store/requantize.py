@@ -16,9 +16,8 @@ from gguf import GGMLQuantizationType
 
 from fimls.openvino import openvino as ov
 from fimls.openvino import ops
-from fimls.store.gguf_file import ROWS_AT_ONCE, Float32Array, rows
-from fimls.store.gguf_reader import Gguf, Tensor
-from fimls.store.progress import Progress
+from fimls.progress import Progress
+from fimls.store.gguf_file import ROWS_AT_ONCE, Float32Array, Gguf, Tensor, rows
 
 Int8Array = npt.NDArray[np.int8]
 

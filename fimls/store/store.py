@@ -15,10 +15,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import tempfile
@@ -29,20 +27,18 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
+from fimls.files import HashRecords, file_sha256
+from fimls.progress import Progress, silent
 from fimls.store.adapter import Adapter
-from fimls.store.hashes import HashRecords, file_sha256
 from fimls.store.models import ModelSpec, find_model_by_sha256
-from fimls.store.partial import Partial
 from fimls.store.prepared import (
     CONVERTER_VERSION,
     QUANTIZATIONS,
     PreparedModel,
+    build,
     is_whole,
-    write_card,
 )
-from fimls.store.progress import Progress, silent
-from fimls.store.sources import FULL, PathSource, Source, default_sources
-from fimls.store.worker import convert_in_subprocess
+from fimls.store.sources import FULL, Partial, PathSource, Source, default_sources
 from fimls.types import (
     ConfigError,
     DownloadError,
@@ -211,7 +207,7 @@ class Store:
             if not is_whole(wanted):  # another process may have been faster
                 wanted.directory.parent.mkdir(parents=True, exist_ok=True)
                 self._check_space(needed_bytes)
-                self._build(base, adapter, wanted, progress)
+                build(wanted, base.path, adapter=adapter, progress=progress)
         return wanted
 
     def base(self, model: ModelSpec | Path, progress: Progress = silent) -> BaseFile:
@@ -249,7 +245,7 @@ class Store:
             ModelMissingError: the file isn't there. StoreError: its tokenizer is of no known kind.
         """
         # Reading GGUF needs numpy, which a server shouldn't import before it answers.
-        from fimls.store.gguf_reader import open_gguf
+        from fimls.store.gguf_file import open_gguf
         from fimls.store.gguf_tokenizer import write_tokenizer
 
         base = self.base(model)
@@ -329,33 +325,6 @@ class Store:
             format=(adapter and adapter.format) or base.format,
             quantization=quantization,
         )
-
-    def _build(
-        self, base: BaseFile, adapter: Path | None, wanted: PreparedModel, progress: Progress
-    ) -> None:
-        """Convert in a sibling folder and move it into place as a whole. Needs the lock."""
-        parent, key = wanted.directory.parent, wanted.directory.name
-        for stale in parent.glob(f".{key}-*"):
-            shutil.rmtree(stale, ignore_errors=True)  # of killed processes
-        with tempfile.TemporaryDirectory(
-            dir=parent, prefix=f".{key}-", ignore_cleanup_errors=True
-        ) as name:
-            new, old = Path(name, "new"), Path(name, "old")
-            new.mkdir()
-            convert_in_subprocess(
-                base.path,
-                new,
-                quantization=wanted.quantization,
-                adapter=None if adapter is None else adapter.absolute(),
-                progress=progress,
-            )
-            write_card(
-                dataclasses.replace(wanted, directory=new),
-                importlib.metadata.version("openvino-genai"),
-            )
-            if wanted.directory.exists():
-                wanted.directory.replace(old)
-            new.replace(wanted.directory)
 
     def _check_space(self, needed_bytes: int) -> None:
         if shutil.disk_usage(self.root).free < needed_bytes:

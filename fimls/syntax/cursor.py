@@ -1,4 +1,4 @@
-"""Questions about the cursor: does a block start here, is this a string or a comment.
+"""Whether a block starts at the cursor.
 
 A whole tree answers exactly. While somebody types, trees have errors, and what a parser recovers
 near the cursor says little; then the lines around the cursor answer: how the line before ends and
@@ -7,34 +7,17 @@ how the next is indented. Languages without a grammar are answered from lines al
 
 from __future__ import annotations
 
-import enum
 import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fimls.syntax.languages import Language, get_language
+from fimls.syntax.language import Grammar, Language
+from fimls.syntax.languages import get_language
 from fimls.syntax.tree import parse
 from fimls.text import utf8
 
 if TYPE_CHECKING:
     import tree_sitter
-
-# Node types of all grammars in the table; the same name means the same in each that has it.
-_COMMENTS = frozenset({"block_comment", "comment", "line_comment"})
-_STRINGS = frozenset(
-    {
-        "char_literal",
-        "character_literal",
-        "interpreted_string_literal",
-        "raw_string_literal",
-        "regex",
-        "rune_literal",
-        "string",
-        "string_literal",
-        "template_string",
-    }
-)
-_CODE_IN_STRINGS = frozenset({"interpolation", "string_interpolation", "template_substitution"})
 
 _CLOSERS_ONLY = re.compile(r"\s*[)\]}>;,]*\s*")
 _TAB_COLUMNS = 8
@@ -43,17 +26,11 @@ _NEAR_CHARS = 16_000
 _AT_MARGIN = re.compile(r"\n(?=\w)")
 
 
-class _Place(enum.Enum):
-    CODE = enum.auto()
-    STRING = enum.auto()
-    COMMENT = enum.auto()
-
-
 def block_starts_here(prefix: str, suffix: str, language_id: str) -> bool:
-    """Whether the cursor stands where an empty block's body belongs, so that several lines fit.
+    """Whether the cursor is where an empty block's body belongs, so that several lines fit.
 
-    That is behind a line that opens a block, or on an empty line in a block that holds at most
-    comments and a docstring, all before the cursor. Behind the cursor the line may hold closing
+    That is after a line that opens a block, or on an empty line in a block that holds at most
+    comments and a docstring, all before the cursor. After the cursor the line may hold closing
     brackets only. False for a language whose blocks the table doesn't describe.
     """
     language = get_language(language_id)
@@ -63,17 +40,19 @@ def block_starts_here(prefix: str, suffix: str, language_id: str) -> bool:
         return False
     prefix, suffix = _around_cursor(prefix, suffix)
     opens_block = _opens_block(_last_line(prefix.rstrip()), language)
-    text = prefix + language.filler + suffix
+    grammar = language.grammar
+    filler = grammar.filler if grammar else ""
+    text = prefix + filler + suffix
     tree = parse(text, language_id)
-    if tree is None:
+    if grammar is None or tree is None:
         return opens_block
     byte_ = len(utf8(prefix))
-    if _in_text_node(tree, utf8(text), byte_):
+    if _in_text_node(tree, utf8(text), byte_, language):
         return False
     if tree.root_node.has_error:
         return opens_block
     # Without a filler a block is a pair of braces, which may also be a literal: the tree decides.
-    return _is_alone_in_block(tree, byte_, language) or (bool(language.filler) and opens_block)
+    return _is_alone_in_block(tree, byte_, grammar) or (bool(filler) and opens_block)
 
 
 def _around_cursor(prefix: str, suffix: str) -> tuple[str, str]:
@@ -91,52 +70,37 @@ def _around_cursor(prefix: str, suffix: str) -> tuple[str, str]:
     return prefix, suffix
 
 
-def in_string_or_comment(prefix: str, suffix: str, language_id: str) -> bool:
-    """Whether the cursor stands inside a string (not its interpolated code) or a comment.
-
-    The end of a line comment counts as inside. A string that is not closed yet is recognised on its
-    first line. False for an unknown language.
-    """
-    language = get_language(language_id)
-    if language is None:
-        return False
-    tree = parse(prefix + suffix, language_id)
-    if tree is not None:
-        if _in_text_node(tree, utf8(prefix + suffix), len(utf8(prefix))):
-            return True
-        if not tree.root_node.has_error:
-            return False
-    _, place = _scan_line(_last_line(prefix), language)
-    return place is not _Place.CODE
-
-
-def _in_text_node(tree: tree_sitter.Tree, source: bytes, byte_: int) -> bool:
-    """Whether a byte stands in a string or comment. source: what the tree was parsed from."""
+def _in_text_node(tree: tree_sitter.Tree, source: bytes, byte_: int, language: Language) -> bool:
+    """Whether a byte is in a string or comment. source: what the tree was parsed from."""
+    grammar = language.grammar
+    assert grammar is not None, "there is a tree"
     node = tree.root_node.descendant_for_byte_range(max(byte_ - 1, 0), byte_)
-    while node is not None and node.type not in _CODE_IN_STRINGS:
+    while node is not None and node.type not in grammar.code_in_strings:
         inside = node.start_byte < byte_ < node.end_byte
-        if node.is_named and node.type in _STRINGS and inside:
+        if node.is_named and node.type in grammar.strings and inside:
             return True
-        if node.type in _COMMENTS and byte_ > node.start_byte:
+        if node.type in grammar.comments and byte_ > node.start_byte:
             # A line comment goes on at its end, until its line ends (some grammars include that).
             on_its_line = b"\n" not in source[node.start_byte : byte_]
-            of_several = source.startswith(b"/*", node.start_byte)
+            of_several = language.block_comment is not None and source.startswith(
+                language.block_comment[0].encode(), node.start_byte
+            )
             return inside if of_several else on_its_line
         node = node.parent
     return False
 
 
-def _is_alone_in_block(tree: tree_sitter.Tree, byte_: int, language: Language) -> bool:
-    """Whether nothing but the filler, comments and a docstring stand in the block at a byte."""
-    block = tree.root_node.descendant_for_byte_range(byte_, byte_ + len(language.filler))
-    while block is not None and block.type not in language.block_types:
+def _is_alone_in_block(tree: tree_sitter.Tree, byte_: int, grammar: Grammar) -> bool:
+    """Whether the block at a byte holds nothing but the filler, comments and a docstring."""
+    block = tree.root_node.descendant_for_byte_range(byte_, byte_ + len(grammar.filler))
+    while block is not None and block.type not in grammar.blocks:
         block = block.parent
     if block is None:
         return False
-    statements = [child for child in block.named_children if child.type not in _COMMENTS]
-    if language.filler and statements and _is_docstring(statements[0]):
+    statements = [child for child in block.named_children if child.type not in grammar.comments]
+    if grammar.filler and statements and _is_docstring(statements[0]):
         del statements[0]
-    own = [byte_] if language.filler else []
+    own = [byte_] if grammar.filler else []
     return own == [statement.start_byte for statement in statements]
 
 
@@ -145,8 +109,8 @@ def _is_docstring(statement: tree_sitter.Node) -> bool:
 
 
 def _opens_block(line: str, language: Language) -> bool:
-    code, place = _scan_line(line, language)
-    return place is not _Place.STRING and bool(re.search(language.block_header, code.rstrip()))
+    code = _without_comment(line, language)
+    return code is not None and bool(re.search(language.block_header, code.rstrip()))
 
 
 def _is_empty_line(prefix: str, suffix: str, language: Language) -> bool:
@@ -178,8 +142,8 @@ def _last_line(text: str) -> str:
     return text[max(text.rfind("\n"), text.rfind("\r")) + 1 :]
 
 
-def _scan_line(line: str, language: Language) -> tuple[str, _Place]:
-    """Return a line without its trailing comment, and where the line's end stands.
+def _without_comment(line: str, language: Language) -> str | None:
+    """Return a line without its trailing comment; None where it ends inside a string.
 
     Takes the line for itself: strings and comments that began earlier aren't known here.
     """
@@ -187,12 +151,12 @@ def _scan_line(line: str, language: Language) -> tuple[str, _Place]:
     at = 0
     while opening is not None and (match := opening.search(line, at)):
         if match[0] == language.line_comment:
-            return line[: match.start()], _Place.COMMENT
+            return line[: match.start()]
         close = _closing(match[0]).match(line, match.end())
         if close is None:
-            return line, _Place.STRING
+            return None
         at = close.end()
-    return line, _Place.CODE
+    return line
 
 
 @cache

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from fimls.syntax.language import Grammar
 from fimls.syntax.query import Captures, text_of
 
 if TYPE_CHECKING:
@@ -18,43 +19,26 @@ _SCOPES = ("impl", "namespace", "local")
 _HOLDS_METHODS = frozenset({"class", "type", "impl"})
 _HIDES_CONSTANTS = frozenset({"class", "function", "impl", "local", "method", "type"})
 
-# Node types of all grammars in the table.
-_ATTRIBUTES = frozenset({"annotation", "attribute_item", "decorator", "marker_annotation"})
-_WRAPPERS = frozenset(
-    {"ambient_declaration", "decorated_definition", "export_statement", "template_declaration"}
-)
-_GROUPS = frozenset(  # wrap one definition or several
-    {
-        "const_declaration",
-        "expression_statement",
-        "lexical_declaration",
-        "type_declaration",
-        "var_declaration",
-        "variable_declaration",
-    }
-)
-_DECLARED = frozenset({"declaration", "field_declaration", "function_definition"})
-
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Something with a name. Offsets are code points.
-
-    name: bare. kind: a struct, union, interface, trait, enum or alias is a "type"; "constant" is a
-        variable of the file or of a namespace.
-    start, end: the whole definition with decorators and attributes, without the last line end.
-    body: where its body begins: its first statement in Python, else the brace; ``end`` without one.
-    container: the innermost class, type, impl, namespace or function it belongs to, "" for none.
-    header: where it begins behind its decorators and attributes.
-    """
+    """Something with a name. Offsets are code points."""
 
     name: str
+    """Bare."""
     kind: Kind
+    """A struct, union, interface, trait, enum or alias is a "type"; "constant" is a variable of the
+    file or of a namespace."""
     start: int
+    """Where its first decorator or attribute begins."""
     body: int
+    """Where its body begins: its first statement in Python, else the brace; ``end`` without one."""
     end: int
+    """Without the last line end."""
     container: str
+    """The innermost class, type, impl, namespace or function it belongs to, "" for none."""
     header: int
+    """Where it begins after its decorators and attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +68,7 @@ def find_definitions(
     source: bytes,
     offset: Callable[[int], int],
     bound: frozenset[int],
+    grammar: Grammar,
 ) -> tuple[Definition, ...]:
     """Return the definitions among a query's matches, in document order.
 
@@ -91,7 +76,7 @@ def find_definitions(
     """
     best: dict[tuple[int, bool], _Found] = {}
     for captures in matches:
-        found = _found(captures, source)
+        found = _found(captures, source, grammar)
         if found is None or (found.kind == "constant" and found.key in bound):
             continue
         key = found.key, found.kind in _SCOPES
@@ -137,7 +122,7 @@ def _definition(
     )
 
 
-def _found(captures: Captures, source: bytes) -> _Found | None:
+def _found(captures: Captures, source: bytes, grammar: Grammar) -> _Found | None:
     for kind in (*_KINDS, *_SCOPES, "declarator"):
         if kind in captures:
             break
@@ -150,14 +135,14 @@ def _found(captures: Captures, source: bytes) -> _Found | None:
         return _Found(start, name, kind, start, start, end, "", start)
     bodies = captures.get("body", [])
     if kind == "declarator":
-        declared = _declared(node)
+        declared = _declared(node, grammar)
         if declared is None:
             return None
         node, kind = declared, "function"
         body = declared.child_by_field_name("body")
         bodies = [body] if body else []
     name_node = captures["name"][0]
-    node = _wrapped(node)
+    node = _wrapped(node, grammar)
     end = node.end_byte
     if node.end_point.column == 0:  # C's preprocessor lines include their line ends
         end = node.start_byte + len(source[node.start_byte : end].rstrip())
@@ -165,44 +150,45 @@ def _found(captures: Captures, source: bytes) -> _Found | None:
         key=name_node.start_byte,
         name=text_of(name_node, source),
         kind=kind,
-        start=_first_attribute(node).start_byte,
+        start=_first_attribute(node, grammar).start_byte,
         body=bodies[0].start_byte if bodies else end,
         end=end,
         container=text_of(captures["container"][0], source) if "container" in captures else "",
-        header=_behind_attributes(node).start_byte,
+        header=_after_attributes(node, grammar).start_byte,
     )
 
 
-def _declared(declarator: tree_sitter.Node) -> tree_sitter.Node | None:
+def _declared(declarator: tree_sitter.Node, grammar: Grammar) -> tree_sitter.Node | None:
     node: tree_sitter.Node | None = declarator
     while node is not None and node.type.endswith("_declarator"):
         node = node.parent
-    return node if node is not None and node.type in _DECLARED else None
+    return node if node is not None and node.type in grammar.declared else None
 
 
-def _wrapped(node: tree_sitter.Node) -> tree_sitter.Node:
+def _wrapped(node: tree_sitter.Node, grammar: Grammar) -> tree_sitter.Node:
     """Return the statement that is nothing but this definition: exported, decorated, declared."""
     while (parent := node.parent) is not None and (
-        parent.type in _WRAPPERS or (parent.type in _GROUPS and parent.named_child_count == 1)
+        parent.type in grammar.wrappers
+        or (parent.type in grammar.groups and parent.named_child_count == 1)
     ):
         node = parent
     return node
 
 
-def _first_attribute(node: tree_sitter.Node) -> tree_sitter.Node:
-    """Return the first of the attributes that stand before a node as its siblings, or the node."""
-    while (before := node.prev_named_sibling) is not None and before.type in _ATTRIBUTES:
+def _first_attribute(node: tree_sitter.Node, grammar: Grammar) -> tree_sitter.Node:
+    """Return the first of the attributes that are a node's siblings before it, or the node."""
+    while (before := node.prev_named_sibling) is not None and before.type in grammar.attributes:
         node = before
     return node
 
 
-def _behind_attributes(node: tree_sitter.Node) -> tree_sitter.Node:
-    """Return the first child that is no attribute; Java's stand among its modifiers."""
+def _after_attributes(node: tree_sitter.Node, grammar: Grammar) -> tree_sitter.Node:
+    """Return the first child that is no attribute; Java's are among its modifiers."""
     for child in node.children:
         if child.type == "modifiers":
             for modifier in child.children:
-                if modifier.type not in _ATTRIBUTES:
+                if modifier.type not in grammar.attributes:
                     return modifier
-        elif child.type not in _ATTRIBUTES:
+        elif child.type not in grammar.attributes:
             return child
     return node

@@ -1,35 +1,17 @@
-"""Imports in a tree: which modules a file uses, and by which names."""
+"""Imports in a tree: which modules a file uses, by which names, and where they lead."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from fimls.syntax.language import Grammar
+from fimls.syntax.languages import get_language
+from fimls.syntax.modules import Import, Lister, Target
 from fimls.syntax.query import Captures, text_of
 
-if TYPE_CHECKING:
-    import tree_sitter
-
-ALL = ("*", "*")
 _LAST_PART = re.compile(r"([\w-]+)(?:/v\d+)?$")  # a Go module's major version is no name
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One module that a file uses.
-
-    module: as written, without quotes: "a.b", ".models", "./util", "fmt", "crate::x", "foo.h". A
-        Java class is a module: "java.util.List". Rust's ``mod x;`` is "self::x".
-    names: pairs of an imported name and what the file calls it; ("*", "*") for all, as C's includes
-        do; ("default", local) for a default export; () where only the module itself is imported.
-    alias: how the file writes the module itself ("np", "a.b", "fmt"), "" where it doesn't.
-    """
-
-    module: str
-    names: tuple[tuple[str, str], ...]
-    alias: str
 
 
 @dataclass(slots=True)
@@ -44,25 +26,31 @@ class _Growing:
         return Import(self.module, tuple(self.names), self.alias)
 
 
+def targets(found: Import, path: str, language_id: str, files: Lister) -> list[Target]:
+    """Return where an import statement of the file ``path`` leads in the workspace."""
+    language = get_language(language_id)
+    resolve = language.resolve if language else None
+    return list(resolve(found, path, files)) if resolve else []
+
+
 def find_imports(
-    matches: Iterable[Captures], source: bytes
+    matches: Iterable[Captures], source: bytes, grammar: Grammar
 ) -> tuple[tuple[Import, ...], frozenset[int]]:
     """Return the imports among a query's matches, and the bytes where names begin that they bind.
 
-    Imports stand in document order; each module of a Rust ``use`` is one.
+    Imports are in document order; each module that a ``@use`` names is one.
     """
     growing: dict[tuple[int, str], _Growing] = {}
     bound: set[int] = set()
     for captures in matches:
-        if "use" in captures:
-            tree = captures["use"][0]
-            for module, name, local in _use(tree, source, ""):
-                key = tree.start_byte, module
-                _bind(growing.setdefault(key, _Growing(module)), name, local)
-        elif "module.file" in captures:
-            node = captures["module.file"][0]
-            name = text_of(node, source)
-            growing[node.start_byte, ""] = _Growing(f"self::{name}", alias=name)
+        if "use" in captures and grammar.uses is not None:
+            node = captures["use"][0]
+            for module, name, local in grammar.uses(node, source):
+                use = growing.setdefault((node.start_byte, module), _Growing(module))
+                if name:
+                    use.names[name, local] = None
+                else:
+                    use.alias = local
         elif "module" in captures:
             node = captures["module"][0]
             module = text_of(node, source).strip("\"'`<>")
@@ -83,50 +71,10 @@ def _add(growing: _Growing, captures: Captures, source: bytes) -> None:
         last = _LAST_PART.search(growing.module)
         growing.alias = last[1] if last else ""
     if "import.all" in captures:
-        growing.names[ALL] = None
+        growing.names["*", "*"] = None
     for node in captures.get("import.default", ()):
         growing.names["default", text_of(node, source)] = None
     for node in captures.get("import", ()):
         name = text_of(node, source)
         local = captures.get("import.local")
         growing.names[name, text_of(local[0], source) if local else name] = None
-
-
-def _bind(growing: _Growing, name: str, local: str) -> None:
-    """Bind a name of a Rust module; "self" is the module itself."""
-    if name == "self":
-        growing.alias = local if local != "self" else growing.module.rpartition("::")[2]
-    else:
-        growing.names[name, local] = None
-
-
-def _use(node: tree_sitter.Node, source: bytes, path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield module, name and local name of each leaf of a Rust ``use`` below ``path``."""
-    if node.type == "use_list":
-        for child in node.named_children:
-            yield from _use(child, source, path)
-    elif node.type == "scoped_use_list":
-        prefix = node.child_by_field_name("path")
-        items = node.child_by_field_name("list")
-        if items is not None:
-            yield from _use(items, source, _joined(path, text_of(prefix, source) if prefix else ""))
-    elif node.type == "use_wildcard":
-        yield _joined(path, text_of(node, source).removesuffix("*").removesuffix("::")), *ALL
-    elif node.type == "use_as_clause":
-        target, alias = node.child_by_field_name("path"), node.child_by_field_name("alias")
-        if target is not None and alias is not None:
-            module, name = _split(_joined(path, text_of(target, source)))
-            yield module, name, text_of(alias, source)
-    elif node.type in {"identifier", "scoped_identifier", "self", "crate", "super"}:
-        module, name = _split(_joined(path, text_of(node, source)))
-        yield module, name, name
-
-
-def _joined(path: str, rest: str) -> str:
-    return f"{path}::{rest}" if path and rest else path or rest
-
-
-def _split(path: str) -> tuple[str, str]:
-    """Return a path's module and name; a path of one part is a module itself."""
-    module, _, name = path.rpartition("::")
-    return (module, name) if module else (name, "self")

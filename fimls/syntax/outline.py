@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 from fimls.syntax.definitions import Definition, find_definitions
-from fimls.syntax.imports import Import, find_imports
-from fimls.syntax.languages import Language, get_language
+from fimls.syntax.imports import find_imports
+from fimls.syntax.language import Language
+from fimls.syntax.languages import get_language
+from fimls.syntax.modules import Import
 from fimls.syntax.query import matches
 from fimls.syntax.tree import parse
 from fimls.text import utf8
-
-__all__ = ["Definition", "Import", "Outline", "enclosing", "outline", "skeleton"]
 
 _CHUNK_BYTES = 1024
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))
@@ -48,24 +48,14 @@ def outline(text: str, language_id: str) -> Outline | None:
     """
     language = get_language(language_id)
     tree = parse(text, language_id)
-    if language is None or tree is None:
+    if language is None or language.grammar is None or tree is None:
         return None
     source = utf8(text)
-    found = matches(tree, source, language.family)
-    imports, bound = find_imports(found, source)
-    definitions = find_definitions(found, source, _offsets(source), bound)
+    grammar = language.grammar
+    found = matches(tree, source, grammar.query)
+    imports, bound = find_imports(found, source, grammar)
+    definitions = find_definitions(found, source, _offsets(source), bound, grammar)
     return Outline(definitions, imports, language_id)
-
-
-def enclosing(outline: Outline, offset: int) -> Definition | None:
-    """Return the innermost definition around an offset; its ends count as inside."""
-    around = None
-    for definition in outline.definitions:
-        if definition.start > offset:
-            break
-        if offset <= definition.end:
-            around = definition
-    return around
 
 
 def _offsets(source: bytes) -> Callable[[int], int]:
@@ -109,7 +99,7 @@ def skeleton(text: str, outline: Outline, definition: Definition) -> str:
 
 
 def _function_lines(text: str, definition: Definition, language: Language) -> list[str]:
-    docstring = _DOCSTRING.match(text, definition.body) if language.filler else None
+    docstring = _DOCSTRING.match(text, definition.body) if language.indented else None
     if docstring is None or not docstring[2] or len(docstring[2]) > _MAX_LINE:
         return _elided(text, definition, language).split("\n")
     indent = _indent(text, definition.body) or _indent(text, definition.start) + "    "
@@ -123,7 +113,7 @@ def _class_lines(
     methods = _MAX_METHODS
     position, end = definition.body, definition.end
     lines = _header(text, definition, language).split("\n")
-    if language.filler:
+    if language.indented:
         docstring = _DOCSTRING.match(text, position)
         if docstring is None:
             position -= len(_indent(text, position))
@@ -145,7 +135,7 @@ def _class_lines(
             methods -= 1
     members += _fields(text[position:end]) if methods else []
     lines += _clipped(members, _MAX_FIELD_LINES + _MAX_METHODS) or ["    ..."]
-    if not language.filler:
+    if not language.indented:
         lines.append(_indent(text, definition.start) + text[end : definition.end])
     elsewhere = (
         _indent(text, definition.start) + _one_line(_elided(text, each, language), language)
@@ -165,7 +155,7 @@ def _fields(between: str) -> list[str]:
 
 def _header(text: str, definition: Definition, language: Language) -> str:
     header = text[definition.header : definition.body].rstrip()
-    return _COMMENT_BEHIND_HEADER.sub(":", header) if language.filler else header
+    return _COMMENT_BEHIND_HEADER.sub(":", header) if language.indented else header
 
 
 def _elided(text: str, definition: Definition, language: Language) -> str:
@@ -173,7 +163,7 @@ def _elided(text: str, definition: Definition, language: Language) -> str:
     header = _header(text, definition, language)
     if definition.body == definition.end:
         return header
-    return f"{header} ..." if language.filler else f"{header} {{ ... }}"
+    return f"{header} ..." if language.indented else f"{header} {{ ... }}"
 
 
 def _one_line(signature: str, language: Language) -> str:

@@ -1,6 +1,6 @@
 """Run a language's query file over a tree.
 
-What the captures in ``queries/*.scm`` mean. Definitions: ``@name`` is the name's node, ``@body``
+What the captures in ``languages/*.scm`` mean. Definitions: ``@name`` is the name's node, ``@body``
 the body's; the definition itself is one of
 
 - ``@function``, ``@class``, ``@type``, ``@constant``; a function directly in a class, a type or an
@@ -17,7 +17,7 @@ Imports. Matches with the same ``@module`` node are one import. What it binds:
   export; ``@import.all`` every name;
 - ``@module.local`` what the file calls the module; ``@module.reached``: the same as the module is
   written; ``@module.last``: the last part of the module's path;
-- ``@module.file`` declares a file beside this one; ``@use`` is the tree of a Rust ``use``.
+- ``@use`` is a node that says all of this in its own way: ``uses`` of the language reads it.
 
 Captures that start with an underscore serve predicates only, and these are ``#starts-with?`` and
 ``#not-starts-with?``: a node's source against a string. (The library's own read the source through
@@ -37,10 +37,10 @@ Captures = dict[str, "list[tree_sitter.Node]"]
 """One match: the nodes by the names of their captures, without the ``@``."""
 
 
-def matches(tree: tree_sitter.Tree, source: bytes, family: str) -> list[Captures]:
-    """Return what a language family's query finds in a tree, in the order of the matches' starts.
+def matches(tree: tree_sitter.Tree, source: bytes, query: str) -> list[Captures]:
+    """Return what a query file finds in a tree, in the order of the matches' starts.
 
-    source: the UTF-8 that the tree was parsed from.
+    query: its name without ``.scm``. source: the UTF-8 that the tree was parsed from.
     """
     from tree_sitter import QueryCursor
 
@@ -52,11 +52,11 @@ def matches(tree: tree_sitter.Tree, source: bytes, family: str) -> list[Captures
     ) -> bool:
         (capture, _), (start, _) = args
         if predicate not in {"starts-with?", "not-starts-with?"}:
-            raise ValueError(f"unknown predicate #{predicate} in queries/{family}.scm")
+            raise ValueError(f"unknown predicate #{predicate} in {query}.scm")
         starts = source.startswith(start.encode(), captures[capture][0].start_byte)
         return starts == (predicate == "starts-with?")
 
-    cursor = QueryCursor(_query(tree.language, family))
+    cursor = QueryCursor(_query(tree.language, query))
     return [captures for _, captures in cursor.matches(tree.root_node, holds)]
 
 
@@ -66,8 +66,8 @@ def text_of(node: tree_sitter.Node, source: bytes) -> str:
 
 
 @cache
-def _query(language: tree_sitter.Language, family: str) -> tree_sitter.Query:
+def _query(language: tree_sitter.Language, name: str) -> tree_sitter.Query:
     from tree_sitter import Query
 
-    source = files("fimls.syntax").joinpath("queries", f"{family}.scm").read_text("utf-8")
+    source = files("fimls.syntax.languages").joinpath(f"{name}.scm").read_text("utf-8")
     return Query(language, source)

@@ -1,4 +1,4 @@
-"""Parsing with tree-sitter, in bounded time, and looking at trees."""
+"""Parsing with tree-sitter, in bounded time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fimls.syntax.languages import get_language
-from fimls.text import byte_offset, utf8
+from fimls.text import utf8
 
 if TYPE_CHECKING:
     import tree_sitter
@@ -31,14 +31,14 @@ def parse(
     seconds for text that is no code.
     """
     language = get_language(language_id)
-    if language is None or not language.grammar:
+    if language is None or language.grammar is None:
         return None
     data = utf8(text)
     if len(data) > MAX_PARSE_BYTES:
         return None
     from tree_sitter import Parser
 
-    parser = Parser(_load_grammar(language.grammar))
+    parser = Parser(_load_grammar(language.grammar.source))
     budget_s = budget_ms / 1000
     # No thread has more processor time than time; asking for it is a system call, and takes longer
     # than what is parsed between two calls.
@@ -89,18 +89,9 @@ def error_count(tree: tree_sitter.Tree) -> int:
     return count
 
 
-def node_at(tree: tree_sitter.Tree, text: str, offset: int) -> tree_sitter.Node:
-    """Return the smallest node around an offset of the text that the tree was parsed from.
-
-    Between two nodes it is the one that starts there; in white space, the one that spans it.
-    """
-    byte_ = byte_offset(text, offset)
-    return tree.root_node.descendant_for_byte_range(byte_, byte_) or tree.root_node
-
-
 @cache
-def _load_grammar(grammar: str) -> tree_sitter.Language:
+def _load_grammar(source: str) -> tree_sitter.Language:
     from tree_sitter import Language
 
-    module, _, function = grammar.partition(":")
+    module, _, function = source.partition(":")
     return Language(getattr(importlib.import_module(module), function)())

@@ -6,7 +6,6 @@ import re
 from functools import cache
 
 from fimls.syntax.languages import get_language
-from fimls.syntax.wordlists import BUILTINS, EXTENDS, KEYWORDS
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
@@ -17,7 +16,7 @@ def identifiers(text: str, language_id: str = "") -> list[str]:
     Words in comments and strings count too: they say what code is about. Where the language is
     unknown or not named, keywords count as identifiers.
     """
-    keywords = _keywords(_family(language_id))
+    keywords = _keywords(language_id)
     return [word for word in _IDENTIFIER.findall(text) if word not in keywords]
 
 
@@ -25,44 +24,17 @@ def identifiers(text: str, language_id: str = "") -> list[str]:
 def known_words(language_id: str) -> frozenset[str]:
     """Return the names that need no definition: keywords, builtins, and builtin types' methods.
 
-    Empty for a language whose names the word lists don't have.
+    Empty for a language whose row doesn't list them.
     """
-    family = _family(language_id)
-    builtins = _python_builtins() if family == "python" else _with_parent(BUILTINS, family)
-    return _keywords(family) | builtins
-
-
-def _family(language_id: str) -> str:
     language = get_language(language_id)
-    return language.family if language else ""
+    if language is None:
+        return frozenset()
+    builtins = language.builtins
+    found = builtins.split() if isinstance(builtins, str) else builtins()
+    return _keywords(language_id) | frozenset(found)
 
 
 @cache
-def _keywords(family: str) -> frozenset[str]:
-    if family == "python":
-        import keyword
-
-        return frozenset(keyword.kwlist)
-    return _with_parent(KEYWORDS, family)
-
-
-@cache
-def _python_builtins() -> frozenset[str]:
-    """Return what this interpreter has: builtins, and the attributes of the types they hold."""
-    import builtins
-    import keyword
-    import types
-
-    values = [*vars(builtins).values(), *vars(types).values()]
-    attributes = {name for value in values if isinstance(value, type) for name in dir(value)}
-    module = {"__all__", "__annotations__", "__file__", "__main__", "__path__", "__version__"}
-    convention = {"self", "cls", "args", "kwargs"}
-    return frozenset({*dir(builtins), *keyword.softkwlist, *attributes, *module, *convention})
-
-
-def _with_parent(lists: dict[str, str], family: str) -> frozenset[str]:
-    """Return a family's words and those of the family it extends."""
-    words = set(lists.get(family, "").split())
-    if family in EXTENDS:
-        words |= _with_parent(lists, EXTENDS[family])
-    return frozenset(words)
+def _keywords(language_id: str) -> frozenset[str]:
+    language = get_language(language_id)
+    return frozenset(language.keywords.split()) if language else frozenset()

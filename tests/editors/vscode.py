@@ -19,7 +19,7 @@ from urllib.parse import quote
 from playwright.sync_api import Page
 
 from fimls.store import store_root
-from tests.lobbies import shared_servers
+from tests.shared_servers import shared_servers
 
 _GHOST = ".monaco-editor [class*=ghost-text]"
 _START_TIMEOUT_S = 40

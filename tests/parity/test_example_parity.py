@@ -73,7 +73,6 @@ def cases(draw: st.DrawFn) -> tuple[CompletionContext, str]:
         path=draw(CODE),
         language_id=draw(LANGUAGES),
         snippets=draw(SNIPPETS),
-        repo=draw(CODE),
     )
     return context, code[start:end]
 
@@ -168,8 +167,6 @@ def test_control_ids_are_those_of_the_layout(
         expected[row.bos] = 1
     if files and row.file:
         expected[row.file] = files if row.name == "codegemma" else files + 1
-        if row.repo and case[0].repo:
-            expected[row.repo] = 1
     control = set(builder.tokenizer.control_tokens.values())
     found = [index for index in prompt.token_ids if index in control]
     assert ids_of(prompt, PartKind.CONTROL) == found
@@ -209,7 +206,6 @@ def test_the_suffix_window_ignores_the_prefix(
         context.path,
         context.language_id,
         context.snippets,
-        repo=context.repo,
     )
     prompts = build_prompt(context, builder), build_prompt(typed, builder)
     assert ids_of(prompts[0], PartKind.SUFFIX) == ids_of(prompts[1], PartKind.SUFFIX)

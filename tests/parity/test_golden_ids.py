@@ -102,7 +102,6 @@ def prompt_of(case: Golden, golden: Golden, tokenizer: Tokenizer) -> Prompt:
         path=case["path"],
         language_id="python",
         snippets=tuple(Snippet(path, text) for path, text in case["snippets"]),
-        repo=case["repo"],
     )
     builder = PromptBuilder(FORMATS[golden["format"]], tokenizer, order=Order(case["order"]))
     return build_prompt(context, builder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from fimls.store.promotions import Promotion
+    from fimls.store.adapters import Promotion
 
 _HASH_CHARACTERS = 12
 _Name = Annotated[str | None, typer.Option("--name", help="Register it under another name.")]

@@ -37,7 +37,7 @@ def export(  # noqa: PLR0913 - a function argument for each option
 ) -> None:
     """Merge an adapter into its base, for another program."""
     # Standard output is one JSON object; a finished export stays where a comparison fails.
-    from fimls.cli.progress import progress_bar
+    from fimls.progress import progress_bar
     from fimls.store import Store
     from training.export import ExportSource, export_adapter
 
@@ -65,7 +65,7 @@ def export(  # noqa: PLR0913 - a function argument for each option
 def _compare(
     exported: Exported, code: Path | None, count: int, seed: int, store: Store
 ) -> Agreement:
-    from fimls.cli.progress import progress_bar
+    from fimls.progress import progress_bar
     from training.export.agreement import check_agreement, default_code
 
     with progress_bar("comparing") as progress:

@@ -14,7 +14,8 @@ from fimls.config import Settings
 from fimls.engines.base import Engine
 from fimls.engines.loading import load_engine
 from fimls.fim import build_prompt
-from fimls.store import Progress, Store
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import CancelToken, Document, FinishReason, Mode, SamplingParams
 from training.evaluation.suites.base import Item
 
@@ -116,7 +117,7 @@ class RawAsker:
             mode=item.mode,
             snippets=item.snippets,
         )
-        prompt = build_prompt(context, self.completer.builder, manifest_hash=engine.manifest.hash)
+        prompt = build_prompt(context, self.completer.builder)
         single = context.mode is Mode.SINGLE
         sampling = SamplingParams(
             max_tokens=settings.max_tokens_single if single else settings.max_tokens_multi,

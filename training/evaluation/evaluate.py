@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from fimls.config import Settings
 from fimls.engines.loading import adapter_folder, load_prompt_builder
-from fimls.store import Progress, Store, silent
+from fimls.files import file_sha256
+from fimls.progress import Progress, silent
+from fimls.store import Store
 from fimls.store.adapter import WEIGHTS
-from fimls.store.hashes import file_sha256
 from fimls.types import ConfigError
 from training.evaluation.answers import (
     Asker,

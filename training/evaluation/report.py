@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fimls import __version__
-from fimls.replay.machine import machine_facts
+from fimls.files import write_atomically
+from fimls.report.machine import machine_facts
 from training.evaluation.comparison import Decision, compare
 from training.evaluation.figures import calibration, figures, is_right, latencies
 from training.evaluation.journal import FORMAT_VERSION, Row, read_journal
@@ -104,9 +105,7 @@ def write_report(report: Mapping[str, Any], folder: Path, *, page: str, markdown
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            temporary = folder / f".{name}.tmp"
-            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-            temporary.replace(folder / name)
+            write_atomically(folder / name, text.encode(errors="backslashreplace"))
     except OSError as error:
         raise EvaluationError(f"can't write the report to {folder}: {error.strerror}") from error
 

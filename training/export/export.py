@@ -21,11 +21,12 @@ from fimls import __version__
 from fimls.engines.loading import model_source
 from fimls.fim import Manifest
 from fimls.fim.manifest import MANIFEST_FILE
-from fimls.store import QUANTIZATIONS, BaseFile, ModelSpec, Progress, Store, silent
+from fimls.progress import Progress, silent
+from fimls.store import QUANTIZATIONS, BaseFile, ModelSpec, Store
 from fimls.store.adapter import Adapter
 from fimls.store.adapters import AdapterRegistry
 from fimls.store.convert import rewrite_gguf
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import open_gguf
 from fimls.store.merge import merge_adapter
 from fimls.store.models import find_model_by_sha256
 from training.export.huggingface import write_huggingface

@@ -1,4 +1,4 @@
-"""Syntax nodes as middles: those around a place in the file, by what grammars call them."""
+"""Syntax nodes as middles: those around a place in the file, by their types in the grammars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fimls.syntax import get_language, parse
-from fimls.syntax.languages import Language
+from fimls.syntax.language import Grammar, Language
 from fimls.text import offset_at_byte, utf8
 from training.corpus import is_broken
 from training.types import SpanKind
@@ -20,85 +20,41 @@ _EXPRESSION_CHARS_MIN = 3
 _PAST_DOCSTRING = 0.7
 _REST_OF_BLOCK = 0.4
 
-# Node types of all grammars in the table; the same name means the same in each that has it.
-_ARGUMENTS = frozenset({"argument_list", "arguments"})
-_EXPRESSIONS = frozenset(
-    {
-        "array",
-        "array_creation_expression",
-        "attribute",
-        "await",
-        "binary_operator",
-        "boolean_operator",
-        "call",
-        "comparison_operator",
-        "composite_literal",
-        "concatenated_string",
-        "dictionary",
-        "dictionary_comprehension",
-        "generator_expression",
-        "initializer_list",
-        "lambda",
-        "list",
-        "list_comprehension",
-        "macro_invocation",
-        "method_invocation",
-        "not_operator",
-        "object",
-        "set",
-        "set_comprehension",
-        "string",
-        "subscript",
-        "template_string",
-        "tuple",
-        "unary_operator",
-    }
-)
-_STATEMENTS = frozenset(
-    {
-        "const_declaration",
-        "declaration",
-        "field_declaration",
-        "let_declaration",
-        "lexical_declaration",
-        "local_variable_declaration",
-        "short_var_declaration",
-        "var_declaration",
-        "variable_declaration",
-    }
-)
-_NO_STATEMENTS = frozenset({"block_statement", "compound_statement"})
 _FUNCTION = re.compile(r"function|method|constructor|lambda|closure|func_literal")
 
 
 class SyntaxPlaces:
     """A file's tree, and the nodes around places in it."""
 
-    def __init__(self, text: str, tree: tree_sitter.Tree, language: Language) -> None:
+    def __init__(
+        self, text: str, tree: tree_sitter.Tree, language: Language, grammar: Grammar
+    ) -> None:
         self._text = text
         self._source = utf8(text)
         self._root = tree.root_node
         self._language = language
+        self._grammar = grammar
         self._brackets = [match.end() for match in re.finditer(rb"\((?!\))", self._source)]
 
     @classmethod
     def of(cls, text: str, language_id: str) -> SyntaxPlaces | None:
-        """Parse a file; None without a grammar, or where its tree can't be had or be trusted."""
+        """Parse a file; None without a grammar, or where there is no tree that can be trusted."""
         language = get_language(language_id)
         tree = parse(text, language_id)
-        if language is None or tree is None or is_broken(tree):
+        grammar = language.grammar if language else None
+        if language is None or grammar is None or tree is None or is_broken(tree):
             return None
-        return cls(text, tree, language)
+        return cls(text, tree, language, grammar)
 
     def draw(self, kind: SpanKind, chars_max: int, rng: random.Random) -> tuple[int, int] | None:
         """A node of a kind around a random place, as offsets; None where there is none.
 
-        A node is drawn the likelier the more text it has: as a cursor would be in it.
+        The longer a node, the more likely it is drawn, as a cursor would be in it.
         """
         if not self._source:
             return None
         byte_ = rng.randrange(len(self._source))
-        if kind is SpanKind.ARGUMENTS and self._brackets:  # short: look behind a bracket
+        if kind is SpanKind.ARGUMENTS and self._brackets:  # they are short: look after a bracket
             byte_ = rng.choice(self._brackets)
         leaf = self._root.descendant_for_byte_range(byte_, byte_)
         found = [
@@ -112,17 +68,17 @@ class SyntaxPlaces:
         self, node: tree_sitter.Node, kind: SpanKind, chars_max: int, rng: random.Random
     ) -> tuple[int, int] | None:
         """Where a node's middle is, if it is of a kind and short enough."""
-        name = node.type
+        name, grammar = node.type, self._grammar
         if kind is SpanKind.EXPRESSION:
-            wanted = name.endswith("_expression") or name in _EXPRESSIONS
+            wanted = name.endswith("_expression") or name in grammar.expressions
             short = node.end_byte - node.start_byte < _EXPRESSION_CHARS_MIN
             return self._span(node, chars_max) if wanted and not short else None
         if kind is SpanKind.ARGUMENTS:
-            return self._inside(node, chars_max) if name in _ARGUMENTS else None
+            return self._inside(node, chars_max) if name in grammar.arguments else None
         if kind is SpanKind.STATEMENT:
-            statement = name.endswith("_statement") or name in _STATEMENTS
-            return self._span(node, chars_max) if statement and name not in _NO_STATEMENTS else None
-        if name not in self._language.block_types:
+            statement = name.endswith("_statement") or name in grammar.statements
+            return self._span(node, chars_max) if statement and name not in grammar.blocks else None
+        if name not in grammar.blocks:
             return None
         parent = node.parent
         is_body = parent is not None and _FUNCTION.search(parent.type) is not None
@@ -133,20 +89,20 @@ class SyntaxPlaces:
     def _block(
         self, node: tree_sitter.Node, chars_max: int, rng: random.Random
     ) -> tuple[int, int] | None:
-        """What a block holds, from its start or from a later statement to its end."""
+        """A block's content, from its start or from a later statement to its end."""
         children = node.named_children
         if not children:
             return None
         first = 0
-        if self._language.filler and _is_docstring(children[0]) and len(children) > 1:
+        if self._language.indented and _is_docstring(children[0]) and len(children) > 1:
             first = int(rng.random() < _PAST_DOCSTRING)
-        whole = self._inside(node, chars_max) if not self._language.filler else None
-        if self._language.filler:
+        whole = self._inside(node, chars_max) if not self._language.indented else None
+        if self._language.indented:
             whole = self._offsets(children[first].start_byte, node.end_byte, chars_max)
         if whole is not None and rng.random() >= _REST_OF_BLOCK:
             return whole
         # The rest of the block from a statement on; where the whole is too long, the only way.
-        end = node.end_byte if self._language.filler else children[-1].end_byte
+        end = node.end_byte if self._language.indented else children[-1].end_byte
         later = [
             place
             for child in children[first + 1 :]
@@ -158,7 +114,7 @@ class SyntaxPlaces:
         return self._offsets(node.start_byte, node.end_byte, chars_max)
 
     def _inside(self, node: tree_sitter.Node, chars_max: int) -> tuple[int, int] | None:
-        """What stands between a node's brackets."""
+        """The text between a node's brackets."""
         if self._source[node.start_byte : node.start_byte + 1] not in {b"(", b"{"}:
             return None
         return self._offsets(node.start_byte + 1, node.end_byte - 1, chars_max)

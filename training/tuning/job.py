@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from fimls import __version__
+from fimls.files import write_atomically
 from fimls.fim import Manifest, Order
 from fimls.fim.manifest import MANIFEST_FILE
 from fimls.store.adapter import CONFIG, WEIGHTS, Adapter
-from fimls.store.hashes import write_atomically
 from training.batches import ExampleEncoder, ExampleSource
 from training.tuning.base import Base
 from training.tuning.checkpoint import RunState, checkpoints, writing

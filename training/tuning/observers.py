@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from fimls.files import write_atomically
 from training.tuning.checkpoint import RunState, writing
 
 METRICS = "metrics.jsonl"
@@ -47,9 +48,7 @@ class MetricsLog:
         with writing(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             kept = [line for line in _lines(path) if _step(line) <= after_step]
-            temporary = path.with_name(f".{path.name}.new")
-            temporary.write_text("".join(kept), encoding="utf-8")
-            temporary.replace(path)
+            write_atomically(path, "".join(kept).encode())
 
     def step(self, state: RunState, numbers: dict[str, float]) -> None:
         """See :class:`Observer`."""

@@ -1,7 +1,7 @@
 """Definitions of names near the cursor that neither the file nor its imports explain.
 
-In Go, Java, C and C++ much of what a file uses needs no import, or one that names no file; in every
-language a method's receiver may have a type that nothing in the file tells.
+In some languages, such as Go, Java, C and C++, many names need no import, or one that names no
+file. In every language the type of a method's receiver may be unknown.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ from posixpath import dirname
 
 from fimls.context.describe import describe, describe_method
 from fimls.context.query import Candidate
-from fimls.context.sources.lookup import Lookup, Reader
+from fimls.context.sources.base import Lookup, Reader
 from fimls.context.surroundings import Surroundings
-from fimls.syntax import known_words, language_of
-
-SOURCE = "names"
+from fimls.syntax import get_language, known_words, language_of
 
 _NEAR = 0.7
 _LENGTH_MIN = 3
 _NAMES_MAX = 40
 _SAME_PACKAGE = 0.85  # in languages where a folder is a package and needs no import
-# by how many files define the name: the more, the likelier it's another one
+# By the number of files that define the name: with more, another definition is likely meant.
 _AMBIGUITY = {1: 0.75, 2: 0.5}
-_PACKAGED = frozenset({"c", "cpp", "go", "java"})
 
 
 def named(around: Surroundings, files: Reader, index: Lookup) -> Iterator[Candidate]:
-    """Describe what the index knows under the names near the cursor."""
+    """Describe the definitions that the index has for names near the cursor."""
     query = around.query
     known = set(known_words(query.language_id))
     known.update(definition.name for definition in around.outline.definitions)
@@ -52,7 +49,7 @@ def _described(
 ) -> Iterator[Candidate]:
     query = around.query
     package = [path for path in paths if dirname(path) == dirname(query.path)]
-    if query.language_id in _PACKAGED and package:
+    if _is_packaged(query.language_id) and package:
         paths, trust = package[:2], _SAME_PACKAGE
     else:
         trust = _AMBIGUITY.get(len(paths), 0.0)
@@ -64,28 +61,31 @@ def _described(
             score = around.near(name) * trust
             if definition.kind == "method":
                 if name in around.members:
-                    yield describe_method(file, definition, score, SOURCE)
+                    yield describe_method(file, definition, score)
             elif definition.kind != "function" or not definition.container:
-                yield describe(file, definition, score, around, SOURCE)
+                yield describe(file, definition, score, around)
 
 
 def _may_be_elsewhere(name: str, around: Surroundings) -> bool:
     """Whether a name can come from another file without an import that says so."""
     if name in around.members:
         return True
-    if around.query.language_id not in _PACKAGED:
+    if not _is_packaged(around.query.language_id):
         return False
     return name[0].isupper() or around.calls(name)
 
 
+def _is_packaged(language_id: str) -> bool:
+    """Whether a folder is a package: its files see each other's definitions."""
+    language = get_language(language_id)
+    return language is not None and language.folder_is_package
+
+
 def _related(path: str, language_id: str) -> bool:
-    """Whether code of one language can use definitions of the other file's."""
+    """Whether code of one language can use the definitions of a file."""
     other = language_of(path)
-    return any({other, language_id} <= family for family in _FAMILIES) or other == language_id
-
-
-_FAMILIES = (
-    frozenset({"javascript", "javascriptreact", "typescript", "typescriptreact"}),
-    frozenset({"c", "cpp"}),
-    frozenset({"java", "kotlin", "scala"}),
-)
+    if other == language_id:
+        return True
+    rows = get_language(other), get_language(language_id)
+    related = {row.related if row else "" for row in rows}
+    return len(related) == 1 and related != {""}

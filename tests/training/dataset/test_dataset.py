@@ -196,7 +196,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("training.dataset.writer.os.fsync", full)
+    monkeypatch.setattr("fimls.files.os.fsync", full)
     with pytest.raises(DatasetError, match="disk is full") as caught:
         write_some(writer, 0)
     assert "--resume" in caught.value.hint

@@ -11,9 +11,9 @@ from fimls.context.exclusions import Exclusions
 from fimls.context.files import Files
 from fimls.context.index import Index
 from fimls.context.query import Query
-from fimls.context.retrieve import retrieve
 from fimls.context.secrets import redacted
-from fimls.context.select import select
+from fimls.context.selection import select
+from fimls.context.sources import retrieve
 from fimls.fim import Budget
 from fimls.types import Snippet
 from training.examples import ContextBuilder, RepositoryFiles, build_index
@@ -113,15 +113,15 @@ def served(folder: Path, index: Index, path: str, span: Span) -> tuple[Snippet, 
     )
     files = Files(folder, Exclusions(folder))
     files.open(path, query.prefix + query.suffix)
-    _, candidates = retrieve(query, files, index)
-    picked = select(
+    around, candidates = retrieve(query, files, index)
+    choice = select(
         candidates,
-        query,
+        around,
         budget_tokens=BUDGET.snippet_tokens,
         count_tokens=count_tokens,
         redact=redacted,
     )
-    return picked.selection.snippets
+    return choice.selection.snippets
 
 
 @pytest.mark.parametrize("path", ["app/worker.py", "app/report.py"])

@@ -11,8 +11,9 @@ import pytest
 from fimls.engines.base import Engine
 from fimls.engines.scripted import Rule, ScriptedEngine
 from fimls.fim import FORMATS, Budget, Manifest, PromptBuilder, Tokenizer
-from fimls.store import Store, silent
-from fimls.store.gguf_reader import open_gguf
+from fimls.progress import silent
+from fimls.store import Store
+from fimls.store.gguf_file import open_gguf
 from fimls.store.gguf_tokenizer import write_tokenizer
 from tests.fim_tokenizers import byte_tokenizer
 from tests.training.export.test_export import make_source

@@ -14,11 +14,11 @@ import pytest
 from gguf import GGMLQuantizationType
 from safetensors.numpy import load_file
 
+from fimls.files import file_sha256
 from fimls.fim import Manifest, Tokenizer
-from fimls.store import Store, silent
-from fimls.store.gguf_file import rows
-from fimls.store.gguf_reader import open_gguf
-from fimls.store.hashes import file_sha256
+from fimls.progress import silent
+from fimls.store import Store
+from fimls.store.gguf_file import open_gguf, rows
 from fimls.types import AdapterMismatchError, StoreError, UnknownModelError
 from tests.unit.store.test_merge import lora, to_gguf, transformers_name, write_adapter
 from tests.unit.store.tiny import CONTROL, tensors, vocabulary, write_model

@@ -18,8 +18,7 @@ from fimls.fim import Manifest, Tokenizer
 from fimls.store import Store
 from fimls.store.adapter import Adapter
 from fimls.store.adapters import AdapterRegistry
-from fimls.store.gguf_file import rows
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import open_gguf, rows
 from fimls.store.gguf_tokenizer import write_tokenizer
 from fimls.store.merge import merge_adapter
 from fimls.types import AdapterMismatchError
@@ -31,8 +30,7 @@ pytest.importorskip("peft")
 import torch
 
 from tests.training.tuning import tiny
-from training.batches.dialogues import DialogueSource
-from training.dialogue import DIALOGUE_TOKENS
+from training.dialogue import DIALOGUE_TOKENS, DialogueSource
 from training.tuning import adapter, checkpoint, loop
 from training.tuning.base import fastest_dtype, find_base, starting_adapter
 from training.tuning.gguf_network import load_gguf_network

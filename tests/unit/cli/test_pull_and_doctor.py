@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from fimls.cli.progress import progress_bar
+from fimls.progress import progress_bar
 from fimls.store import PreparedModel, Store, known_models
 from fimls.store.adapters import promote
-from fimls.store.models import default_model
+from fimls.store.models import find_model
 from tests.unit.cli.conftest import Fimls
 from tests.unit.store.test_adapters import adapter
 
@@ -65,7 +65,7 @@ def test_pull_prepares_what_will_be_served(
     merged: str | None,
 ) -> None:
     """The adapter that serves a model is merged at once, not while somebody waits for a ghost."""
-    base = default_model().sha256
+    base = find_model("0.5b").sha256
     promote(adapter(tmp_path / "mine", base_sha256=base), root=empty_home)
     prepared: list[Path | None] = []
 

@@ -12,11 +12,11 @@ from tests.unit.cli.conftest import Fimls
 
 
 @pytest.fixture(autouse=True)
-def last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def last_explanation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the server would leave its last explanation."""
     path = tmp_path / "state" / "why.json"
     # By its name: the package's attribute of that name is the command.
-    monkeypatch.setattr(import_module("fimls.cli.why"), "last_words_path", lambda: path)
+    monkeypatch.setattr(import_module("fimls.cli.why"), "last_explanation_path", lambda: path)
     return path
 
 
@@ -24,7 +24,8 @@ def test_a_place(scripted: Fimls, source: Path) -> None:
     """What is shown, the prompt's parts, the gate and the times of each stage."""
     outcome = scripted("why", f"{source}:2:12")
     assert 0 == outcome.code
-    for part in ("'a + b'", "generated for this keystroke", "suffix 20", "gate:", "times:"):
+    answered = ("generated for this keystroke", "generation: 1, from offset 26")
+    for part in ("'a + b'", *answered, "suffix 20", "gate:", "times:"):
         assert part in outcome.out
 
 
@@ -47,15 +48,15 @@ def test_nothing_shown_has_a_reason(scripted: Fimls, source: Path) -> None:
 
 
 def test_what_the_server_left(
-    scripted: Fimls, fimls: Fimls, source: Path, last_words: Path
+    scripted: Fimls, fimls: Fimls, source: Path, last_explanation: Path
 ) -> None:
     """Without a place the server's last request is explained, from a file without code."""
     explained = scripted("why", f"{source}:2:12", "--json").report
     explained["shown"] = [len(one) for one in explained["shown"]]
     explained["generation"]["text"] = 5
     explained["context_note"] = "index limited to 3 files of 9"
-    last_words.parent.mkdir()
-    last_words.write_text(json.dumps(explained), encoding="utf-8")
+    last_explanation.parent.mkdir()
+    last_explanation.write_text(json.dumps(explained), encoding="utf-8")
     outcome = fimls("why")
     assert 0 == outcome.code
     assert "5 characters" in outcome.out
@@ -63,11 +64,11 @@ def test_what_the_server_left(
 
 
 @pytest.mark.parametrize("content", [None, "{", "\udcff"])
-def test_nothing_to_read(fimls: Fimls, last_words: Path, content: str | None) -> None:
+def test_nothing_to_read(fimls: Fimls, last_explanation: Path, content: str | None) -> None:
     """No server yet, or a spoilt file: an error that says what to do."""
     if content is not None:
-        last_words.parent.mkdir()
-        last_words.write_bytes(content.encode(errors="surrogateescape"))
+        last_explanation.parent.mkdir()
+        last_explanation.write_bytes(content.encode(errors="surrogateescape"))
     outcome = fimls("why")
     assert 1 == outcome.code
     assert "hint: type in an editor" in outcome.err

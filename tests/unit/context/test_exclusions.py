@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from fimls.context.exclusions import MAX_FILE_BYTES, Exclusions
+from fimls.context.exclusions import Exclusions
+from fimls.context.reasons import MAX_FILE_BYTES, content_reason
 from fimls.syntax import get_language, language_of
 from fimls.types import ConfigError
 from tests.growth import LINEAR, growth
@@ -407,18 +408,17 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
         (b"x = 1\n" * 500 + b"# DO NOT EDIT the line above\n", None),
     ],
 )
-def test_contents(tmp_path: Path, data: bytes, reason: str | None) -> None:
+def test_contents(data: bytes, reason: str | None) -> None:
     """Bytes tell binary, other encodings, minified and generated code, and size."""
-    assert reason == Exclusions(tmp_path).content_reason(data)
+    assert reason == content_reason(data)
 
 
-def test_contents_are_gone_through_once(tmp_path: Path) -> None:
+def test_contents_are_gone_through_once() -> None:
     """What it costs to judge a file grows with its size, no faster."""
-    exclusions = Exclusions(tmp_path)
 
     def judged(lines: int) -> Callable[[], object]:
         data = b"def function(argument):  # a usual line of code\n" * lines
-        return lambda: exclusions.content_reason(data)
+        return lambda: content_reason(data)
 
     assert growth(judged, 2_000) < LINEAR
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,16 @@ import pytest
 
 from fimls.context.extract import WINDOW_LINES, extract
 from fimls.context.index import SCHEMA_VERSION, Index, Window
-from fimls.context.index_writer import Entry, IndexWriter, Stamp
+from fimls.context.index_writer import (
+    UNUSED_S,
+    Entry,
+    IndexWriter,
+    Stamp,
+    mark_used,
+    remove_unused,
+)
+from fimls.context.indexer import Indexer, database_path
+from tests.unit.context import workspaces
 
 
 @pytest.fixture
@@ -115,11 +126,6 @@ def test_known(index: Index) -> None:
 def test_files(index: Index) -> None:
     """Those whose content may be read."""
     assert 3 == index.files()
-    assert (True, False, False) == tuple(map(index.has, ["store.py", "generated.py", "shapes"]))
-    assert "store.py" == index.resolve(
-        ["stores.py", "generated.py", "store.py", "shapes/circle.py"]
-    )
-    assert index.resolve(["nowhere.py"]) is None
 
 
 def test_a_changed_file_is_found_by_what_it_holds_now(index: Index, database: Path) -> None:
@@ -189,11 +195,7 @@ def test_without_a_database_everything_is_empty(opened: Index, database: Path, w
         database.write_bytes({"empty": b"", "no database": b"x" * 9999}.get(what, data[:5000]))
     assert [] == opened.search(["radius"], limit=8)
     assert ({}, frozenset()) == (opened.defining_files(["area"]), opened.known(["radius"]))
-    assert (0, False, None) == (
-        opened.files(),
-        opened.has("store.py"),
-        opened.resolve(["store.py"]),
-    )
+    assert 0 == opened.files()
 
 
 @pytest.mark.parametrize("what", ["no database", "cut off", "another version", "page of zeros"])
@@ -217,12 +219,12 @@ def test_a_database_that_cannot_be_used_is_made_new(
 
 def test_a_reader_finds_the_new_database(index: Index, database: Path) -> None:
     """One that had the deleted one open goes on with its successor."""
-    assert index.has("store.py")
+    assert {"radius"} == index.known(["radius"])
     for path in list(database.parent.iterdir()):
         path.unlink()
-    assert not index.has("store.py")
+    assert set() == index.known(["radius"])
     write(database, {"new.py": "fresh = 1\n"})
-    assert index.has("new.py")
+    assert {"fresh"} == index.known(["fresh"])
 
 
 def test_readers_do_not_wait_for_a_writer(index: Index, database: Path) -> None:
@@ -243,7 +245,7 @@ def test_many_threads_may_ask(index: Index, database: Path) -> None:
     def ask() -> None:
         for _ in range(30):
             found = {each.path for each in index.search(["radius"], limit=8)}
-            if found - {"store.py", "shapes/circle.py"} or not index.has("shapes/circle.py"):
+            if found - {"store.py", "shapes/circle.py"} or not index.known(["Circle"]):
                 wrong.append(found)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -270,3 +272,59 @@ def test_a_copy_without_its_log_opens(index: Index, database: Path, tmp_path: Pa
     shutil.copy(database, tmp_path / "copy.sqlite")
     with contextlib.closing(Index(tmp_path / "copy.sqlite")) as copied:
         assert 3 == copied.files()
+
+
+LONG_AGO_S = UNUSED_S + 60
+
+
+def made(database: Path, age_s: float) -> None:
+    """Write an index's files, used for the last time so long ago."""
+    for name in (database.name, f"{database.name}-wal", f"{database.name}.lock"):
+        path = database.with_name(name)
+        path.write_bytes(b"")
+        os.utime(path, (time.time() - age_s,) * 2)
+
+
+def test_what_is_out_of_use_is_deleted(tmp_path: Path) -> None:
+    """With all of its files; what was used lately stays, and so does what is no index."""
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    made(old, LONG_AGO_S)
+    made(new, UNUSED_S - 3600)
+    other = tmp_path / "other.json"
+    made(other, LONG_AGO_S)
+    kept = {path.name for path in tmp_path.iterdir() if "old" not in path.name}
+    remove_unused(tmp_path)
+    assert kept == {path.name for path in tmp_path.iterdir()}
+
+
+def test_marked_as_used(tmp_path: Path) -> None:
+    """A mark counts as use; marking what was deleted meanwhile does nothing."""
+    database = tmp_path / "x.sqlite"
+    made(database, LONG_AGO_S)
+    mark_used(database)
+    remove_unused(tmp_path)
+    assert database.exists()
+    database.unlink()
+    mark_used(database)
+    assert not database.exists()
+
+
+async def test_a_start_cleans_up(tmp_path: Path) -> None:
+    """The indexer deletes other workspaces' old indexes, and keeps its own however old it is."""
+    workspaces.write(tmp_path / "workspace", {"a.py": "first = 1\n"})
+    database = database_path(tmp_path / "workspace", tmp_path / "cache")
+    other = database.with_name("0.sqlite")
+    await indexed(tmp_path / "workspace", database)
+    made(other, LONG_AGO_S)
+    os.utime(database, (time.time() - LONG_AGO_S,) * 2)
+    await indexed(tmp_path / "workspace", database)
+    assert (True, False) == (database.exists(), other.exists())
+    assert time.time() - database.stat().st_mtime == pytest.approx(0, abs=60)
+
+
+async def indexed(folder: Path, database: Path) -> None:
+    """Have a folder indexed once."""
+    indexer = Indexer(folder, database)
+    await indexer.start()
+    await indexer.idle()
+    await indexer.aclose()

@@ -10,8 +10,8 @@ from fimls.context.exclusions import Exclusions
 from fimls.context.files import Files
 from fimls.context.index import Window
 from fimls.context.query import Candidate, Query, Session
-from fimls.context.retrieve import SOURCES, retrieve
-from fimls.context.select import Picked, select
+from fimls.context.selection import Choice, select
+from fimls.context.sources import SOURCES, retrieve
 from fimls.syntax import language_of
 
 CURSOR = "\N{FULL BLOCK}"
@@ -75,13 +75,13 @@ def picked(
     session: Session | None = None,
     budget_tokens: int = 256,
     sources: Collection[str] = SOURCES,
-) -> Picked:
+) -> Choice:
     """What is chosen, where a token is a word."""
     files = Files(asked.folder, Exclusions(asked.folder))
-    _, found = retrieve(asked, files, index or FakeIndex(), session or Session(), sources)
+    around, found = retrieve(asked, files, index or FakeIndex(), session or Session(), sources)
     return select(
         found,
-        asked,
+        around,
         budget_tokens=budget_tokens,
         count_tokens=count_words,
         redact=lambda text, _path: text,
@@ -93,6 +93,6 @@ def count_words(text: str) -> int:
     return len(text.split())
 
 
-def texts(chosen: Picked) -> dict[str, str]:
+def texts(chosen: Choice) -> dict[str, str]:
     """The snippets' texts by their paths, in prompt order."""
     return {snippet.path: snippet.text for snippet in chosen.selection.snippets}

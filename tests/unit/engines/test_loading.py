@@ -11,10 +11,10 @@ import pytest
 
 from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.loading import adapter_folder, adapter_label, tokenizer_with
+from fimls.files import file_sha256
 from fimls.fim import Manifest, Tokenizer
 from fimls.store import Store
 from fimls.store.adapters import promote
-from fimls.store.hashes import file_sha256
 from fimls.types import AdapterMismatchError, UnknownModelError
 
 MANIFEST = Manifest(

@@ -8,13 +8,12 @@ from fimls.fim import FORMATS, Budget, Order, PromptBuilder, build_prompt, find_
 from fimls.types import CompletionContext, Snippet, UnknownModelError
 from tests.fim_tokenizers import row_tokenizer
 
-ALONE = CompletionContext(prefix="P", suffix="S", path="a.py", language_id="python", repo="N")
+ALONE = CompletionContext(prefix="P", suffix="S", path="a.py", language_id="python")
 WITH_FILES = CompletionContext(
     prefix="P",
     suffix="S",
     path="a.py",
     language_id="python",
-    repo="N",
     snippets=(Snippet("b.py", "B\n"), Snippet("c.py", "C")),
 )
 
@@ -23,28 +22,28 @@ GOLDEN = {
     ("qwen2.5-coder", Order.SPM): (
         "<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P",
         (
-            "<|repo_name|>N\n<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
+            "<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
             "<|file_sep|>a.py\n<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P"
         ),
     ),
     ("qwen2.5-coder", Order.PSM): (
         "<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>",
         (
-            "<|repo_name|>N\n<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
+            "<|file_sep|>b.py\nB\n<|file_sep|>c.py\nC\n"
             "<|file_sep|>a.py\n<|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>"
         ),
     ),
     ("starcoder2", Order.PSM): (
         "<fim_prefix>P<fim_suffix>S<fim_middle>",
         (
-            "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
+            "<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
             "<file_sep><fim_prefix>a.py\nP<fim_suffix>S<fim_middle>"
         ),
     ),
     ("starcoder2", Order.SPM): (
         "<fim_prefix><fim_suffix>S<fim_middle>P",
         (
-            "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
+            "<file_sep>b.py\nB\n<file_sep>c.py\nC\n"
             "<file_sep><fim_prefix><fim_suffix>S<fim_middle>a.py\nP"
         ),
     ),
@@ -102,11 +101,11 @@ GOLDEN = {
     ),
     ("pre-post-mid", Order.SPM): (
         "[pre][post]S[mid]P",
-        "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n<file_sep>a.py\n[pre][post]S[mid]P",
+        "<file_sep>b.py\nB\n<file_sep>c.py\nC\n<file_sep>a.py\n[pre][post]S[mid]P",
     ),
     ("pre-post-mid", Order.PSM): (
         "[pre]P[post]S[mid]",
-        "<repo_name>N<file_sep>b.py\nB\n<file_sep>c.py\nC\n<file_sep>a.py\n[pre]P[post]S[mid]",
+        "<file_sep>b.py\nB\n<file_sep>c.py\nC\n<file_sep>a.py\n[pre]P[post]S[mid]",
     ),
 }
 

@@ -46,18 +46,16 @@ def texts(prompt: Prompt, tokenizer: Tokenizer) -> list[tuple[PartKind, str]]:
     ]
 
 
-def with_snippets(*snippets: Snippet, repo: str = "", path: str = "a.py") -> CompletionContext:
+def with_snippets(*snippets: Snippet, path: str = "a.py") -> CompletionContext:
     """Prefix P and suffix S, with other files."""
-    return CompletionContext("P", "S", path, "python", snippets, repo=repo)
+    return CompletionContext("P", "S", path, "python", snippets)
 
 
 def test_parts_cover_the_prompt_in_order() -> None:
     """`fimls prompt` gives each its colour; the window's edges are the context's here."""
     builder = builder_of()
-    prompt = build_prompt(with_snippets(Snippet("b.py", "B"), repo="N"), builder)
+    prompt = build_prompt(with_snippets(Snippet("b.py", "B")), builder)
     assert [
-        (PartKind.CONTROL, "<|repo_name|>"),
-        (PartKind.REPO, "N\n"),
         (PartKind.CONTROL, "<|file_sep|>"),
         (PartKind.PATH, "b.py\n"),
         (PartKind.SNIPPET, "B\n"),
@@ -148,7 +146,7 @@ def test_snippets_keep_their_budget_to_the_token(name: str) -> None:
 def test_no_snippet_no_repository_part() -> None:
     """A file alone is the plain layout, in training as in serving."""
     builder = builder_of(budget=Budget(snippet_tokens=0), healing=False)
-    context = with_snippets(Snippet("b.py", "B"), repo="N")
+    context = with_snippets(Snippet("b.py", "B"))
     assert "<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P" == render(context, builder)
 
 
@@ -163,7 +161,7 @@ def test_a_tokenizer_without_file_separators() -> None:
     """Repository tokens are optional: an early model of the family may lack them."""
     tokenizer = Tokenizer.of_bytes([*QWEN.layout_tokens, QWEN.end])
     builder = PromptBuilder(QWEN, tokenizer, healing=False)
-    context = with_snippets(Snippet("b.py", "B"), repo="N")
+    context = with_snippets(Snippet("b.py", "B"))
     assert "# b.py\nB\n<|fim_prefix|><|fim_suffix|>S<|fim_middle|>P" == render(context, builder)
 
 
@@ -194,11 +192,6 @@ def test_control_ids_by_name() -> None:
     """As the manifest records them."""
     builder = builder_of("codestral")
     assert {"[SUFFIX]": 256, "[PREFIX]": 257, "</s>": 258, "<s>": 259} == builder.control_ids
-
-
-def test_manifest_hash_is_passed_on() -> None:
-    """An engine compares it with its own."""
-    assert "abc" == build_prompt(CONTEXT, builder_of(), manifest_hash="abc").manifest_hash
 
 
 def test_an_order_the_family_was_not_trained_in() -> None:
@@ -250,13 +243,13 @@ def test_example_of_an_empty_middle() -> None:
 
 
 def test_literal_control_tokens_stay_text() -> None:
-    """In the code, in a path, in a repository's name and in a snippet."""
+    """In the code, in a path and in a snippet."""
     text = "<|fim_middle|><|endoftext|><|file_sep|>"
-    context = CompletionContext(text, text, text, "python", (Snippet(text, text),), repo=text)
+    context = CompletionContext(text, text, text, "python", (Snippet(text, text),))
     prompt = build_prompt(context, PromptBuilder(QWEN, byte_tokenizer(), healing=False))
     control = [part.end - part.start for part in prompt.parts if part.kind is PartKind.CONTROL]
-    assert [1] * 6 == control
-    assert 6 == sum(1 for index in prompt.token_ids if index >= 256)
+    assert [1] * 5 == control
+    assert 5 == sum(1 for index in prompt.token_ids if index >= 256)
 
 
 @pytest.mark.parametrize(

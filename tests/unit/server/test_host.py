@@ -13,11 +13,10 @@ import pytest
 
 from fimls.config import NO_ADAPTER, Settings
 from fimls.engines.scripted import ScriptedEngine
+from fimls.progress import Progress, silent
 from fimls.server import host as host_module
 from fimls.server import pool as pool_module
-from fimls.server.drain import Drain
-from fimls.server.host import EngineHost, State, Status
-from fimls.store import Progress, silent
+from fimls.server.host import Drain, EngineHost, State, Status
 from fimls.store.adapters import AdapterRegistry, promote
 from tests.completer_doubles import until
 

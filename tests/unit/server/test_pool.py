@@ -1,4 +1,4 @@
-"""Engines in common: loaded once, closed after the last lease."""
+"""Engines in common: loaded once, closed after their last user."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def store(tmp_path: Path) -> Store:
 
 
 async def test_the_same_settings_share(loader: Loader, store: Store) -> None:
-    """What isn't the engine's business makes no other engine; the last lease closes it, once."""
+    """What isn't the engine's business makes no other engine; the last user closes it, once."""
     pool = EnginePool()
     loader.may_go_on.set()
-    one = await pool.lease(Settings(model="a"), store)
-    same = await pool.lease(Settings(model="a", candidates=3), store)
-    other = await pool.lease(Settings(model="b"), store)
+    one = await pool.acquire(Settings(model="a"), store)
+    same = await pool.acquire(Settings(model="a", candidates=3), store)
+    other = await pool.acquire(Settings(model="b"), store)
     assert loader.started == 2
     await one.aclose()
     await one.aclose()
@@ -77,14 +77,14 @@ async def test_the_same_settings_share(loader: Loader, store: Store) -> None:
     assert ["a"] == loader.closed
     await other.aclose()
     assert ["a", "b"] == loader.closed
-    await pool.lease(Settings(model="a"), store)
+    await pool.acquire(Settings(model="a"), store)
     assert loader.started == 3
 
 
-async def test_who_leaves_while_it_loads(loader: Loader, store: Store) -> None:
+async def test_a_user_who_leaves_while_it_loads(loader: Loader, store: Store) -> None:
     """The others get it; with the last of them loading is given up."""
     pool = EnginePool()
-    first, second = (asyncio.create_task(pool.lease(Settings(), store)) for _ in range(2))
+    first, second = (asyncio.create_task(pool.acquire(Settings(), store)) for _ in range(2))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     first.cancel()
@@ -93,7 +93,7 @@ async def test_who_leaves_while_it_loads(loader: Loader, store: Store) -> None:
     await (await second).aclose()
     assert (1, 0, 1) == (loader.started, loader.cancelled, len(loader.closed))
     loader.may_go_on.clear()
-    third = asyncio.create_task(pool.lease(Settings(), store))
+    third = asyncio.create_task(pool.acquire(Settings(), store))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     third.cancel()
@@ -106,11 +106,11 @@ async def test_a_failure_reaches_everybody(loader: Loader, store: Store) -> None
     pool = EnginePool()
     loader.failure = EngineError("no memory")
     loader.may_go_on.set()
-    leases = (pool.lease(Settings(), store) for _ in range(2))
-    failures = await asyncio.gather(*leases, return_exceptions=True)
+    users = (pool.acquire(Settings(), store) for _ in range(2))
+    failures = await asyncio.gather(*users, return_exceptions=True)
     assert [EngineError, EngineError] == [type(failure) for failure in failures]
     loader.failure = None
-    await pool.lease(Settings(), store)
+    await pool.acquire(Settings(), store)
     assert loader.started == 2
 
 
@@ -118,9 +118,9 @@ async def test_anew(loader: Loader, store: Store) -> None:
     """A reload gets its own engine; who had the earlier one keeps it, who comes gets the new."""
     pool = EnginePool()
     loader.may_go_on.set()
-    early = await pool.lease(Settings(), store)
-    fresh = await pool.lease(Settings(), store, anew=True)
-    late = await pool.lease(Settings(), store)
+    early = await pool.acquire(Settings(), store)
+    fresh = await pool.acquire(Settings(), store, anew=True)
+    late = await pool.acquire(Settings(), store)
     assert loader.started == 2
     await early.aclose()
     assert 1 == len(loader.closed)
@@ -137,51 +137,51 @@ def converted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("converted")
-async def test_ahead_is_what_the_first_lease_gets(loader: Loader, store: Store) -> None:
-    """It loads while nobody has asked yet, once, and lives as long as its lease."""
+async def test_what_was_preloaded_is_what_the_first_user_gets(loader: Loader, store: Store) -> None:
+    """It loads while nobody has asked yet, once, and lives as long as its user."""
     pool = EnginePool()
-    pool.load_ahead(Settings(model="a"), store)
+    pool.preload(Settings(model="a"), store)
     await until(lambda: loader.started == 1)
     loader.may_go_on.set()
-    engine = await pool.lease(Settings(model="a"), store)
+    engine = await pool.acquire(Settings(model="a"), store)
     assert (1, 0, []) == (loader.started, loader.cancelled, loader.closed)
     await engine.aclose()
     await until(lambda: loader.closed == ["a"])
 
 
 @pytest.mark.usefixtures("converted")
-async def test_ahead_ends_when_something_else_is_wanted(loader: Loader, store: Store) -> None:
+async def test_preloading_ends_when_something_else_is_wanted(loader: Loader, store: Store) -> None:
     """A wrong guess costs what was loaded so far."""
     pool = EnginePool()
-    pool.load_ahead(Settings(model="a"), store)
+    pool.preload(Settings(model="a"), store)
     await until(lambda: loader.started == 1)
     loader.may_go_on.set()
     await until(lambda: loader.done == 1)
-    await pool.lease(Settings(model="b"), store)
+    await pool.acquire(Settings(model="b"), store)
     await until(lambda: loader.closed == ["a"])
     assert 2 == loader.started
 
 
 @pytest.mark.usefixtures("converted")
-async def test_ahead_is_forgotten(loader: Loader, store: Store) -> None:
+async def test_preloading_is_cancelled(loader: Loader, store: Store) -> None:
     """An editor that leaves at once leaves nothing behind; a failure is nobody's."""
     pool = EnginePool()
-    pool.load_ahead(Settings(model="a"), store)
+    pool.preload(Settings(model="a"), store)
     await until(lambda: loader.started == 1)
-    pool.forget_ahead()
+    pool.cancel_preload()
     await until(lambda: loader.cancelled == 1)
     loader.failure = EngineError("broken")
     loader.may_go_on.set()
-    pool.load_ahead(Settings(model="a"), store)
+    pool.preload(Settings(model="a"), store)
     await until(lambda: loader.started == 2 and not pool._shared)
     with pytest.raises(EngineError, match="broken"):
-        await pool.lease(Settings(model="a"), store)
+        await pool.acquire(Settings(model="a"), store)
 
 
-async def test_nothing_is_converted_ahead(loader: Loader, store: Store) -> None:
+async def test_nothing_is_converted_unasked(loader: Loader, store: Store) -> None:
     """That shows its progress, and is the session's to begin; so is what isn't there at all."""
     pool = EnginePool()
-    pool.load_ahead(Settings(), store)
-    assert pool._ahead is not None
-    await pool._ahead
+    pool.preload(Settings(), store)
+    assert pool._preloading is not None
+    await pool._preloading
     assert 0 == loader.started

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from gguf import GGMLQuantizationType as Kind
 
-from fimls.store.gguf_file import float32, keep, quantized, rows, write_gguf
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import float32, keep, open_gguf, quantized, rows, write_gguf
 from fimls.types import StoreError
 from tests.unit.store.tiny import tensors, vocabulary, write_model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from fimls.store.gguf_reader import open_gguf
+from fimls.store.gguf_file import open_gguf
 from fimls.store.gguf_tokenizer import write_tokenizer
 from fimls.types import StoreError
 from tests.unit.store.tiny import CONTROL, vocabulary, write_model

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pytest
 import safetensors.numpy
 
-from fimls.store.gguf_file import rows
-from fimls.store.gguf_reader import Gguf, open_gguf
+from fimls.store.gguf_file import Gguf, open_gguf, rows
 from fimls.store.merge import merge_adapter
 from fimls.types import AdapterMismatchError
 from tests.unit.store.tiny import (

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from fimls.fim import find_format
-from fimls.store import ModelSpec, default_model, find_model, known_models
+from fimls.store import ModelSpec, find_model, known_models
 from fimls.types import UnknownModelError
 
 
@@ -40,7 +40,6 @@ def test_strange_name_lists_all() -> None:
 def test_one_default() -> None:
     """Exactly one model is the default, the 0.5B."""
     assert [find_model("0.5b")] == [spec for spec in known_models() if spec.default]
-    assert find_model("0.5b") == default_model()
 
 
 def test_names_are_unique() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fimls.store.partial import Joined, Partial
-from fimls.store.progress import silent
+from fimls.progress import silent
+from fimls.store.sources import Joined, Partial
 from fimls.types import DownloadError
 
 

@@ -8,9 +8,8 @@ from gguf import GGMLQuantizationType as Kind
 
 from fimls.openvino import openvino as ov
 from fimls.openvino import ops
-from fimls.store.gguf_file import quantized, rows, write_gguf
-from fimls.store.gguf_reader import Gguf, open_gguf
-from fimls.store.progress import silent
+from fimls.progress import silent
+from fimls.store.gguf_file import Gguf, open_gguf, quantized, rows, write_gguf
 from fimls.store.requantize import per_channel, requantize
 from tests.unit.store.tiny import HIDDEN, write_model
 

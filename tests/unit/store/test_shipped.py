@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from fimls.store.adapter import WEIGHTS, Adapter
 from fimls.store.adapters import SHIPPED, AdapterRegistry
-from fimls.store.models import default_model, known_models
+from fimls.store.models import find_model, known_models
 
 _BYTES_MAX = 20_000_000
 _FOLDERS = sorted(path for path in SHIPPED.glob("*") if path.is_dir())
@@ -18,7 +18,7 @@ _FOLDERS = sorted(path for path in SHIPPED.glob("*") if path.is_dir())
 
 def test_the_default_model_has_one(tmp_path: Path) -> None:
     """It serves until somebody promotes another."""
-    default = default_model()
+    default = find_model("0.5b")
     found = AdapterRegistry(tmp_path).serving(default.sha256)
     assert found is not None
     assert ["fimls-0.5b"] == [one.name for one in AdapterRegistry(tmp_path).list()]

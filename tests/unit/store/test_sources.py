@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
+from fimls.progress import silent
 from fimls.store.models import HubFile
-from fimls.store.partial import Partial
-from fimls.store.progress import silent
-from fimls.store.sources import HubSource, IndexSource, PathSource, Source
+from fimls.store.sources import HubSource, IndexSource, Partial, PathSource, Source
 from fimls.types import DownloadError, HashMismatchError
 from tests.unit.store.tiny import make_spec, write_wheel
 

@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 import pytest
 
+from fimls.progress import Progress
 from fimls.store import ModelSpec, Source, Store, store_root
-from fimls.store.partial import Partial
-from fimls.store.progress import Progress
-from fimls.store.sources import IndexSource
+from fimls.store.sources import IndexSource, Partial
 from fimls.types import DownloadError, HashMismatchError, ModelMissingError, StoreError
 from tests.unit.store.tiny import make_spec, write_wheel
 

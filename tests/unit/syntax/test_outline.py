@@ -17,7 +17,6 @@ from fimls.syntax import (
     Definition,
     Import,
     Outline,
-    enclosing,
     outline,
     skeleton,
 )
@@ -349,8 +348,9 @@ def test_every_grammar_has_a_query(language_id: str) -> None:
 
 def test_query_files_are_package_data() -> None:
     """Every family's query is read from the package, and no file lies there unused."""
-    names = {file.name for file in files("fimls.syntax").joinpath("queries").iterdir()}
-    assert {f"{row.family}.scm" for row in LANGUAGES if row.family} == names
+    folder = files("fimls.syntax.languages")
+    names = {file.name for file in folder.iterdir() if file.name.endswith(".scm")}
+    assert {f"{row.grammar.query}.scm" for row in LANGUAGES if row.grammar} == names
 
 
 @pytest.mark.parametrize("language_id", SOURCES)
@@ -378,16 +378,6 @@ def test_offsets_behind_many_wide_characters() -> None:
     text = "# é\U0001f600\ud800\n" * 2_000 + "def f():\n    return 1\n"
     definition = outlined(text, "python").definitions[0]
     assert text[definition.start : definition.end] == "def f():\n    return 1"
-
-
-def test_enclosing_is_the_innermost() -> None:
-    """The innermost definition around an offset; None between definitions."""
-    text = SOURCES["python"]
-    found = outlined(text, "python")
-    inside = enclosing(found, text.index("return True"))
-    assert inside is not None
-    assert inside.name == "warm"
-    assert enclosing(found, 0) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fimls.fim import PromptBuilder
-from fimls.replay.repository import Repository
+from training.evaluation.repository import Repository
 from training.evaluation.suites.base import ALL_ITEMS, Choice, Item, Judge, Skipped, Suite
 from training.evaluation.suites.humaneval import HumanEvalInfilling
 from training.types import EvaluationError

@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fimls.replay.repository import Repository, read_repository
 from fimls.syntax import Definition, get_language, language_of, outline
 from fimls.types import Mode
 from training.evaluation.execution import Limits, Sandbox, Verdict, shared
 from training.evaluation.execution.runners import Runner, Survey
+from training.evaluation.repository import Repository, read_repository
 from training.evaluation.suites.base import Item, Skipped
 from training.evaluation.suites.spans import BODY, Contexts
 from training.types import CorpusFile, Span, SpanKind
@@ -36,7 +36,6 @@ _TESTS = re.compile(r"(^|/)(tests?/|test_[^/]*$|conftest\.py$|[^/]*[._-]test\.\w
 _LINES_MAX = 25
 _TESTS_MAX = 40  # a function that everything calls is not judged by everything
 _AT_ONCE = 2
-_EMPTY: Mapping[str, str] = {"python": "pass", "javascript": "", "go": 'panic("no body")'}
 
 SURVEY_LIMITS = Limits(
     cpu_s=1_800, wall_s=1_800.0, memory_bytes=4 << 30, processes=256, output_bytes=64 << 20
@@ -198,8 +197,9 @@ class RepositoryFunctions:
         text = self._repository.sources[candidate.path]
         if not candidate.judge(text[candidate.body.start : candidate.body.end]).passed:
             return FAILS
-        nothing = _EMPTY[language_of(candidate.path)]
-        return UNNOTICED if candidate.judge(nothing).passed else ""
+        language = get_language(language_of(candidate.path))
+        assert language is not None, "it was found with the language's grammar"
+        return UNNOTICED if candidate.judge(language.no_body).passed else ""
 
     def _item(self, candidate: _Candidate, contexts: Contexts | None) -> Item:
         path, body = candidate.path, candidate.body
@@ -259,7 +259,7 @@ def find_bodies(text: str, language_id: str) -> Iterator[Body]:
     for definition in found.definitions:
         if definition.kind not in {"function", "method"} or definition.body == definition.end:
             continue
-        start, end = _inside(text, definition, braces=not language.filler)
+        start, end = _inside(text, definition, braces=not language.indented)
         written = text[start:end]
         start += len(written) - len(written.lstrip())
         end = max(start, start + len(written.strip()))
