@@ -1,9 +1,10 @@
 """A text's words as numbers, all at once in numpy, and its functions, by indentation alone.
 
 A word's hash is polynomial: each byte becomes a random 64-bit number, times a power of an odd
-number for its place; they are summed modulo 2^64 and mixed. So the sum is the difference of two running
-sums over the whole text, times the inverse power for the word's start. The random numbers come from a fixed
-seed and a generator whose raw stream numpy keeps stable, so that stored hashes stay comparable.
+number for its place; they are summed modulo 2^64 and mixed. So the sum is the difference of two
+running sums over the whole text, times the inverse power for the word's start. The random numbers
+come from a fixed seed and a generator whose raw stream numpy keeps stable, so that stored hashes
+stay comparable.
 """
 
 from __future__ import annotations
