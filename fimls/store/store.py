@@ -126,7 +126,8 @@ class Store:
                 return present
             partial = Partial(self.root / "partial" / spec.sha256)
             partial.folder.mkdir(parents=True, exist_ok=True)
-            self._check_space(needed_bytes - partial.joined().bytes)
+            _, joined_bytes = partial.joined()
+            self._check_space(needed_bytes - joined_bytes)
             return self._pull_from(sources or default_sources(), spec, partial, progress)
 
     def import_file(self, path: Path, spec: ModelSpec, progress: Progress | None = None) -> Path:
