@@ -23,6 +23,7 @@ from fimls.server.feedback import Feedback
 from fimls.server.framing import BadMessage, encode, error_response, read_message
 from fimls.server.handshake import Client, Command
 from fimls.server.host import EngineHost, State, Status, explain
+from fimls.server.logs import set_level
 from fimls.server.pool import EnginePool
 from fimls.server.protocol import (
     DID_PARTIALLY_ACCEPT_COMPLETION,
@@ -67,6 +68,7 @@ class Session(LanguageServer):
         self._broken_sources = self._configuration.drop_broken_sources()
         settings = self._configuration.merged()
         self._feedback.configure(settings)
+        set_level(settings.log_level)
         self._host = EngineHost(
             settings, self._on_status, self._editor.progress, self._context, engines
         )
@@ -261,6 +263,7 @@ class Session(LanguageServer):
             self._editor.show_error(error)
         else:
             self._feedback.configure(self._host.settings)
+            set_level(self._host.settings.log_level)
             self._look_around()
 
     def _look_around(self) -> None:

@@ -27,6 +27,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from fimls import IMPORT_ROOT, __version__
+from fimls.server.logs import open_for_owner
 from fimls.types import FimlsError
 
 END = b"\0"
@@ -65,7 +66,9 @@ def serve_shared(settings: Mapping[str, object], *, replace: bool = False) -> in
     Raises:
         NotSharedError: this system can't, or the server doesn't start.
     """
-    connection = _connect_or_start(address(settings), settings, replace=replace)
+    path = address(settings)
+    connection = _connect_or_start(path, settings, replace=replace)
+    _log.info("a shared server answers, and logs to %s", log_path(path))
     threading.Thread(target=_send, args=(connection,), name="fimls-stdin", daemon=True).start()
     return _receive(connection)
 
@@ -101,8 +104,8 @@ def address(settings: Mapping[str, object]) -> Path:
 
 
 def log_path(listening_at: Path) -> Path:
-    """Where the server that listens there logs."""
-    return listening_at.with_suffix(".log")
+    """Where the server that listens there logs: in the user's folder of logs."""
+    return platformdirs.user_log_path("fimls") / f"server-{listening_at.stem}.log"
 
 
 def _connect_or_start(
@@ -136,7 +139,7 @@ def _connect(path: Path) -> socket.socket | None:
 def _start(path: Path, settings: Mapping[str, object]) -> None:
     """Start a server of its own process group, and wait until it listens or has died."""
     path.unlink(missing_ok=True)
-    with open(log_path(path), "wb", opener=_for_owner) as log:
+    with open_for_owner(log_path(path)) as log:
         server = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "fimls.server.listener", str(path)],
             stdin=subprocess.PIPE,
@@ -159,10 +162,6 @@ def _start(path: Path, settings: Mapping[str, object]) -> None:
         server.kill()
         server.wait()
     # Otherwise it outlives this process if others use it, and is nobody's to wait for.
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _send(connection: socket.socket) -> None:

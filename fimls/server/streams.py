@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from fimls import config
 from fimls.server.framing import encode
 from fimls.server.handshake import Client, greet
+from fimls.server.logs import log_loop_error, log_to_standard_error, set_level
 from fimls.types import FimlsError
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ def serve(
     Raises:
         ConfigError: the settings are wrong. FimlsError: the address can't be listened at.
     """
-    config.load(None, command_line=settings)
     log_to_standard_error()
+    set_level(config.load(None, command_line=settings).log_level)
     if shared:
         from fimls.server.shared import NotSharedError, serve_shared  # late: only then needed
 
@@ -78,17 +79,12 @@ def serve(
     return asyncio.run(_main(settings, tcp))
 
 
-def log_to_standard_error() -> None:
-    """Set up logging; no line of it holds code."""
-    logging.basicConfig(stream=sys.stderr, format="fimls: %(levelname)s: %(message)s")
-    logging.getLogger("fimls.server").setLevel(logging.INFO)
-    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # it logs messages, and so code
-
-
 def work_in_threads() -> ThreadPoolExecutor:
     """The event loop's threads, by a name that :func:`leave_if_stuck` knows."""
     threads = ThreadPoolExecutor(thread_name_prefix=_THREAD_NAME)
-    asyncio.get_running_loop().set_default_executor(threads)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads)
+    loop.set_exception_handler(log_loop_error)
     return threads
 
 
