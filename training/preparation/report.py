@@ -20,13 +20,13 @@ from training.preparation.planning import Plan, PlannedRepository
 from training.preparation.reading import ReadChunk, ReadFile
 from training.types import FimExample, Split
 
-_SHOWN_EXAMPLES = 5
-_SHOWN_OF_A_KIND = 1
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _MEGABYTE = 1_000_000
 _REPOSITORIES_MAX = 200
 _PREFIX_CHARS, _SUFFIX_CHARS = 900, 400
 _MIDDLES = ("examples", "median_chars", "p90_chars", "max_chars")
+_SHOWN_EXAMPLES = 5
+_SHOWN_OF_A_KIND = 1
 
 
 def write_report(dataset: Dataset, planned: Plan, read: Sequence[ReadChunk]) -> None:
@@ -124,7 +124,7 @@ def _quantiles(lengths: Sequence[int]) -> dict[str, int]:
 
 
 def _shown(dataset: Dataset) -> list[FimExample]:
-    """A few examples to look at, of different kinds."""
+    """A few examples of different kinds."""
     shown: list[FimExample] = []
     kinds = Counter[str]()
     for example in dataset.examples(Split.TRAIN, shuffle_seed=0):
@@ -138,7 +138,7 @@ def _shown(dataset: Dataset) -> list[FimExample]:
 
 
 def _page(report: Mapping[str, Any], examples: Sequence[FimExample]) -> str:
-    """The page of the numbers and a few examples."""
+    """The page of a report's numbers and a few examples."""
     repositories = report["repositories"]
     splits: Mapping[str, Any] = report["splits"]
     return render_page(
@@ -151,7 +151,7 @@ def _page(report: Mapping[str, Any], examples: Sequence[FimExample]) -> str:
             if isinstance(one, dict)
         ],
         kinds=[[kind, *(one[name] for name in _MIDDLES)] for kind, one in report["kinds"].items()],
-        repositories=list(map(_repository_row, repositories[:_REPOSITORIES_MAX])),
+        repositories=list(map(_row, repositories[:_REPOSITORIES_MAX])),
         more=len(repositories) - _REPOSITORIES_MAX,
         examples=[(example, *_around(example)) for example in examples],
         size=_size,
@@ -160,11 +160,11 @@ def _page(report: Mapping[str, Any], examples: Sequence[FimExample]) -> str:
 
 
 def _sizes(counts: Mapping[str, Mapping[str, int]]) -> list[list[object]]:
-    """Rows of a name, its files and their size."""
+    """Rows of files and bytes by a name."""
     return [[name, one["files"], _size(one["bytes"])] for name, one in counts.items()]
 
 
-def _repository_row(one: Mapping[str, Any]) -> list[object]:
+def _row(one: Mapping[str, Any]) -> list[object]:
     dropped = (f"{count['files']:,} {reason}" for reason, count in one["dropped"].items())
     kept = one["kept"]
     return [
