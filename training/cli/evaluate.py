@@ -124,7 +124,7 @@ def run(invocation: Invocation, request: Request) -> None:
         FimlsError: something can't be used.
     """
     from fimls.progress import progress_bar
-    from fimls.report.tables import print_table
+    from fimls.report.page import print_table
     from fimls.store.adapters import promote
     from training.evaluation import tables
     from training.evaluation.evaluate import evaluate
@@ -166,7 +166,7 @@ def compare_folders(before: Path, after: Path, *, seed: int) -> None:
     """
     from rich.console import Console
 
-    from fimls.report.tables import print_table
+    from fimls.report.page import print_table
     from training.evaluation import tables
     from training.evaluation.report import compare_reports
 
