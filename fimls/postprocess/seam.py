@@ -103,19 +103,6 @@ class Surroundings:
     """Finds the end of a block's header; None where indentation does not make blocks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Code:
-    """Code without strings and comments, and what is found out about it."""
-
-    code: str
-    inside: bool
-    """Whether its end is in a string or comment of several lines."""
-
-    names: frozenset[str]
-    unmatched: tuple[tuple[int, int], ...]
-    """See ``brackets``."""
-
-
 @lru_cache(maxsize=_CONTEXTS_KEPT)
 def surroundings_of(context: CompletionContext) -> Surroundings:
     """Read the code around the cursor. Some results are kept: a generation asks at each token."""
@@ -124,32 +111,34 @@ def surroundings_of(context: CompletionContext) -> Surroundings:
     before, start_known = _unit_before(context.prefix)
     after, end_known = _unit_after(context.suffix)
     typed = typed_on_line(context)
-    above = _code(before[: len(before) - len(typed)], language_id)
-    line = _code(typed, language_id)
-    below = _code(after, language_id)
-    rest = "" if is_at_start_of_text(context) else below.code[: len(rest_of_line(context))]
+    above, text_above = _code(before[: len(before) - len(typed)], language_id)
+    line, text_on_line = _code(typed, language_id)
+    below, _ = _code(after, language_id)
+    rest = "" if is_at_start_of_text(context) else below[: len(rest_of_line(context))]
+    opened_before = joined(_unmatched(above), _unmatched(line))
     return Surroundings(
-        known=start_known and end_known and not above.inside and not line.inside,
-        above=above.code,
-        lines=_lines_above(above.code),
+        known=start_known and end_known and not text_above and not text_on_line,
+        above=above,
+        lines=_lines_above(above),
         rest=rest,
         following=_following(context.suffix[:NEAR_CHARACTERS], language_id, len(rest)),
-        names=above.names | below.names,
+        names=_words(above) | _words(below),
         missing=tuple(
             closed - opened
-            for (closed, _), (_, opened) in zip(
-                below.unmatched, joined(above.unmatched, line.unmatched), strict=True
-            )
+            for (closed, _), (_, opened) in zip(_unmatched(below), opened_before, strict=True)
         ),
         header=re.compile(language.block_header) if language and language.indented else None,
     )
 
 
 # The code above the cursor's line, and below the cursor, stays the same from key to key.
+_code = lru_cache(maxsize=_CODE_KEPT)(blank_text)
+_unmatched = lru_cache(maxsize=_CODE_KEPT)(unmatched)
+
+
 @lru_cache(maxsize=_CODE_KEPT)
-def _code(text: str, language_id: str) -> _Code:
-    code, inside = blank_text(text, language_id)
-    return _Code(code, inside, frozenset(_WORD.findall(code)), unmatched(code))
+def _words(code: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(code))
 
 
 @lru_cache(maxsize=_CONTEXTS_KEPT)
@@ -160,7 +149,8 @@ def _lines_above(code: str) -> tuple[CodeLine, ...]:
 @lru_cache(maxsize=_CONTEXTS_KEPT)
 def _following(suffix: str, language_id: str, start: int) -> CodeLine | None:
     """The first line of code in a suffix from ``start`` on."""
-    return next(code_lines(_code(suffix, language_id).code[start:]), None)
+    code, _ = _code(suffix, language_id)
+    return next(code_lines(code[start:]), None)
 
 
 def code_lines(code: str, offset: int = 0, depth: int = 0) -> Iterator[CodeLine]:
