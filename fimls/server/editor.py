@@ -84,7 +84,7 @@ class Editor:
         return answer is not None and answer.title == download
 
     async def register(self) -> None:
-        """Ask to be told of changed settings and files, where the editor wants to be asked."""
+        """Ask to be told of changed settings and files, if the editor lets servers ask for that."""
         registrations = []
         if self._client.dynamic_configuration:
             options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)

@@ -2,7 +2,7 @@
 
     python -m fimls.server.listener SOCKET < SETTINGS    # started by ``fimls serve --shared``
 
-It ends with its last session, or when another took its place at the socket.
+It ends after its last session, also where another server has taken its place at the socket.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from fimls.server.streams import leave_if_stuck, run_session, work_in_threads
 if TYPE_CHECKING:
     from fimls.server.pool import EnginePool
 
-_FIRST_CLIENT_S = 30.0  # a start whose editor has gone meanwhile
-_CLOSE_TIMEOUT_S = 2.0  # an editor that doesn't read its last bytes
-_LAST_CLIENT_S = 0.2  # one that was connecting when the last session ended
+_FIRST_CLIENT_S = 30.0  # the editor that started it may be gone already
+_CLOSE_TIMEOUT_S = 2.0  # an editor may not read its last bytes
+_LAST_CLIENT_S = 0.2  # an editor may have been connecting when the last session ended
 
 _LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s: %(message)s"
 _LOG_BYTES = 500_000
@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
 class Listener:
     """Accepts connections, and runs a session for each.
 
-    settings: the command line's, which win over each editor's. announce: the descriptor to which
-    it writes that it listens.
+    settings: the command line's, which win over each editor's. announce: a file descriptor;
+    ``LISTENING`` is written to it once editors can connect.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, object], announce: int) -> None:

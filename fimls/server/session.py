@@ -89,7 +89,7 @@ class Session(LanguageServer):
                 return
             try:
                 self.protocol.receive(message)
-            except Exception as error:  # noqa: BLE001 - an answer to no question; the server lives
+            except Exception as error:  # noqa: BLE001 - an answer to nothing, say; go on
                 _log.warning("a message could not be handled: %s", type(error).__name__)
 
     async def aclose(self) -> None:
@@ -316,9 +316,9 @@ def _text_change(change: lsp.TextDocumentContentChangeEvent) -> TextChange:
 
 
 def _settle_memory() -> None:
-    """Look for garbage once now, and never again in what is loaded.
+    """Collect garbage now, and never again among the objects that exist by now.
 
-    That is most of what there is; a full collection of it takes 70 ms, in which a key waits.
+    They are most of all objects; collecting them takes 70 ms, in which a keystroke waits.
     """
     gc.collect()
     gc.freeze()

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fimls import config
 from fimls.server.framing import encode
@@ -52,17 +52,18 @@ def serve(
     settings: Mapping[str, object],
     *,
     tcp: tuple[str, int] | None = None,
-    shared: Literal["", "join", "replace"] = "",
+    shared: bool = False,
+    replace: bool = False,
 ) -> int:
     """Serve one client, and return the exit code: 0 after ``shutdown``, otherwise 1 (LSP).
 
     settings: the command line's, which win over the editor's. tcp: the host and port to listen at
     for a client, in place of standard input and output; port 0 takes a free one, which the log
-    names. shared: by a server that other editors use too: the one that runs, or another in its
-    place; where there can be none, by this process.
+    names. shared: have a server do it that other editors use too, or this process if none can be
+    started; replace: a new one, even if one is running.
 
-    Does not return where a thread would keep the process alive after its client has gone: it then
-    ends the process itself.
+    If a thread would keep the process alive after its client has gone, this ends the process
+    instead of returning.
 
     Raises:
         ConfigError: the settings are wrong. FimlsError: the address can't be listened at.
@@ -73,7 +74,7 @@ def serve(
         from fimls.server.shared import NotSharedError, serve_shared  # late: only then needed
 
         try:
-            return serve_shared(settings, replace=shared == "replace")
+            return serve_shared(settings, replace=replace)
         except NotSharedError as error:
             _log.warning("no server is shared: %s", error)
     return asyncio.run(_main(settings, tcp))
