@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fimls.syntax import get_language, parse
-from fimls.syntax.language import Grammar, Language
+from fimls.syntax.language import Blocks, Grammar, Language
 from fimls.text import offset_at_byte, utf8
 from training.corpus import is_broken
 from training.types import SpanKind
@@ -96,13 +96,14 @@ class SyntaxPlaces:
         first = 0
         if self._language.indented and _is_docstring(children[0]) and len(children) > 1:
             first = int(rng.random() < _PAST_DOCSTRING)
-        whole = self._inside(node, chars_max) if not self._language.indented else None
-        if self._language.indented:
-            whole = self._offsets(children[first].start_byte, node.end_byte, chars_max)
+        # Where a word ends a block, its node may hold that word and the one that began it.
+        end = node.end_byte if self._language.indented else children[-1].end_byte
+        whole = self._inside(node, chars_max)
+        if whole is None and self._language.blocks is not Blocks.BRACES:
+            whole = self._offsets(children[first].start_byte, end, chars_max)
         if whole is not None and rng.random() >= _REST_OF_BLOCK:
             return whole
         # The rest of the block from a statement on; where the whole is too long, the only way.
-        end = node.end_byte if self._language.indented else children[-1].end_byte
         later = [
             place
             for child in children[first + 1 :]
