@@ -24,8 +24,7 @@ from record import write_result
 from fimls.config import Settings
 from fimls.engines.loading import Identity
 from fimls.engines.openvino import PREFILL_CHUNK_TOKENS, properties_of
-from fimls.engines.openvino_worker.generation import Generation
-from fimls.engines.openvino_worker.healing import Healing
+from fimls.engines.openvino_worker.generation import Generation, Healing
 from fimls.engines.openvino_worker.model import PagedModel
 from fimls.engines.prefix_blocks import KV_BLOCK_TOKENS, PrefixBlocks
 from fimls.fim import PromptBuilder, Tokenizer, build_prompt

@@ -20,7 +20,7 @@ from typing import Any
 import platformdirs
 from record import write_result
 
-from fimls.replay.memory import resident_bytes
+from fimls.report.machine import resident_bytes
 from training.corpus import open_sources
 
 _WATCH_S = 0.5

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fimls.replay import machine
+from fimls.report import machine
 from training.evaluation.comparison import compare
 from training.evaluation.journal import Row
 from training.evaluation.report import read_report, rows_of

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from record import write_result
 
-from fimls.replay.client import Client, server_command
-from fimls.replay.memory import resident_bytes
+from fimls.report.machine import resident_bytes
+from training.evaluation.typing.client import Client, server_command
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = [{"after": "= ", "insert": "self.compute(first, second)\n        done = True\n"}]

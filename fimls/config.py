@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from fimls.types import ConfigError
@@ -28,37 +29,32 @@ else:
 PYPROJECT_FILE = "pyproject.toml"
 WORKSPACE_FILE = ".fimls.toml"
 
-SNIPPET_SOURCES = (
-    "imports",
-    "names",
-    "same-file",
-    "siblings",
-    "lexical",
-    "recent",
-    "git",
-)
-"""Where snippets of other files come from; ``fimls/context`` has one file for each."""
+SnippetSource = Literal["imports", "names", "same-file", "siblings", "lexical", "recent", "git"]
+SNIPPET_SOURCES: tuple[str, ...] = get_args(SnippetSource)
+"""Where snippets of other files come from; ``fimls/context/sources`` has one file for each."""
 
 NO_ADAPTER = "none"
 """As the setting ``adapter``: the model alone, even where an adapter serves it otherwise."""
 
-_MAX_WINDOW_TOKENS = 16_384  # half the default model's context of 32,768
-_MAX_GENERATED_TOKENS = 4_096
-_MAX_DEADLINE_MS = 600_000
+_WINDOW_TOKENS = 16_384  # half the default model's context of 32,768
+_GENERATED_TOKENS = 4_096
+_DEADLINE_MS = 600_000
 _SHOWN_VALUE_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where overrides come from. name: stands in errors. trusted: may set every field."""
+    """Where overrides come from."""
 
     name: str
+    """For errors."""
+
     trusted: bool = True
+    """Whether it may set every field."""
 
 
 EDITOR = Source("editor settings (initializationOptions or didChangeConfiguration)")
 COMMAND_LINE = Source("command line")
-
 
 Scope = Literal["engine", "user", "workspace"]
 """engine: a change needs another engine; user: doesn't; workspace: a workspace may set it too."""
@@ -66,30 +62,19 @@ Scope = Literal["engine", "user", "workspace"]
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What a field takes. Empty ``choices`` and equal bounds mean: whatever the type allows."""
+    """What a field takes, besides its type and the choices that are named there."""
 
-    description: str
     scope: Scope
-    choices: tuple[str, ...] = ()
-    minimum: float = 0
-    maximum: float = 0
-
-    @property
-    def bounded(self) -> bool:
-        """Whether the field is a number with a range."""
-        return self.minimum < self.maximum
+    description: str
+    between: tuple[float, float] | None
+    """The range of a number, both ends included."""
 
 
 def _setting(
-    description: str,
-    scope: Scope,
-    *,
-    default: object,
-    choices: tuple[str, ...] = (),
-    between: tuple[float, float] = (0, 0),
+    scope: Scope, default: object, description: str, between: tuple[float, float] | None = None
 ) -> Any:  # as dataclasses.field does: the annotation beside it is the type
-    """Declare a field: its help, who may set it, its default (of the field's type), its values."""
-    rule = _Rule(description, scope, choices, *between)
+    """Declare a field: who may set it, its default (of the field's type), its help, its range."""
+    rule = _Rule(scope, description, between)
     return dataclasses.field(default=default, metadata={"rule": rule})
 
 
@@ -102,148 +87,107 @@ class Settings:
     """
 
     engine: Literal["openvino", "torch", "http", "scripted"] = _setting(
-        "what runs the model",
-        "engine",
-        default="openvino",
-        choices=("openvino", "torch", "http", "scripted"),
+        "engine", "openvino", "what runs the model"
     )
     model: str = _setting(
-        "a model's name (`fimls pull --list`) or the path of a GGUF file or model folder",
         "engine",
-        default="qwen2.5-coder-0.5b-instruct-q4_k_m",
+        "qwen2.5-coder-0.5b-instruct-q4_k_m",
+        "a model's name (`fimls pull --list`) or the path of a GGUF file or model folder",
     )
     adapter: str = _setting(
+        "engine",
+        "",
         "a LoRA adapter trained for the model: a folder or a registered name; none: the model "
         "alone; empty: the promoted one, else the one that comes with fimls (`fimls adapters`)",
-        "engine",
-        default="",
     )
     quantization: Literal["int8", "q8_0", "q4_0", "int8bnb", "nf4"] = _setting(
-        "how weights are kept: the last two on CUDA by torch, the others by openvino",
         "engine",
-        default="int8",
-        choices=("int8", "q8_0", "q4_0", "int8bnb", "nf4"),
+        "int8",
+        "how weights are kept: the last two on CUDA by torch, the others by openvino",
     )
     device: str = _setting(
-        "where the engine runs: auto, or a name the engine knows (cpu, cuda)",
-        "engine",
-        default="auto",
+        "engine", "auto", "where the engine runs: auto, or a name the engine knows (cpu, cuda)"
     )
     order: Literal["spm", "psm"] = _setting(
-        "suffix first (reuses more while typing) or prefix first",
-        "engine",
-        default="spm",
-        choices=("spm", "psm"),
+        "engine", "spm", "suffix first (reuses more while typing) or prefix first"
     )
-    url: str = _setting("the http engine's base address", "engine", default="")
+    url: str = _setting("engine", "", "the http engine's base address")
     http_format: str = _setting(
-        "the http engine's prompt format; empty: found by the model's name", "engine", default=""
+        "engine", "", "the http engine's prompt format; empty: found by the model's name"
     )
-    scripted_file: str = _setting("the script that the scripted engine plays", "engine", default="")
+    scripted_file: str = _setting("engine", "", "the script that the scripted engine plays")
 
     prefix_tokens: int = _setting(
-        "most prompt tokens spent on text before the cursor",
-        "workspace",
-        default=512,
-        between=(16, _MAX_WINDOW_TOKENS),
+        "workspace", 512, "most prompt tokens spent on text before the cursor", (16, _WINDOW_TOKENS)
     )
     suffix_tokens: int = _setting(
-        "most prompt tokens spent on text after the cursor",
-        "workspace",
-        default=256,
-        between=(0, _MAX_WINDOW_TOKENS),
+        "workspace", 256, "most prompt tokens spent on text after the cursor", (0, _WINDOW_TOKENS)
     )
     snippet_tokens: int = _setting(
-        "most prompt tokens spent on snippets of other files",
-        "workspace",
-        default=256,
-        between=(0, _MAX_WINDOW_TOKENS),
+        "workspace", 256, "most prompt tokens spent on snippets of other files", (0, _WINDOW_TOKENS)
     )
     max_tokens_single: int = _setting(
-        "most tokens generated for the rest of a line",
-        "workspace",
-        default=48,
-        between=(1, _MAX_GENERATED_TOKENS),
+        "workspace", 48, "most tokens generated for the rest of a line", (1, _GENERATED_TOKENS)
     )
     max_tokens_multi: int = _setting(
-        "most tokens generated for several lines",
-        "workspace",
-        default=160,
-        between=(1, _MAX_GENERATED_TOKENS),
+        "workspace", 160, "most tokens generated for several lines", (1, _GENERATED_TOKENS)
     )
     deadline_ms: int = _setting(
-        "milliseconds after which a generation ends with what it has; 0: never",
         "workspace",
-        default=5000,
-        between=(0, _MAX_DEADLINE_MS),
+        5000,
+        "milliseconds after which a generation ends with what it has; 0: never",
+        (0, _DEADLINE_MS),
     )
     answer_ms: int = _setting(
-        "milliseconds after which typing is answered with what is finished; 0: never",
         "workspace",
-        default=900,
-        between=(0, _MAX_DEADLINE_MS),
+        900,
+        "milliseconds after which typing is answered with what is finished; 0: never",
+        (0, _DEADLINE_MS),
     )
     min_likelihood: float = _setting(
-        "unasked, text is cut where the model is less sure of it than this; 0: never",
         "workspace",
-        default=0.4,
-        between=(0.0, 1.0),
+        0.4,
+        "unasked, text is cut where the model is less sure of it than this; 0: never",
+        (0.0, 1.0),
     )
     show_above: float = _setting(
-        "unasked, what is less likely to be right than this is not shown; 0: show all",
         "workspace",
-        default=0.25,
-        between=(0.0, 1.0),
+        0.25,
+        "unasked, what is less likely to be right than this is not shown; 0: show all",
+        (0.0, 1.0),
     )
     ahead: bool = _setting(
-        "go on generating behind a finished line while it is shown", "workspace", default=True
+        "workspace", True, "go on generating after a finished line while it is shown"
     )
     multiline: Literal["auto", "always", "never"] = _setting(
-        "when to offer several lines",
-        "workspace",
-        default="auto",
-        choices=("auto", "always", "never"),
+        "workspace", "auto", "when to offer several lines"
     )
     candidates: int = _setting(
-        "how many completions to offer when asked explicitly",
-        "workspace",
-        default=3,
-        between=(1, 8),
+        "workspace", 3, "how many completions to offer when asked explicitly", (1, 8)
     )
-    temperature: float = _setting(
-        "sampling temperature; 0 is greedy", "user", default=0.0, between=(0.0, 2.0)
-    )
+    temperature: float = _setting("user", 0.0, "sampling temperature; 0 is greedy", (0.0, 2.0))
     healing: bool = _setting(
-        "back up to a token boundary when the cursor stands inside a token",
-        "workspace",
-        default=True,
+        "workspace", True, "back up to a token boundary when the cursor stands inside a token"
     )
 
-    automatic: bool = _setting(
-        "complete while typing, not only when asked", "workspace", default=True
-    )
-    context: bool = _setting(
-        "take snippets of other files into the prompt", "workspace", default=True
-    )
-    context_off: tuple[str, ...] = _setting(
-        "sources of snippets that are not used",
-        "workspace",
-        default=(),
-        choices=SNIPPET_SOURCES,
+    automatic: bool = _setting("workspace", True, "complete while typing, not only when asked")
+    context: bool = _setting("workspace", True, "take snippets of other files into the prompt")
+    context_off: tuple[SnippetSource, ...] = _setting(
+        "workspace", (), "sources of snippets that are not used"
     )
     languages_off: tuple[str, ...] = _setting(
-        "LSP language ids without completions", "workspace", default=()
+        "workspace", (), "LSP language ids without completions"
     )
     exclude: tuple[str, ...] = _setting(
-        "globs of files that are neither completed nor read for context", "workspace", default=()
+        "workspace", (), "globs of files that are neither completed nor read for context"
     )
     feedback: bool = _setting(
-        "count on this machine what is shown, taken and kept, without code (`fimls stats`)",
         "user",
-        default=True,
+        True,
+        "count on this machine what is shown, taken and kept, without code (`fimls stats`)",
     )
     feedback_code: bool = _setting(
-        "keep the texts of suggestions with the counts, on this machine", "user", default=False
+        "user", False, "keep the texts of suggestions with the counts, on this machine"
     )
 
     @property
@@ -260,9 +204,17 @@ class Settings:
                 raise ConfigError(problem)
 
 
-_FIELDS: dict[str, dataclasses.Field[Any]] = {
-    field.name: field for field in dataclasses.fields(Settings)
-}
+_FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+_RULES: dict[str, _Rule] = {name: field.metadata["rule"] for name, field in _FIELDS.items()}
+
+
+def _choices_of(hint: Any) -> tuple[str, ...]:
+    """The values of a ``Literal``, or of a tuple of them; () for other types."""
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
+    return get_args(inner) if get_origin(inner) is Literal else ()
+
+
+_CHOICES = {name: _choices_of(hint) for name, hint in get_type_hints(Settings).items()}
 
 
 def merge(base: Settings, overrides: Mapping[str, object], source: Source) -> Settings:
@@ -277,7 +229,7 @@ def merge(base: Settings, overrides: Mapping[str, object], source: Source) -> Se
         field = _FIELDS.get(name)
         if field is None:
             raise _unknown(name, source)
-        if not source.trusted and _rule(field).scope != "workspace":
+        if not source.trusted and _RULES[name].scope != "workspace":
             raise ConfigError(
                 f"{source.name}: a workspace may not set '{name}'",
                 hint=f"set '{name}' in the editor's settings or as a command-line option",
@@ -331,9 +283,7 @@ def needs_reload(old: Settings, new: Settings) -> bool:
 
 def engine_key(settings: Settings) -> tuple[object, ...]:
     """The settings that an engine is loaded by: the same key, the same engine."""
-    return tuple(
-        getattr(settings, name) for name, field in _FIELDS.items() if _rule(field).scope == "engine"
-    )
+    return tuple(getattr(settings, name) for name, rule in _RULES.items() if rule.scope == "engine")
 
 
 def field_help() -> dict[str, str]:
@@ -343,17 +293,23 @@ def field_help() -> dict[str, str]:
 
 def describe(name: str) -> str:
     """Return one setting's line of help. Raises KeyError where there is no such setting."""
-    field = _FIELDS[name]
-    rule = _rule(field)
+    field, rule = _FIELDS[name], _RULES[name]
     takes = ""
-    if rule.choices:
-        takes = " | ".join(rule.choices) + "; "
-    elif rule.bounded:
-        takes = f"{rule.minimum} to {rule.maximum}; "
+    if choices := _CHOICES[name]:
+        takes = " | ".join(choices) + "; "
+    elif rule.between:
+        takes = f"{rule.between[0]} to {rule.between[1]}; "
     return f"{rule.description} ({takes}default {_toml(field.default)})"
 
 
-_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
+# The type of a default: its name in a JSON schema, and in an error.
+_TYPES = {
+    bool: ("boolean", "true or false"),
+    int: ("integer", "a whole number"),
+    float: ("number", "a number"),
+    str: ("string", "a string"),
+    tuple: ("array", "a list of non-empty strings"),
+}
 
 
 def setting_schema(name: str) -> dict[str, Any]:
@@ -362,53 +318,44 @@ def setting_schema(name: str) -> dict[str, Any]:
     ``workspace`` says whether a workspace may set it. Raises KeyError where there is no such
     setting.
     """
-    field = _FIELDS[name]
-    rule = _rule(field)
+    field, rule = _FIELDS[name], _RULES[name]
     default: Any = field.default
     is_list = isinstance(default, tuple)
     schema: dict[str, Any] = {
-        "type": _JSON_TYPES[type(default)],
+        "type": _TYPES[type(default)][0],
         "default": list(default) if is_list else default,
         "markdownDescription": f"{rule.description[0].upper()}{rule.description[1:]}.",
         "workspace": rule.scope == "workspace",
     }
+    values = {"enum": list(_CHOICES[name])} if _CHOICES[name] else {}
     if is_list:
-        values = {"enum": list(rule.choices)} if rule.choices else {}
         schema["items"] = {"type": "string", **values}
-    elif rule.choices:
-        schema["enum"] = list(rule.choices)
-    if rule.bounded:
-        schema |= {"minimum": rule.minimum, "maximum": rule.maximum}
+    else:
+        schema |= values
+    if rule.between:
+        schema["minimum"], schema["maximum"] = rule.between
     return schema
 
 
 def workspace_settings() -> tuple[str, ...]:
     """Return the names that a workspace's file may set."""
-    return tuple(name for name, field in _FIELDS.items() if _rule(field).scope == "workspace")
-
-
-def _rule(field: dataclasses.Field[Any]) -> _Rule:
-    return cast("_Rule", field.metadata["rule"])
+    return tuple(name for name, rule in _RULES.items() if rule.scope == "workspace")
 
 
 def _problem(field: dataclasses.Field[Any], value: object) -> str:
     """Return what is wrong with a value, "" if nothing is."""
-    rule = _rule(field)
+    rule, choices = _RULES[field.name], _CHOICES[field.name]
     if not _has_type(value, field.default):
-        return f"'{field.name}' must be {_type_name(field.default)}, got {_shown(value)}"
+        return f"'{field.name}' must be {_TYPES[type(field.default)][1]}, got {_shown(value)}"
     chosen = value if isinstance(value, tuple) else (value,)
-    if rule.choices and (wrong := [one for one in chosen if one not in rule.choices]):
-        near = difflib.get_close_matches(str(wrong[0]), rule.choices, n=1)
+    if choices and (wrong := [one for one in chosen if one not in choices]):
+        near = difflib.get_close_matches(str(wrong[0]), choices, n=1)
         meant = f" (did you mean '{near[0]}'?)" if near else ""
-        return (
-            f"'{field.name}' must be one of {', '.join(rule.choices)}; "
-            f"got {_shown(wrong[0])}{meant}"
-        )
+        return f"'{field.name}' must be one of {', '.join(choices)}; got {_shown(wrong[0])}{meant}"
     # Written so that NaN, which compares false with everything, is out of range.
-    if rule.bounded and not rule.minimum <= cast("float", value) <= rule.maximum:
-        return (
-            f"'{field.name}' must be between {rule.minimum} and {rule.maximum}, got {_shown(value)}"
-        )
+    least, most = rule.between or (-math.inf, math.inf)
+    if rule.between and not least <= cast("float", value) <= most:
+        return f"'{field.name}' must be between {least} and {most}, got {_shown(value)}"
     if field.name == "url" and value:
         return _url_problem(str(value))
     return ""
@@ -420,17 +367,6 @@ def _has_type(value: object, default: object) -> bool:
     if isinstance(default, float):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return type(value) is type(default)  # isinstance would take True for an int
-
-
-def _type_name(default: object) -> str:
-    names = {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        str: "a string",
-        tuple: "a list of non-empty strings",
-    }
-    return names[type(default)]
 
 
 def _url_problem(url: str) -> str:
@@ -503,7 +439,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not UTF-8", hint="save the file as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        # Before Python 3.14 the line stands only in the message; at the end it doesn't stand there.
+        # Before Python 3.14 only the message has the line; of the file's end it has none.
         found = re.search(r"at line (\d+)", str(error))
         line = int(found[1]) if found else data.count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: {error}", hint="correct the TOML syntax") from error

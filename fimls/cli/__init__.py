@@ -2,9 +2,9 @@
 
 Exit codes: 0 done, 1 a failure that is explained in a line, 2 wrong usage, 130 interrupted.
 Results go to standard output; progress, timings and errors to standard error. Commands of other
-packages (``fimls train``) come in through the entry-point group ``fimls.commands``: each entry is
-a function that takes the Typer application, adds commands to it, and may return the names of those
-after which the global options may stand too.
+packages (``fimls train``, ``fimls bench``) come from the entry-point group ``fimls.commands``: each
+entry is a function that takes the Typer application, adds commands to it, and may return the names
+of those that may be followed by the global options.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fimls.libraries import go_offline, tame
 from fimls.types import FimlsError, Mode
 
 PLUGIN_GROUP = "fimls.commands"
-_BUILT_IN = ("bench", "complete", "doctor", "prompt", "pull", "serve", "stats", "why")
+_BUILT_IN = ("complete", "doctor", "prompt", "pull", "serve", "stats", "why")
 _PULLING = ("pull", "serve")  # the second where its person says so
 _INTERRUPTED = 130
 
@@ -34,9 +34,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Global options may also follow the command: `fimls complete x.py:3:5 --model 1.5b`.",
 )
-
-bench_app = typer.Typer(no_args_is_help=True)
-app.add_typer(bench_app, name="bench", help="Measure what a typist feels.")
 
 Position = Annotated[
     str,
@@ -218,86 +215,6 @@ def serve(
     raise typer.Exit(run(context.obj.overrides, tcp=address, shared=mode))
 
 
-@bench_app.callback()
-def _bench() -> None:
-    """Measure what a typist feels."""
-
-
-@bench_app.command()
-def keystrokes(  # noqa: PLR0913 - a function argument for each option
-    context: typer.Context,
-    folders: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FOLDER...", help="Repositories whose functions are typed."),
-    ] = None,
-    *,
-    functions: Annotated[
-        int | None, typer.Option(min=1, help="How many [default: 30, or enough for --minutes].")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the choice, the rhythm and the intervals.")] = 0,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Stop after so many minutes.")
-    ] = None,
-    language: Annotated[
-        list[str] | None, typer.Option(help="Only this languageId; may be repeated.")
-    ] = None,
-    pace: Annotated[
-        Literal["human", "wait"],
-        typer.Option(help="human: in real time. wait: each key waits for its answer."),
-    ] = "human",
-    looks: Annotated[
-        Literal["key", "word", "line"], typer.Option(help="Where the server is asked.")
-    ] = "key",
-    read_ms: Annotated[
-        int, typer.Option(min=0, help="From seeing a suggestion to taking it.")
-    ] = 250,
-    close_brackets: Annotated[
-        bool, typer.Option(help="The editor closes brackets, as VS Code does.")
-    ] = True,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Write report.json and report.html."),
-    ] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a JSON line for each answered request."),
-    ] = None,
-    feedback: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Keep statistics there: `XDG_STATE_HOME=DIR fimls stats`."
-        ),
-    ] = None,
-    compare: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(metavar="BEFORE AFTER", help="Compare two report.json of one plan instead."),
-    ] = None,
-) -> None:
-    """Type real functions against the real server, at human rhythm, and report what came of it.
-
-    The folders are copied and never written to. The last line of standard output is JSON.
-    """
-    from fimls.cli.bench import Choice, run, run_compare
-    from fimls.replay.session import Habits
-
-    if compare is not None:
-        run_compare(*compare, seed=seed)
-        return
-    if not folders:
-        raise typer.BadParameter("give at least one folder", param_hint="FOLDER")
-    choice = Choice(functions, seed, minutes, tuple(language or ()))
-    habits = Habits(pace, looks, read_ms, close_brackets)
-    run(
-        context.obj,
-        folders,
-        choice=choice,
-        habits=habits,
-        output=output,
-        record=record,
-        feedback=feedback,
-    )
-
-
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or int(port) >= 1 << 16:
@@ -308,14 +225,22 @@ def _address(text: str) -> tuple[str, int]:
 def main() -> None:
     """Run the command line; the console script's entry."""
     arguments = sys.argv[1:]
+    command = command_of(arguments)
     hoisted = {*_BUILT_IN}
-    (tame if command_of(arguments) in _PULLING else go_offline)()
-    if command_of(arguments) not in _BUILT_IN:
-        # Other packages are imported only for their own commands, or to be listed.
-        for entry in entry_points(group=PLUGIN_GROUP):
-            hoisted.update(entry.load()(app) or ())
+    (tame if command in _PULLING else go_offline)()
     try:
+        if command not in _BUILT_IN:
+            # Other packages are imported only for their own commands, or to be listed.
+            for entry in entry_points(group=PLUGIN_GROUP):
+                hoisted.update(entry.load()(app) or ())
         app(hoist(arguments, hoisted))
+    except ModuleNotFoundError as error:
+        if command in _BUILT_IN:
+            raise
+        asked = f"fimls {command}" if command else "fimls"
+        print(f"error: `{asked}` needs {error.name}, which isn't installed", file=sys.stderr)
+        print('hint: pip install "fimls[train]"', file=sys.stderr)
+        sys.exit(1)
     except FimlsError as error:
         print(f"error: {error}", file=sys.stderr)
         if error.hint:

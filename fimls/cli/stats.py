@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from fimls.feedback import GROUPS, FeedbackStore, Line, Suggestion, summarize
-from fimls.replay import html, svg
 from fimls.types import StoreError
 
 _DAY_S = 86_400
@@ -71,27 +70,26 @@ def _table(group: str, lines: list[Line]) -> Table:
 
 def _page(suggestions: list[Suggestion], days: int) -> str:
     """One HTML page with tables and plots, which needs nothing from anywhere."""
-    by_day = summarize(suggestions, "day")
-    sections = [
-        html.section(
-            f"By {name}" if name else "All",
-            html.table([name, *_HEADINGS], [_cells(line) for line in summarize(suggestions, name)]),
-        )
-        for name in ("", *GROUPS)
-    ]
+    from fimls.report import plots
+    from fimls.report.page import render_page
+
     taken = {
-        line.name: (line.acceptance, None, None) for line in by_day if line.acceptance is not None
+        line.name: {"value": line.acceptance, "low": None, "high": None}
+        for line in summarize(suggestions, "day")
+        if line.acceptance is not None
     }
     latency = {
         line.name: [one.latency_ms for one in suggestions if one.language == line.name]
-        for line in summarize(suggestions, "language")[: len(svg.COLOURS)]
+        for line in summarize(suggestions, "language")[: len(plots.COLOURS)]
     }
-    sections += [
-        html.section("Taken, by day", svg.bars(taken)),
-        html.section("Request to answer, by language", svg.distribution(latency, "ms")),
-    ]
-    lead = f"<p>The last {days} days on this machine; nothing of it was sent anywhere.</p>"
-    return html.document("fimls: stats", "What was suggested", lead + "".join(sections))
+    return render_page(
+        Path(__file__).with_name("stats.html.jinja"),
+        days=days,
+        headings=list(_HEADINGS),
+        groups={name: list(map(_cells, summarize(suggestions, name))) for name in ("", *GROUPS)},
+        taken=plots.bars(taken),
+        latency=plots.distribution(latency, "ms"),
+    )
 
 
 def _cells(line: Line) -> list[str]:

@@ -1,9 +1,9 @@
-"""What never goes into a prompt, an index or a training set, and why.
+"""Which files of a folder never go into a prompt, an index or a training set.
 
-Names are judged before anything is opened, contents by a look at their bytes. A file's names are
-those it was asked for by and those it really has: a link to a secret is one. What .gitignore,
-.fimlsignore and the settings name is left out; ``!build/`` in a .fimlsignore takes back a folder
-that is left out by its name alone. A secret can't be taken back.
+A file is judged by its names before it is opened: by the name it was asked for and by its real one,
+since a link to a secret is a secret. Files that .gitignore, .fimlsignore or the settings name are
+left out. ``!build/`` in a .fimlsignore brings back a folder that is left out only because of its
+name; nothing brings back a secret.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fimls.git import Repository
 from fimls.syntax import get_language, language_of
 from fimls.types import ConfigError
 
-_LEFT_OUT_MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # whoever made the folder says what it is
+_MADE_MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # files that tools leave in the folders they make
 
 Patterns = Sequence[tuple[str, GitIgnoreSpec]]
 """Patterns and the folder they are relative to ("" or with a slash at its end), topmost first."""
@@ -40,12 +40,12 @@ _IGNORE_BYTES_MAX = 1_000_000
 
 
 class Exclusions:
-    """What of a workspace's folder must not be read. Thread-safe; cheap to make.
+    """Decides which files of a folder may be read. Thread-safe; cheap to make.
 
     globs: the setting ``exclude``, in .gitignore's syntax, relative to the folder.
 
     Raises:
-        ConfigError: one of ``globs`` is no pattern.
+        ConfigError: one of ``globs`` isn't a pattern.
     """
 
     def __init__(self, folder: Path, globs: Sequence[str] = ()) -> None:
@@ -67,13 +67,13 @@ class Exclusions:
         self._gitignore = _IgnoreFiles(str(top), ".gitignore", first=exclude)
         self._in_git = "" if prefix == "." else f"{prefix}/"
         if self._in_git and self._ignored_from_above(self._in_git):
-            # Somebody opened what the repository around it ignores: its own files still count.
+            # Somebody opened a folder that the repository around it ignores: judge its own files.
             self._gitignore, self._in_git = _IgnoreFiles(str(self.folder), ".gitignore"), ""
 
     def path_reason(self, path: Path) -> Exclusion | None:
         """Return why an absolute path must not be read, or None. The file need not exist.
 
-        Costs about 0.1 ms; opens nothing but ignore files.
+        Takes about 0.1 ms; opens only ignore files.
         """
         try:
             text = os.path.abspath(path)  # noqa: PTH100  as above
@@ -89,15 +89,15 @@ class Exclusions:
                 return reason
         try:
             status = os.stat(real)  # noqa: PTH116  Path() costs more
-        except OSError:  # an unsaved document; if it can't be read, reading will tell
+        except OSError:  # an unsaved document; or reading it will fail
             return None
         return status_reason(status)
 
     def walk(self) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield the files that may be read and whose language the table knows, with their status.
+        """Yield the files that may be read and are in a known language, with their status.
 
-        Symbolic links are not followed: what they point to in the workspace is found in its place.
-        What can't be listed, or is gone when its turn comes, is skipped.
+        Symbolic links are not followed: their targets in the workspace are found where they are.
+        Folders that can't be listed, and files that are gone by now, are skipped.
         """
         pending = [""]
         while pending:
@@ -121,7 +121,7 @@ class Exclusions:
     def _readable(
         self, relative: str, entry: os.DirEntry[str], lists: _Lists
     ) -> os.stat_result | None:
-        """Return the status of a file that may be read; None for another, or one that is gone."""
+        """Return the status of a file that may be read; None for another, or if it is gone."""
         if self._file_reason(relative, lists):
             return None
         try:
@@ -150,7 +150,7 @@ class Exclusions:
         return self._file_reason(relative, lists)
 
     def _folder_reason(self, relative: str, lists: _Lists) -> Exclusion | None:
-        """Return why a folder is left out, given that those above it are not."""
+        """Return why a folder is left out, given that no folder above it is left out."""
         name = relative.rpartition("/")[2]
         if is_secret_folder(name):
             return Exclusion.SECRET
@@ -159,14 +159,13 @@ class Exclusions:
             return listed
         path = f"{self._prefix}{relative}"
         if listed is None and (
-            is_made_folder(name)
-            or any(os.path.lexists(f"{path}/{mark}") for mark in _LEFT_OUT_MARKS)
+            is_made_folder(name) or any(os.path.lexists(f"{path}/{mark}") for mark in _MADE_MARKS)
         ):
             return Exclusion.MADE
         return None
 
     def _file_reason(self, relative: str, lists: _Lists) -> Exclusion | None:
-        """Return why a file is left out by its name, given that no folder above it is."""
+        """Return why a file is left out by its name, given that no folder above it is left out."""
         if not relative.isascii() and not _is_text(relative):
             return Exclusion.NAME
         name = relative.rpartition("/")[2]
@@ -178,7 +177,7 @@ class Exclusions:
         return name_reason(name)
 
     def _listed(self, relative: str, lists: _Lists, *, folder: bool) -> Exclusion | bool | None:
-        """Return which list names a path; False where a .fimlsignore takes it back, else None."""
+        """Return which list excludes a path; False if a .fimlsignore brings it back, else None."""
         target = f"{relative}/" if folder else relative
         if self._globs.match_file(target):
             return Exclusion.SETTINGS
@@ -191,7 +190,7 @@ class Exclusions:
 
 
 def _inside(path: str, folder: str) -> str:
-    """Return a path relative to a folder, with forward slashes; "" where it lies outside."""
+    """Return a path relative to a folder, with forward slashes; "" if it is outside."""
     start = folder if folder.endswith(os.sep) else folder + os.sep
     return path[len(start) :].replace(os.sep, "/") if path.startswith(start) else ""
 
@@ -199,7 +198,7 @@ def _inside(path: str, folder: str) -> str:
 def _is_text(name: str) -> bool:
     try:
         name.encode()
-    except UnicodeEncodeError:  # bytes that Python has to smuggle through as surrogates
+    except UnicodeEncodeError:  # bytes that Python keeps as surrogates
         return False
     return True
 
@@ -209,9 +208,9 @@ def _has_language(name: str) -> bool:
 
 
 class _IgnoreFiles:
-    """The ignore files of one name in a folder and in all folders below it.
+    """The ignore files of one name in a folder and all folders below it; see gitignore(5).
 
-    Files are read again when they change. Thread-safe: an entry of the cache is replaced, never
+    Files are read again when they change. Thread-safe: entries of the cache are replaced, never
     changed.
     """
 
@@ -223,7 +222,7 @@ class _IgnoreFiles:
         self._cache: dict[str, tuple[tuple[int, int], GitIgnoreSpec]] = {}
 
     def patterns(self, folder: str) -> Patterns:
-        """Return the patterns that apply in a folder, given as their bases are."""
+        """Return the patterns that apply in a folder, which is "" or ends with a slash."""
         found = [("", spec)] if self._first and (spec := self._spec(self._first)) else []
         end = 0
         while True:
@@ -244,17 +243,17 @@ class _IgnoreFiles:
             if cached is None or cached[0] != signature:
                 lines = Path(path).read_text("utf-8", "replace").splitlines()
                 cached = self._cache[path] = signature, GitIgnoreSpec.from_lines(_valid(lines))
-        except OSError:  # not there, or not for us: then git couldn't read it either
+        except OSError:  # there is none, or git couldn't read it either
             return None
         return cached[1]
 
 
 def _ignored(patterns: Patterns, relative: str, *, folder: bool) -> bool | None:
-    """Whether patterns ignore a path of its own; None where they don't mention it.
+    """Whether patterns ignore a path itself; None if they don't mention it.
 
-    A deeper file decides before one above it, and within a file the last pattern that matches.
-    patterns: those of the path's folder or of one below it. Whether a folder above the path is
-    ignored, which nothing in it can undo, is for the caller to ask first.
+    A deeper file overrides those above it, and in a file the last pattern that matches counts.
+    patterns: those of the path's folder or of a folder below. Callers ask first whether a folder
+    above the path is ignored, because no pattern can undo that.
     """
     verdict = None
     target = f"{relative}/" if folder else relative
@@ -266,7 +265,7 @@ def _ignored(patterns: Patterns, relative: str, *, folder: bool) -> bool | None:
 
 
 def _valid(lines: Iterable[str]) -> Iterable[str]:
-    """Yield the lines that are patterns; git skips the others too."""
+    """Yield the lines that are patterns; git skips the others, too."""
     for line in lines:
         try:
             GitIgnoreSpec.from_lines([line])

@@ -1,4 +1,4 @@
-"""The readable files of one workspace folder: the disk's, under the texts of open documents."""
+"""The readable files of one workspace folder; open documents hide the files on the disk."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from fimls.text import MAX_DOCUMENT_BYTES
 
 _CACHED_FILES, _CACHED_CHARS = 256, 16_000_000
 _EMPTY = Outline((), ())
-_KEY_MARK = "-----BEGIN"  # what a private key block of any kind starts with
+_KEY_MARK = "-----BEGIN"  # the start of a private key block of any kind
 
 
 Found = TypeVar("Found")
 
 
 class SourceFile:
-    """A file's text, with what is found out about it when it is asked for."""
+    """A file's text, and what is derived from it on demand."""
 
     def __init__(
         self, path: str, text: str, language_id: str = "", known: Outline | None = None
@@ -37,7 +37,7 @@ class SourceFile:
         self.path = path
         self.text = text
         self.language_id = language_id or language_of(path)
-        self.allowed: bool | None = None  # whether its content may be read, once that is known
+        self.allowed: bool | None = None  # whether its content may be used; None: not known yet
         self._known = known
         self.memory: dict[tuple[object, Definition], object] = {}
 
@@ -48,7 +48,7 @@ class SourceFile:
 
     @functools.cached_property
     def lines(self) -> list[str]:
-        """Its lines without their ends."""
+        """Its lines, without line ends."""
         return self.text.split("\n")
 
     @functools.cached_property
@@ -60,7 +60,7 @@ class SourceFile:
 def remembered(
     function: Callable[[SourceFile, Definition], Found],
 ) -> Callable[[SourceFile, Definition], Found]:
-    """Find out once for each definition of a file what a pure function finds out about it.
+    """Cache a pure function of a definition in the definition's file.
 
     A class is described for every cursor near which it is named.
     """
@@ -78,8 +78,8 @@ def remembered(
 class Files:
     """Reads files for retrieval; thread-safe.
 
-    Paths are relative to the folder, with forward slashes. What is excluded, unreadable or outside
-    the folder does not exist here.
+    Paths are relative to the folder, with forward slashes. Files that are excluded, unreadable or
+    outside the folder are treated as missing.
     """
 
     def __init__(self, folder: Path, exclusions: Exclusions) -> None:
@@ -92,16 +92,16 @@ class Files:
         self._stopped = False
 
     def stop(self) -> None:
-        """Read nothing any more, so that a search under way ends soon."""
+        """Read nothing more, so that a running search ends soon."""
         self._stopped = True
 
     def open(self, path: str, text: str) -> None:
-        """Let an open document's text stand for a file's."""
+        """Use an open document's text instead of a file's."""
         with self._lock:
             self._open[path] = SourceFile(path, text)
 
     def close(self, path: str) -> None:
-        """Take the file's text from the disk again."""
+        """Use the file's text on the disk again."""
         with self._lock:
             self._open.pop(path, None)
 
@@ -118,13 +118,13 @@ class Files:
         return inside is not None and os.path.isdir(f"{self._root}/{inside}")  # noqa: PTH112  as above
 
     def within(self, directory: str, suffixes: tuple[str, ...]) -> list[str]:
-        """The files of a directory (not below it) whose names end so, sorted; [] if it has none."""
+        """List the files directly in a directory whose names have these suffixes, sorted."""
         inside = _inside(directory)
         if inside is None:
             return []
         try:
             names = os.listdir(self.folder / inside)  # noqa: PTH208  names are all it takes
-        except OSError:  # no such directory, or not ours to read: it has no files for us
+        except OSError:  # no such directory, or no permission
             return []
         return [
             posixpath.normpath(posixpath.join(inside, name))
@@ -133,7 +133,7 @@ class Files:
         ]
 
     def read(self, path: str) -> SourceFile | None:
-        """Read a file, or take it from the cache; None where it may or can not be read."""
+        """Return a file, from the disk or the cache; None if it may not or can't be read."""
         inside = _inside(path)
         if self._stopped or inside is None:
             return None
@@ -148,7 +148,7 @@ class Files:
         return self._cached(inside)
 
     def text(self, path: str) -> str | None:
-        """A file's text; None where it may or can not be read."""
+        """Return a file's text; None if it may not or can't be read."""
         file = self.read(path)
         return file.text if file else None
 
@@ -189,7 +189,7 @@ class Files:
             return None
 
     def _reason(self, data: bytes) -> str | None:
-        """Why a file's content may not be read; a key block also spoils what stands around it."""
+        """Return why a file's content may not be used. One private key excludes the whole file."""
         if reason := content_reason(data):
             return reason
         if _KEY_MARK.encode() in data and redacted(data.decode("utf-8", "replace")) is None:
@@ -198,6 +198,6 @@ class Files:
 
 
 def _inside(path: str) -> str | None:
-    """A path in its shortest form, or None where it leads out of the folder."""
+    """Return a path in its shortest form; None if it leads out of the folder."""
     normal = posixpath.normpath(path.replace("\\", "/"))
     return None if normal.startswith(("/", "../")) or normal == ".." else normal

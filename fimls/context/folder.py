@@ -1,4 +1,4 @@
-"""One workspace folder: its files, index, changes and open documents, and the search in them."""
+"""One workspace folder: its files, its index, what changed in it, and searches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fimls.types import Document
 
 
 class Folder:
-    """What is known of one workspace folder. Its methods return at once; ``work`` returns work."""
+    """One workspace folder. All methods return at once; :meth:`work` returns what takes longer."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Folder:
         self._indexer = Indexer(self.path, database, globs)
         self._changes = Changes(self.path)
         self._visits = Visits()
-        # One thread for what nobody waits for.
+        # One thread for work that nobody waits for.
         self._background = ThreadPoolExecutor(1, thread_name_prefix="fimls-background")
         self._waiting: set[str] = set()
         self._closed = False
 
     async def start(self) -> None:
-        """Begin to index, and ask git for the first time."""
+        """Start to index, and ask git for the first time."""
         await self._indexer.start()
         self._later("secrets", functools.partial(redacted, ""))  # its first call is slow
         self._ask_git()
@@ -60,16 +60,16 @@ class Folder:
         self.index.close()
 
     def relative(self, path: Path) -> str | None:
-        """Return a path as this folder's files are named, None for one outside."""
+        """Return a path relative to this folder; None for one outside."""
         return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else None
 
     def exclusion(self, path: str) -> Exclusion | None:
-        """Why a document isn't completed; a link to the outside may be, if its user opens it."""
+        """Return why a document is left out. A link out of the folder isn't, once it is open."""
         reason = self._exclusions.path_reason(self.path / path)
         return None if reason is Exclusion.OUTSIDE else reason
 
     def opened(self, path: str, document: Document) -> None:
-        """Let a document's text stand for its file's."""
+        """Use a document's text instead of its file's."""
         self._files.open(path, document.text)
         self._visits.opened(path, document.text)
         self._later(
@@ -77,12 +77,12 @@ class Folder:
         )
 
     def changed(self, path: str, text: str) -> None:
-        """Take an open document's new text."""
+        """Use an open document's new text."""
         self._files.open(path, text)
         self._visits.changed(path, text)
 
     def closed(self, path: str) -> None:
-        """Take the file's text from the disk again."""
+        """Use the file's text on the disk again."""
         self._files.close(path)
         self._visits.closed(path)
 
@@ -93,13 +93,13 @@ class Folder:
 
     @property
     def note(self) -> str:
-        """Why the index or git can't tell everything, "" if they can."""
+        """Why the index or git doesn't know everything; "" if they do."""
         state = self._indexer.state
         unready = f"index {state}" if state.startswith("failed") else ""
         return "; ".join(filter(None, (self._indexer.note or unready, self._changes.note)))
 
     def status(self) -> dict[str, object]:
-        """What there is, for people who ask why."""
+        """Describe the folder, for ``fimls why``."""
         return {
             "path": str(self.path),
             "index": self._indexer.state,
@@ -112,7 +112,7 @@ class Folder:
     def work(
         self, query: Query, budget_tokens: int, count_tokens: CountTokens
     ) -> Callable[[], Choice]:
-        """Return the search for a query; it takes a while and runs in any thread."""
+        """Return the search for a query, which takes a while and may run in any thread."""
         visits = self._visits.latest(but=query.path)
         return functools.partial(self._search, query, visits, budget_tokens, count_tokens)
 
@@ -140,7 +140,7 @@ class Folder:
         retrieve(query, self._files, self.index, sources=self._sources & {"imports"})
 
     def _later(self, name: str, work: Callable[[], object]) -> None:
-        """Do something in the background; what waits already under this name is enough."""
+        """Do something in the background, unless work with this name is waiting already."""
         if name in self._waiting or self._closed:
             return
         self._waiting.add(name)

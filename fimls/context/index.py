@@ -1,9 +1,9 @@
-"""The index of a workspace: what lies where, for the files that aren't open. The side that reads.
+"""The index of a workspace folder: where words and definitions are. This side reads.
 
-An SQLite database for each workspace folder, which the process of
-:class:`fimls.context.indexer.Indexer` keeps up to date. Write-ahead logging lets readers go on
-while it writes. Its full-text index (FTS5) knows which windows of lines hold a word; no code is
-stored, only words, and without their order.
+Each folder has an SQLite database, kept up to date by the process of
+:class:`fimls.context.indexer.Indexer`. Write-ahead logging lets readers continue while it writes.
+A full-text index (FTS5) knows which windows of lines contain a word. No code is stored, only words
+without their order.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fimls.context.extract import WINDOW_LINES, terms
 
 SCHEMA_VERSION = 1
-"""Of the tables and of :func:`fimls.context.extract.terms`. Another version is rebuilt."""
+"""Covers the tables and :func:`fimls.context.extract.terms`. Other versions are rebuilt."""
 
 # files: lines is null where the content may not be read.
-# words: a file's definitions and its windows' words, compressed: what FTS5, which keeps no text
-# here, must be told once more when it shall forget them.
+# words: a file's definitions and its windows' words, compressed. FTS5 keeps no text here, so it
+# must be given the words again to delete them.
 # windows: the rowid is files.id << WINDOW_BITS | the window's number.
 SCHEMA = """
 CREATE TABLE files (
@@ -50,7 +50,7 @@ _DEFINING = """
 SELECT path FROM definitions JOIN files ON files.id = file WHERE name = ? ORDER BY file LIMIT ?
 """
 
-# A word in more windows than this says little, and reading them all would take long.
+# A word in more windows than this says little, and reading all of them would take long.
 _COMMON_WINDOWS = 500
 _COMMON_WORDS_MAX = 20_000
 _BUSY_TIMEOUT_S = 0.05
@@ -61,23 +61,23 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Lines of a file, found by the words in them.
-
-    path: relative to the workspace, forward slashes. start_line: from 0. end_line: exclusive.
-    score: comparable within one search, higher is better.
-    """
+    """Lines of a file, found by the words in them."""
 
     path: str
+    """Relative to the workspace folder, with forward slashes."""
     start_line: int
+    """From 0."""
     end_line: int
+    """Exclusive."""
     score: float
+    """Higher is better; comparable only within one search."""
 
 
 class Index:
-    """Looks things up; thread-safe, and never waits for the process that writes.
+    """Answers questions; thread-safe, and never waits for the process that writes.
 
-    Where the database is missing, unreadable or corrupt, every method answers as for an empty one:
-    the writer repairs it.
+    If the database is missing, unreadable or corrupt, every method answers as if it were empty: the
+    writer repairs it.
     """
 
     def __init__(self, database: Path) -> None:
@@ -90,17 +90,17 @@ class Index:
     def search(
         self, words: Sequence[str], *, limit: int, exclude: Collection[str] = ()
     ) -> list[Window]:
-        """Find the windows that share the rarer ones of some words, the best first.
+        """Find the windows that contain the rarer ones of some words, the best first.
 
-        Ranked by BM25 with b = 0: a window has a word or not, and all are equally long, so what
-        counts is the sum of the words' inverse document frequencies.
+        The rank is BM25 with b = 0: a window contains a word or not, and all are equally long, so
+        the score is the sum of the words' inverse document frequencies.
 
-        words: in any order; of their own case. exclude: paths of files to leave out.
+        words: in any order, case-sensitive. exclude: paths of files to leave out.
         """
         return self._ask(lambda connection: self._search(connection, words, limit, exclude), [])
 
     def defining_files(self, names: Collection[str], *, limit: int = 8) -> dict[str, list[str]]:
-        """Find the files that define each of some names: the first ``limit`` to be indexed."""
+        """Find the files that define each of some names; of many, the first ``limit`` indexed."""
 
         def find(connection: sqlite3.Connection) -> dict[str, list[str]]:
             found = {
@@ -112,9 +112,9 @@ class Index:
         return self._ask(find, {})
 
     def known(self, names: Collection[str]) -> frozenset[str]:
-        """Which of some names occur anywhere in the workspace, in this very case.
+        """Return the names that occur anywhere in the workspace, case-sensitive.
 
-        Single letters and what a language itself brings are in no index.
+        Single letters and words of a language itself are in no index.
         """
         return self._ask(
             lambda connection: frozenset(name for name in names if _windows(connection, name, 1)),
@@ -122,45 +122,31 @@ class Index:
         )
 
     def files(self) -> int:
-        """How many files are indexed."""
-        rows = self._rows("SELECT count(lines) FROM files")
-        return rows[0][0] if rows else 0
+        """Return how many files are indexed."""
 
-    def has(self, path: str) -> bool:
-        """Whether a file is indexed, by its relative path."""
-        return self.resolve([path]) is not None
+        def count(connection: sqlite3.Connection) -> int:
+            (files,) = connection.execute("SELECT count(lines) FROM files").fetchone()
+            return int(files)
 
-    def resolve(self, candidates: Sequence[str]) -> str | None:
-        """Return the first of some relative paths that is indexed."""
-        sql = """
-            SELECT path FROM files
-            WHERE lines IS NOT NULL AND path IN (SELECT value FROM json_each(?))
-            """
-        indexed = {path for (path,) in self._rows(sql, candidates)}
-        return next((path for path in candidates if path in indexed), None)
+        return self._ask(count, 0)
 
     def close(self) -> None:
-        """Close what is open; the next question opens it again."""
+        """Close the connections; the next question opens one again."""
         with self._lock:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
-    def _rows(self, sql: str, *lists: Collection[str]) -> list[tuple[Any, ...]]:
-        """Run a query whose parameters are lists of strings."""
-        parameters = [json.dumps(list(each)) for each in lists]
-        return self._ask(lambda connection: connection.execute(sql, parameters).fetchall(), [])
-
     def _ask(self, question: Callable[[sqlite3.Connection], Answer], otherwise: Answer) -> Answer:
-        """Ask the database. otherwise: the answer of an empty one."""
+        """Ask the database. otherwise: the answer of an empty database."""
         connection = None
         try:
             connection = self._borrow()
-            connection.execute("BEGIN")  # all that a question asks sees one state
+            connection.execute("BEGIN")  # a question sees one state
             answer = question(connection)
             connection.execute("COMMIT")
         except (OSError, sqlite3.Error):
-            # No database, or a broken one, which the writer will replace.
+            # There is no database, or a broken one, which the writer will replace.
             if connection is not None:
                 connection.close()
             return otherwise
@@ -172,7 +158,7 @@ class Index:
         status = self._database.stat()
         opened = (status.st_dev, status.st_ino)
         with self._lock:
-            if opened != self._opened:  # the writer has deleted the database and begun another
+            if opened != self._opened:  # the writer has replaced the database
                 stale, self._idle, self._opened = self._idle, [], opened
             elif self._idle:
                 return self._idle.pop()
@@ -185,7 +171,7 @@ class Index:
             uri=True,
             timeout=_BUSY_TIMEOUT_S,
             isolation_level=None,
-            check_same_thread=False,  # one thread at a time, but not always the same
+            check_same_thread=False,  # used by one thread at a time, not always the same
         )
 
     def _search(
@@ -229,9 +215,9 @@ def _place(connection: sqlite3.Connection, window: int, score: float) -> Window:
 
 
 def _windows(connection: sqlite3.Connection, word: str, limit: int) -> list[int]:
-    """The row ids of at most ``limit`` windows that hold a word."""
+    """Return the row ids of at most ``limit`` windows that contain a word."""
     word = word.strip(_SIGILS)
-    if not word.isidentifier():  # more or less than one term, which this index can't look for
+    if not word.isidentifier():  # not exactly one term, so the index can't find it
         return []
     sql = "SELECT rowid FROM windows WHERE windows MATCH ? LIMIT ?"
     return [window for (window,) in connection.execute(sql, (f'"{terms([word])}"', limit))]

@@ -8,15 +8,15 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fimls.context.extract import Contents, terms
 from fimls.context.index import SCHEMA, SCHEMA_VERSION, WINDOW_BITS
 
 UNUSED_S = 30 * 24 * 3600.0
-"""A workspace that no server has looked through for so long is forgotten; it is read anew."""
+"""An index that no server has used for this long is deleted; the next server makes it anew."""
 
 _BUSY_TIMEOUT_S = 30.0
 _CACHE_KIB = 32_768
@@ -30,28 +30,34 @@ SELECT path FROM files WHERE path = :path OR path > :path || '/' AND path < :pat
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells one state of a file from another: time and size at a glance, the hash for sure."""
+    """Identifies one state of a file."""
 
     mtime_ns: int
     size: int
     digest: bytes
+    """A hash of its bytes. Time and size are quicker to compare, but less sure."""
 
     def fits(self, status: os.stat_result) -> bool:
-        """Whether a file of this status is most likely in this state."""
+        """Whether a file with this status is most likely in this state."""
         return (status.st_mtime_ns, status.st_size) == (self.mtime_ns, self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file to put into the index. contents: None where its content may not be read."""
+    """A file to put into the index."""
 
     path: str
     stamp: Stamp
     contents: Contents | None
+    """None where its content may not be read."""
+
+
+_Replaced = tuple[int, Contents, Entry | None]
+"""A file's id, its old contents, and what takes its place; None: nothing."""
 
 
 class IndexWriter:
-    """Opens the database, made new where it is missing, corrupt or of another version.
+    """Opens the database, or makes a new one where it is missing, corrupt or of another version.
 
     Raises (all methods):
         OSError: the folder can't be written to.
@@ -74,7 +80,7 @@ class IndexWriter:
         self._connection.close()
 
     def stamps(self) -> dict[str, Stamp]:
-        """What is in the index: by path, in which state."""
+        """Return the files in the index: path -> the state in which it was read."""
         rows = self._connection.execute("SELECT path, mtime_ns, size, digest FROM files")
         return {path: Stamp(*stamp) for path, *stamp in rows}
 
@@ -84,7 +90,7 @@ class IndexWriter:
         removed: paths of files; of folders too, for all below them.
         """
         if _identity(self._database) != self._identity:
-            # Deleted, perhaps made new; SQLite would go on with what nobody else can see.
+            # Deleted, perhaps made anew; SQLite would go on with a file that nobody else can open.
             raise sqlite3.OperationalError("the database was replaced")
         wanted: dict[str, Entry | None] = {entry.path: entry for entry in entries}
         connection = self._connection
@@ -93,7 +99,7 @@ class IndexWriter:
             for path in removed:
                 for (below,) in connection.execute(_AT_OR_BELOW, {"path": path}):
                     wanted.setdefault(below, None)
-            self._apply(self._changes(wanted))
+            self._apply(self._replaced(wanted))
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -101,13 +107,13 @@ class IndexWriter:
         connection.execute("COMMIT")
 
     def merge(self) -> bool:
-        """Merge some of what many transactions have written; False when there is no more to do.
+        """Merge some of what many transactions have written, so that searches are faster.
 
-        What is merged is found faster. One call takes some hundredths of a second.
+        Takes some hundredths of a second. Returns False when there is nothing left to merge.
         """
         connection = self._connection
         before = connection.total_changes
-        # A negative number of pages begins to merge everything, unless that is under way.
+        # A negative number of pages starts a merge of everything, unless one has started.
         connection.execute(
             "INSERT INTO windows (windows, rank) VALUES ('merge', ?)", [-_MERGED_PAGES]
         )
@@ -120,83 +126,75 @@ class IndexWriter:
         self._connection.executemany("UPDATE files SET mtime_ns=?, size=? WHERE path=?", rows)
         self._connection.execute("COMMIT")
 
-    def _changes(self, wanted: dict[str, Entry | None]) -> _Changes:
-        changes = _Changes()
+    def _replaced(self, wanted: Mapping[str, Entry | None]) -> list[_Replaced]:
         (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM files").fetchone()
+        replaced = []
         for path, entry in wanted.items():
             row = self._connection.execute(_WORDS_OF, (path,)).fetchone()
             if row is None:
                 last += 1
             file, packed = row or (last, None)
-            changes.add(file, _unpack(packed), entry)
-        return changes
+            replaced.append((file, _unpack(packed), entry))
+        return replaced
 
-    def _apply(self, changes: _Changes) -> None:
+    def _apply(self, replaced: Sequence[_Replaced]) -> None:
         many = self._connection.executemany
-        many("DELETE FROM files WHERE id=?", changes.old_files)
-        many("DELETE FROM words WHERE file=?", changes.old_files)
-        many("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", changes.new_files)
-        many("INSERT INTO words VALUES (?, ?)", changes.new_words)
-        many("DELETE FROM definitions WHERE name=? AND file=?", changes.old_definitions)
-        many("INSERT INTO definitions VALUES (?, ?)", changes.new_definitions)
-        # The full-text index last: many another statement makes it write out what it has gathered.
+        files = [(file,) for file, _, _ in replaced]
+        entries = [(file, entry) for file, _, entry in replaced if entry is not None]
+        contents = [(file, old, _contents(entry)) for file, old, entry in replaced]
+        many("DELETE FROM files WHERE id=?", files)
+        many("DELETE FROM words WHERE file=?", files)
+        many("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", itertools.starmap(_file_row, entries))
+        many(
+            "INSERT INTO words VALUES (?, ?)",
+            ((file, _pack(_contents(entry))) for file, entry in entries),
+        )
+        many(
+            "DELETE FROM definitions WHERE name=? AND file=?",
+            [
+                (name, file)
+                for file, old, new in contents
+                for name in old.definitions - new.definitions
+            ],
+        )
+        many(
+            "INSERT INTO definitions VALUES (?, ?)",
+            [
+                (name, file)
+                for file, old, new in contents
+                for name in new.definitions - old.definitions
+            ],
+        )
+        # The full-text index comes last: after any other statement it writes out what it has
+        # gathered so far.
+        windows = [row for each in contents for row in _changed_windows(*each)]
         many(
             "INSERT INTO windows (windows, rowid, terms) VALUES ('delete', ?, ?)",
-            changes.old_windows,
+            [(rowid, terms(before)) for rowid, before, _ in windows if before],
         )
-        many("INSERT INTO windows (rowid, terms) VALUES (?, ?)", changes.new_windows)
-
-
-@dataclass(slots=True)
-class _Changes:
-    """Rows to delete and to insert, by table."""
-
-    old_files: list[tuple[int]] = field(default_factory=list)
-    new_files: list[tuple[object, ...]] = field(default_factory=list)
-    new_words: list[tuple[int, bytes]] = field(default_factory=list)
-    old_definitions: list[tuple[str, int]] = field(default_factory=list)
-    new_definitions: list[tuple[str, int]] = field(default_factory=list)
-    old_windows: list[tuple[int, str]] = field(default_factory=list)
-    new_windows: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, file: int, old: Contents, entry: Entry | None) -> None:
-        """Put an entry, or nothing, in the place of a file's old contents."""
-        new = (entry and entry.contents) or _NOTHING
-        self.old_files.append((file,))
-        if entry is not None:
-            stamp = entry.stamp
-            lines = None if entry.contents is None else new.lines
-            state = (stamp.mtime_ns, stamp.size, stamp.digest)
-            self.new_files.append((file, entry.path, *state, lines))
-            self.new_words.append((file, _pack(new)))
-        self.old_definitions += [(name, file) for name in old.definitions - new.definitions]
-        self.new_definitions += [(name, file) for name in new.definitions - old.definitions]
-        both = itertools.zip_longest(old.windows, new.windows, fillvalue=frozenset[str]())
-        for number, (before, after) in enumerate(both):
-            rowid = file << WINDOW_BITS | number
-            if before and before != after:
-                self.old_windows.append((rowid, terms(before)))
-            if after and before != after:
-                self.new_windows.append((rowid, terms(after)))
+        many(
+            "INSERT INTO windows (rowid, terms) VALUES (?, ?)",
+            [(rowid, terms(after)) for rowid, _, after in windows if after],
+        )
 
 
 def delete_database(database: Path) -> None:
-    """Delete a database that must not be used any more, with the files SQLite keeps beside it."""
+    """Delete a database, and the files that SQLite keeps beside it."""
     for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
         database.with_name(name).unlink(missing_ok=True)
 
 
 def mark_used(database: Path) -> None:
-    """Note that an index is in use: nothing may be written to it for weeks."""
-    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile: the next write finds out
+    """Note that an index is in use; it may get no writes for weeks."""
+    with contextlib.suppress(FileNotFoundError):  # deleted: the next write will fail
         os.utime(database)
 
 
 def remove_unused(folder: Path) -> None:
-    """Delete the indexes in a folder that are out of use."""
+    """Delete the indexes in a folder that no server uses any more."""
     oldest_s = time.time() - UNUSED_S
     for database in folder.glob("*.sqlite"):
-        # Another server's process may be doing the same, or the file be somebody else's.
+        # Another server may be doing the same, or the file may be somebody else's.
         with contextlib.suppress(FileNotFoundError, PermissionError):
             if database.stat().st_mtime < oldest_s:
                 delete_database(database)
@@ -205,6 +203,26 @@ def remove_unused(folder: Path) -> None:
 
 class _UnusableError(Exception):
     """The database is corrupt or of another version."""
+
+
+def _contents(entry: Entry | None) -> Contents:
+    return (entry and entry.contents) or _NOTHING
+
+
+def _file_row(file: int, entry: Entry) -> tuple[object, ...]:
+    stamp, contents = entry.stamp, entry.contents
+    lines = None if contents is None else contents.lines
+    return file, entry.path, stamp.mtime_ns, stamp.size, stamp.digest, lines
+
+
+def _changed_windows(
+    file: int, old: Contents, new: Contents
+) -> Iterator[tuple[int, frozenset[str], frozenset[str]]]:
+    """Yield the row id, the old and the new words of each window that changes."""
+    both = itertools.zip_longest(old.windows, new.windows, fillvalue=frozenset[str]())
+    for number, (before, after) in enumerate(both):
+        if before != after:
+            yield file << WINDOW_BITS | number, before, after
 
 
 _NOTHING = Contents(lines=0, definitions=frozenset(), windows=())
@@ -235,7 +253,7 @@ def _open(database: Path) -> sqlite3.Connection:
 
 
 def _identity(database: Path) -> tuple[int, int] | None:
-    """What tells a file from another of its name; None where there is none."""
+    """Return the device and inode of a file; None where there is none."""
     try:
         status = database.stat()
     except FileNotFoundError:

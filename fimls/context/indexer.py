@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import itertools
-import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import Any
 
 import platformdirs
 
-from fimls import IMPORT_ROOT
+from fimls.child import Child, module_command
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of files done and of all to do; the total grows while they are found."""
@@ -60,7 +57,7 @@ class Indexer:
         self.note = ""
         self._opening = {"folder": str(folder), "database": str(database), "globs": [*globs]}
         self._on_progress = on_progress
-        self._process: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._unsent: list[dict[str, Any]] = []  # what was asked for before the process was there
         self._sync_ids = itertools.count()
@@ -69,13 +66,13 @@ class Indexer:
     @property
     def pid(self) -> int | None:
         """The process's id, None where there is no process yet."""
-        return self._process.pid if self._process else None
+        return self._child.pid if self._child else None
 
     async def start(self) -> None:
         """Start the process, which begins to index; returns at once."""
-        process = await self._launch()
-        if process is not None:
-            self._keeping = asyncio.create_task(self._keep(process))
+        child = await self._launch()
+        if child is not None:
+            self._keeping = asyncio.create_task(self._keep(child))
 
     def update(self, paths: Sequence[Path]) -> None:
         """Have files indexed again soon, those that are gone or excluded dropped."""
@@ -95,14 +92,10 @@ class Indexer:
         self.state = "closed"
         if self._keeping is None:
             return
-        if self._process is None:
+        if self._child is None:
             self._keeping.cancel()  # it waits to start another
-        elif self._process.stdin is not None:
-            self._process.stdin.close()
-        ended, _ = await asyncio.wait([self._keeping], timeout=_END_TIMEOUT_S)
-        if not ended and self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        else:
+            await self._child.aclose(_END_TIMEOUT_S)
         await asyncio.gather(self._keeping, return_exceptions=True)
         self._release()
 
@@ -111,62 +104,48 @@ class Indexer:
         return self.state in {"indexing", "ready"}
 
     def _send(self, message: dict[str, Any]) -> None:
-        if self._process is None:
+        if self._child is None:
             self._unsent.append(message)
-            return
-        assert self._process.stdin is not None
-        if self._working:
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        elif self._working:
+            self._child.send(message)
 
-    async def _launch(self) -> asyncio.subprocess.Process | None:
+    async def _launch(self) -> Child | None:
         """Start a process and tell it what was asked for; None, with the reason, if it can't be."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "fimls.context.indexer_worker"),
-                cwd=IMPORT_ROOT,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in a terminal is meant for the server
-            )
+            child = await Child.start(module_command("fimls.context.indexer_worker"))
         except OSError as error:
             self._fail(f"no process: {error}")
             return None
-        self._process = process
+        self._child = child
         unsent, self._unsent = self._unsent, []
         for message in (self._opening, *unsent):
-            self._send(message)
-        return process
+            child.send(message)
+        return child
 
-    async def _keep(self, process: asyncio.subprocess.Process) -> None:
+    async def _keep(self, child: Child) -> None:
         """Listen to the process, and start another when it ends by itself."""
-        running: asyncio.subprocess.Process | None = process
+        running: Child | None = child
         pauses = iter(RESTART_PAUSES_S)
         while running is not None:
             began = time.monotonic()
-            await self._listen(running)
-            code = await running.wait()
+            async for message in running.messages():
+                self._handle(message)
+            ended = await running.ended()
             if not self._working:
                 break
             if time.monotonic() - began >= _STEADY_S:
                 pauses = iter(RESTART_PAUSES_S)
             pause_s = next(pauses, None)
             if pause_s is None:
-                self._fail(f"the process ended with code {code}")
+                self._fail(f"the process {ended.how}")
                 break
-            _LOG.warning("the index's process ended with code %s; starting another", code)
-            # The next one looks through the whole folder: only who waits has to be told.
-            self.state, self._process = "indexing", None
+            _LOG.warning("the index's process %s; starting another", ended.how)
+            # The next one looks through the whole folder: only those that wait have to be told.
+            self.state, self._child = "indexing", None
             self._unsent = [{"op": "sync", "id": number} for number in self._syncs]
             await asyncio.sleep(pause_s)
             running = await self._launch()
         self._release()
-
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        """Take the process's messages until it ends."""
-        assert process.stdout is not None
-        async for line in process.stdout:
-            if line.endswith(b"\n"):  # it may be killed in the middle of one
-                self._handle(json.loads(line))
 
     def _release(self) -> None:
         """Let nobody wait for what won't come."""

@@ -1,7 +1,7 @@
 """The process that keeps a workspace's index. Not imported: run as ``python -m`` by ``indexer.py``.
 
 Reading thousands of files would stop a server's event loop, so this has a process of its own, at
-the lowest priority. It speaks JSON, a line a message, on standard input and output:
+the lowest priority. Its messages (:mod:`fimls.child`):
 
     in   {"folder", "database", "globs"}           once, to begin with
          {"op": "update", "paths"}                 index these files again, or drop them
@@ -11,8 +11,8 @@ the lowest priority. It speaks JSON, a line a message, on standard input and out
          {"event": "synced", "id"}
          {"event": "failed", "message"}            it can't go on, and ends
 
-It first looks through the folder, then waits for updates. It ends when its standard input does, so
-it can't outlive its parent; killed, it leaves the database as it was after the last transaction.
+It first looks through the folder, then waits for updates. Killed, it leaves the database as it was
+after the last transaction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import hashlib
 import heapq
 import itertools
 import os
-import signal
 import sqlite3
 import stat
 import time
@@ -34,7 +33,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from fimls.context.channel import Channel, ParentGoneError
+from fimls.child import Parent, ParentGoneError
 from fimls.context.exclusions import Exclusions
 from fimls.context.extract import extract
 from fimls.context.index_writer import (
@@ -68,8 +67,8 @@ _DIGEST_BYTES = 16
 class Worker:
     """Looks through the folder, then serves updates."""
 
-    def __init__(self, channel: Channel, opening: dict[str, Any]) -> None:
-        self._channel = channel
+    def __init__(self, parent: Parent, opening: dict[str, Any]) -> None:
+        self._parent = parent
         self._folder = Path(opening["folder"])
         self._database = Path(opening["database"])
         self._globs: list[str] = opening["globs"]
@@ -93,7 +92,7 @@ class Worker:
             try:
                 if self._scan_wanted:
                     self._scan()
-                elif message := self._channel.receive(timeout_s=None):
+                elif message := self._parent.receive(timeout_s=None):
                     self._handle(message)
                     failures = 0
             except (sqlite3.DatabaseError, zlib.error) as error:
@@ -135,9 +134,9 @@ class Worker:
                     self._attend(len(changed), len(changed))
             mark_used(self._database)
         remove_unused(self._database.parent)
-        self._channel.send(event="ready", note=note)
+        self._parent.send(event="ready", note=note)
         while self._syncs and not self._scan_wanted:
-            self._channel.send(event="synced", id=self._syncs.pop())
+            self._parent.send(event="synced", id=self._syncs.pop())
 
     def _drop(self, paths: Collection[str]) -> None:
         remaining = iter(sorted(paths))
@@ -200,12 +199,12 @@ class Worker:
 
     def _attend(self, done: int, total: int) -> None:
         """Look after the parent, between two files of a scan."""
-        while message := self._channel.receive():
+        while message := self._parent.receive():
             self._handle(message, scanning=True)
         now = time.monotonic()
         if now - self._progress_at >= _PROGRESS_S:
             self._progress_at = now
-            self._channel.send(event="progress", done=done, total=total)
+            self._parent.send(event="progress", done=done, total=total)
 
     def _handle(self, message: dict[str, Any], *, scanning: bool = False) -> None:
         if message["op"] == "update":
@@ -213,7 +212,7 @@ class Worker:
         elif scanning or self._scan_wanted:
             self._syncs.append(message["id"])
         else:
-            self._channel.send(event="synced", id=message["id"])
+            self._parent.send(event="synced", id=message["id"])
 
     def _update(self, paths: list[Path]) -> None:
         if self._writer is None:
@@ -267,19 +266,18 @@ def _load(path: Path) -> tuple[Stamp, bytes | None] | None:
 
 def main() -> None:
     """Serve the parent at standard input and output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is meant for the parent
     os.umask(0o077)  # the index holds words of private code
     os.nice(19)
     gc.set_threshold(50_000)  # a batch is many small objects without cycles: looking costs 8 %
-    channel = Channel(0, 1)
+    parent = Parent.connect()
     with contextlib.suppress(ParentGoneError):
-        opening = channel.receive(timeout_s=None)
+        opening = parent.receive(timeout_s=None)
         assert opening is not None
-        worker = Worker(channel, opening)
+        worker = Worker(parent, opening)
         try:
             worker.run()
         except (OSError, sqlite3.Error, zlib.error) as error:
-            channel.send(event="failed", message=str(error))
+            parent.send(event="failed", message=str(error))
         finally:
             worker.close()
 

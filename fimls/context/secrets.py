@@ -1,20 +1,20 @@
 """Secrets in a text, found by detect-secrets; nothing is ever verified, so nothing is ever sent.
 
 detect-secrets can ask a service whether a secret works. It does so in its filters and in
-``Plugin.analyze_line``, by its global settings; here only ``Plugin.analyze_string`` is called, a
-search with regular expressions. So there are no settings to share between threads either.
+``Plugin.analyze_line``, according to its global settings. Only ``Plugin.analyze_string`` is called
+here, which searches with regular expressions and needs no settings shared between threads.
 
-All its plugins run but the one for public IP addresses, which are no secrets and look like version
-numbers. The high-entropy ones keep their own limits (4.5 bits a character for base64, 3.0 for hex):
-a quoted hash counts as a key, and costs a line. Its filter for ``name = call(...)`` is left out: it
-lets keyword arguments pass. In 112,731 lines of held-out code 17 are found, none of them random.
+All its plugins run except the one for public IP addresses, which are no secrets and look like
+version numbers. The high-entropy ones keep their own limits (4.5 bits a character for base64, 3.0
+for hex): a quoted hash counts as a key, and costs a line. The filter for ``name = call(...)`` isn't
+used, because it ignores keyword arguments. In 112,731 lines of held-out code 17 are found, none of
+them random.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -22,13 +22,11 @@ from fimls.text import LineIndex
 
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
-    from detect_secrets.plugins.high_entropy_strings import HighEntropyStringsPlugin
-    from detect_secrets.plugins.keyword import KeywordDetector
 
 _MAX_LINE = 5_000
 _MAX_NAMED_LINE = 1_000  # its patterns take cubic time: 20 s for 5,000 characters
 _LEFT_OUT = "Public IP (ipv4)"
-# Slow plugins, and what must be on a line before they find anything.
+# Slow plugins, and what a line must contain for them to find anything.
 _NAMED = frozenset(
     {
         "Cloudant Credentials",
@@ -38,8 +36,8 @@ _NAMED = frozenset(
     }
 )
 _NAMED_VALUE = re.compile(r"(?:key|pass|pw|token).*[\w-]{24}", re.IGNORECASE)
-_NAMES = ("contrase", "key", "pass", "pw", "secret", "token")  # no line without one has a name
-# Formats that are younger than the plugins: Google, GitHub, OpenAI, Anthropic, Hugging Face, npm.
+_NAMES = ("contrase", "key", "pass", "pw", "secret", "token")  # parts of all names searched for
+# Formats that are newer than the plugins: Google, GitHub, OpenAI, Anthropic, Hugging Face, npm.
 _YOUNGER = re.compile(
     r"AIza[\w-]{35}|github_pat_\w{60}|sk-(?:ant|proj|svcacct|admin)-[\w-]{20}|hf_[A-Za-z]{34}"
     r"|npm_[A-Za-z0-9]{36}|GOCSPX-[\w-]{28}|xapp-\d-[A-Z0-9]{8}"
@@ -52,27 +50,12 @@ _KEY_BLOCK = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Detectors:
-    """detect-secrets' plugins by how they are run.
-
-    tokens: on the lines of a text that they find anything in. named: on lines that match
-    ``_NAMED_VALUE``. keyword: on lines that match ``keywords``.
-    """
-
-    tokens: tuple[BasePlugin, ...]
-    named: tuple[BasePlugin, ...]
-    keyword: KeywordDetector
-    keywords: re.Pattern[str]
-    entropy: tuple[HighEntropyStringsPlugin, ...]
-
-
 def secret_lines(text: str, path: str = "") -> tuple[int, ...]:
     """Return the lines, from 0, that hold a secret, a private key or part of one, in order.
 
-    A line of more than 5,000 characters is not searched and counts as one; so does one of more than
-    1,000 that has a name such as "password". path: its suffix says
-    whether a value needs quotes. The first call imports detect-secrets, which takes about 0.3 s.
+    A line of more than 5,000 characters is not searched and counts as a secret; so does one of more
+    than 1,000 with a name such as "password". path: its suffix says whether a value needs quotes.
+    The first call imports detect-secrets, which takes about 0.3 s.
     """
     index = LineIndex(text)
     ends = [*index.starts[1:], len(text)]
@@ -128,7 +111,7 @@ def _any_secret(plugins: Iterable[BasePlugin], line: str) -> bool:
 
 
 def _any_named(detectors: _Detectors, line: str, tables: list[dict[re.Pattern[str], int]]) -> bool:
-    """Whether a line gives a value to something that is called like a secret."""
+    """Whether a line assigns a value to a name such as "password"."""
     lowered = line.lower()
     if not any(name in lowered for name in _NAMES):
         return False
@@ -136,7 +119,7 @@ def _any_named(detectors: _Detectors, line: str, tables: list[dict[re.Pattern[st
         return True
     if len(line) > _MAX_NAMED_LINE or not detectors.keywords.search(line):
         return detectors.keywords.search(line) is not None
-    # A line end would pass for part of the value, and ":=" is in a table that needs no quotes.
+    # A line end would count as part of the value, and ":=" is in a table that needs no quotes.
     stripped = line.rstrip().replace(":=", "=")
     return any(
         not _is_placeholder(value, line, detectors.keyword)
@@ -158,7 +141,7 @@ def _random_values(detectors: _Detectors, text: str) -> list[str]:
 
 
 def _is_placeholder(value: str, line: str, plugin: BasePlugin) -> bool:
-    """Whether detect-secrets' filters take a value for a template, a sequence, a UUID or an id."""
+    """Whether detect-secrets' filters recognise a template, a sequence, a UUID or an id."""
     from detect_secrets.filters import heuristic
 
     return (
@@ -172,9 +155,9 @@ def _is_placeholder(value: str, line: str, plugin: BasePlugin) -> bool:
 
 
 def _keyword_tables(path: str) -> list[dict[re.Pattern[str], int]]:
-    """Return the patterns of ``name = value`` for a file; quotes are optional in data alone.
+    """Return the patterns of ``name = value`` for a file; quotes are optional only in data.
 
-    In Go's own table they are too, so that every assignment to such a name would be a secret.
+    They are optional in Go's table, too, which is not used: every assignment would be a secret.
     """
     from detect_secrets.plugins import keyword
     from detect_secrets.util.filetype import FileType, determine_file_type
@@ -185,22 +168,32 @@ def _keyword_tables(path: str) -> list[dict[re.Pattern[str], int]]:
     return [quoted] if file_type is FileType.GO or own is quoted else [quoted, own]
 
 
+class _Detectors:
+    """detect-secrets' plugins, by the lines that they search.
+
+    tokens: the lines of a text in which they find anything. named: lines that match
+    ``_NAMED_VALUE``. keyword: lines that match ``keywords``. entropy: quoted strings.
+    """
+
+    def __init__(self) -> None:
+        from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+        from detect_secrets.plugins.high_entropy_strings import HighEntropyStringsPlugin
+        from detect_secrets.plugins.keyword import DENYLIST, KeywordDetector
+
+        classes: Mapping[str, type[BasePlugin]] = get_mapping_from_secret_type_to_class()
+        plugins = [make() for name, make in classes.items() if name != _LEFT_OUT]
+        self.entropy = [each for each in plugins if isinstance(each, HighEntropyStringsPlugin)]
+        rest = [
+            each
+            for each in plugins
+            if not isinstance(each, HighEntropyStringsPlugin | KeywordDetector)
+        ]
+        self.tokens = [each for each in rest if each.secret_type not in _NAMED]
+        self.named = [each for each in rest if each.secret_type in _NAMED]
+        self.keyword = KeywordDetector()
+        self.keywords = re.compile("|".join(DENYLIST), re.IGNORECASE)
+
+
 @cache
 def _detectors() -> _Detectors:
-    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    from detect_secrets.plugins.high_entropy_strings import HighEntropyStringsPlugin
-    from detect_secrets.plugins.keyword import DENYLIST, KeywordDetector
-
-    classes: Mapping[str, type[BasePlugin]] = get_mapping_from_secret_type_to_class()
-    plugins = [make() for name, make in classes.items() if name != _LEFT_OUT]
-    entropy = [each for each in plugins if isinstance(each, HighEntropyStringsPlugin)]
-    rest = [
-        each for each in plugins if not isinstance(each, HighEntropyStringsPlugin | KeywordDetector)
-    ]
-    return _Detectors(
-        tokens=tuple(each for each in rest if each.secret_type not in _NAMED),
-        named=tuple(each for each in rest if each.secret_type in _NAMED),
-        keyword=KeywordDetector(),
-        keywords=re.compile("|".join(DENYLIST), re.IGNORECASE),
-        entropy=tuple(entropy),
-    )
+    return _Detectors()

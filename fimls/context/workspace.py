@@ -1,4 +1,4 @@
-"""The facade: an editor's events in, snippets out, for all workspace folders."""
+"""All workspace folders of an editor: its events go in, snippets come out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _WORKERS = 2
 _FROZEN_MAX = 64
 _KNOWN_DOCUMENTS_MAX = 20
 _KNOWN_BUDGET_S = 0.003
-# Why a file isn't read for others: it may well be open in the editor and be completed.
-_ONLY_FOR_OTHERS = frozenset(
+# Such files aren't read for other files' completions, but are completed when open in the editor.
+_COMPLETED = frozenset(
     {
         Exclusion.GITIGNORE,
         Exclusion.MADE,
@@ -45,13 +45,13 @@ Work = Callable[[], Choice]
 
 
 class WorkspaceContext:
-    """What other code says about the code at a cursor.
+    """Finds the code in a workspace that helps to complete the code at a cursor.
 
-    All methods but :meth:`select`, :meth:`start` and :meth:`aclose` return at once. Everything is
-    to be called from one event loop. A document outside all folders gets no context.
+    All methods except :meth:`select`, :meth:`start` and :meth:`aclose` return at once. All must be
+    called from one event loop. A document outside all folders gets no context.
 
-    documents: the open ones by URI, the one edited last at the end; their owner keeps it up to
-    date, and tells of each event after it.
+    documents: the open ones by URI, the last edited at the end. Their owner keeps the mapping up to
+    date, and reports each event after it.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class WorkspaceContext:
         sources: Collection[str] = SOURCES,
         index: bool = True,
     ) -> None:
-        """Look into these folders from now on; nothing happens if that is so already.
+        """Use these folders from now on; does nothing if nothing has changed.
 
         index: whether to index them, in the background.
 
         Raises:
-            ConfigError: one of ``globs`` is no pattern.
+            ConfigError: one of ``globs`` isn't a pattern.
         """
         key = (tuple(folders), tuple(globs), tuple(sources), index)
         if key == self._key:
@@ -105,12 +105,12 @@ class WorkspaceContext:
             self._spawn(self.start())
 
     def start(self) -> Coroutine[Any, Any, None]:
-        """Begin to index; returns at once, and retrieval works with what there is so far."""
+        """Start to index. Returns at once; until it is done, retrieval uses what is there."""
         self._indexed = True
         return _start(self._folders)
 
     async def aclose(self) -> None:
-        """Stop the indexers and what else runs."""
+        """Stop the indexers and everything else that runs."""
         self._cancel_searches()
         self._pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*(folder.aclose() for folder in self._folders))
@@ -121,13 +121,13 @@ class WorkspaceContext:
     # ------------------------------------------------------------------------------------ events
 
     def opened(self, document: Document) -> None:
-        """Take note of a document that the editor opened."""
+        """Handle a document that the editor opened."""
         self._exclusions.clear()
         if place := self._placed(document.uri):
             place[0].opened(place[1], document)
 
     def changed(self, document: Document) -> None:
-        """Take note of an edit."""
+        """Handle an edit."""
         if frozen := self._frozen.get(document.uri):
             frozen.active()
         place = self._placed(document.uri)
@@ -146,13 +146,13 @@ class WorkspaceContext:
             place[0].closed(place[1])
 
     def saved(self, uri: str) -> None:
-        """Take note that a document's file has its text now."""
+        """Handle a document that was written to its file."""
         self._exclusions.clear()
         if path := local_path(uri):
             self.files_changed([path])
 
     def files_changed(self, paths: Sequence[Path]) -> None:
-        """Take note of files that were written, created or deleted."""
+        """Handle files that were written, created or deleted."""
         self._exclusions.clear()
         for folder in self._folders:
             if inside := [path for path in paths if folder.relative(path) is not None]:
@@ -172,9 +172,9 @@ class WorkspaceContext:
     ) -> Selection:
         """Choose the snippets for a completion at ``offset``.
 
-        shown: what the prompt's window shows: from which offset of the prefix, to which of the
-        suffix. Where the search takes longer than ``timeout_ms``, the document keeps what it had,
-        or has none for now, and the next request finds the result.
+        shown: the prompt's window, from an offset of the prefix to an offset of the suffix. If the
+        search takes longer than ``timeout_ms``, the document keeps its selection, or has none for
+        now, and the next request finds the result.
         """
         began = time.perf_counter()
         if not self._folders:
@@ -211,18 +211,18 @@ class WorkspaceContext:
         return replace(selection, state=state, elapsed_ms=elapsed_ms, note=folder.note)
 
     def exclusion(self, uri: str) -> Exclusion | None:
-        """Why a document isn't completed; None if it may be.
+        """Return why a document isn't completed; None if it may be.
 
-        A document that its user opened is completed wherever it lies, but for secrets and what
-        settings or a .fimlsignore exclude.
+        An open document is completed wherever it is, unless it is a secret, or settings or a
+        .fimlsignore exclude it.
         """
         if uri not in self._exclusions:
             reason = self._reason(uri)
-            self._exclusions[uri] = None if reason in _ONLY_FOR_OTHERS else reason
+            self._exclusions[uri] = None if reason in _COMPLETED else reason
         return self._exclusions[uri]
 
     def known(self, names: Collection[str]) -> frozenset[str]:
-        """Which names occur in open documents or in the index. Takes some milliseconds at most."""
+        """Return the names that occur in open documents or in the index; takes a few ms at most."""
         if not self._folders:
             return frozenset()
         unknown, found = set(names), set[str]()
@@ -241,7 +241,7 @@ class WorkspaceContext:
         return frozenset(found)
 
     def status(self) -> dict[str, object]:
-        """What there is: for people who ask why."""
+        """Describe the folders and documents, for ``fimls why``."""
         if not self._folders or not self._indexed:
             return {"state": "off"}
         return {
@@ -262,7 +262,7 @@ class WorkspaceContext:
             self.opened(document)
 
     def _reason(self, uri: str) -> Exclusion | None:
-        """Why a document is not read for others, and has no context; None if it may."""
+        """Return why a document isn't read for others and gets no context; None if it may be."""
         path = local_path(uri)
         if path is None:
             return None
@@ -281,7 +281,7 @@ class WorkspaceContext:
         task.add_done_callback(self._tasks.discard)
 
     def _placed(self, uri: str) -> tuple[Folder, str] | None:
-        """The innermost folder that holds a document, and its path there."""
+        """Return the innermost folder that contains a document, and its path there."""
         path = local_path(uri)
         if path is None:
             return None
@@ -293,7 +293,7 @@ class WorkspaceContext:
         return min(places, key=lambda place: len(place[1]), default=None)
 
     async def _refresh(self, uri: str, work: Work, budget_tokens: int, timeout_ms: float) -> str:
-        """Have a selection made, in time or for the next request; return the state."""
+        """Search for a selection, in time or for the next request; return the state."""
         future = self._running.get(uri)
         if future is None:
             loop = asyncio.get_running_loop()
@@ -302,7 +302,7 @@ class WorkspaceContext:
             future.add_done_callback(lambda done: self._finished(uri, done, budget_tokens))
         before = self._frozen.get(uri)
         kept = before.choice.selection if before else None
-        # Not wait_for: the search goes on when this request is cancelled or too late.
+        # Not wait_for: the search goes on if this request is cancelled or times out.
         done, _ = await asyncio.wait([future], timeout=timeout_ms / 1000)
         after = self._frozen.get(uri)
         if not done or after is None:

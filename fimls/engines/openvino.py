@@ -12,16 +12,15 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import sys
 import time
 from array import array
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from fimls.child import Child, module_command
 from fimls.engines.base import Capabilities
-from fimls.engines.candidate import CandidateText, candidate_sampling
-from fimls.engines.constraint import ByteConstraint
-from fimls.engines.openvino_client import Worker
+from fimls.engines.candidate import ByteConstraint, CandidateText, candidate_sampling
 from fimls.engines.prefix_blocks import KV_BLOCKS
 from fimls.fim import Manifest, Tokenizer
 from fimls.types import (
@@ -55,6 +54,10 @@ _COMMON_PROPERTIES: Mapping[str, object] = {
 """Those of all quantizations."""
 
 _MOST_RESTARTS = 3
+_LOAD_TIMEOUT_S = 180.0
+# A step takes a few hundred milliseconds at worst; a silent worker is a stuck one.
+_SILENCE_TIMEOUT_S = 30.0
+_SILENT: dict[str, Any] = {"event": "silent"}
 
 
 def properties_of(quantization: str) -> dict[str, object]:
@@ -114,9 +117,9 @@ class OpenVinoEngine:
                 hint="use device = auto; for a GPU, engine = torch, or engine = http with a server",
             )
         properties = json.dumps(properties_of(quantization))
-        command = (
-            *(sys.executable, "-m", "fimls.engines.openvino_worker", str(directory)),
-            *(str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS), properties),
+        command = module_command(
+            "fimls.engines.openvino_worker.service",
+            *(str(directory), str(PREFILL_CHUNK_TOKENS), str(KV_BLOCKS), properties),
         )
         starting = asyncio.create_task(Worker.start(command))
         try:
@@ -260,3 +263,132 @@ class OpenVinoEngine:
                 deltas.put_nowait(Delta(index, ids, text, logprobs, finish, usage))
         except EngineError as error:
             deltas.put_nowait(error)
+
+
+class Worker:
+    """The worker process seen from the event loop: asked, listened to, ended."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._queues: dict[int, asyncio.Queue[dict[str, Any]]] = {}
+        # "" once the model is loaded, or why it can't be.
+        self._ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._reading = asyncio.create_task(self._read_messages())
+        self.alive = True
+        self._heard_s = 0.0  # of the event loop's clock
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> Worker:
+        """Start the process and wait until its model is loaded.
+
+        Raises:
+            EngineDeadError: it ended, or said nothing for minutes.
+        """
+        worker = cls(await Child.start(command))
+        try:
+            await asyncio.wait([worker._ready], timeout=_LOAD_TIMEOUT_S)
+            if not worker._ready.done():
+                raise EngineDeadError(
+                    f"the engine's process did not load the model within {_LOAD_TIMEOUT_S:.0f} s",
+                    hint="is the disk slow or the memory short? `fimls doctor` says what there is",
+                )
+            if problem := worker._ready.result():
+                raise EngineDeadError(
+                    problem, hint="`fimls pull --verify` checks the model's files"
+                )
+        except BaseException:
+            await worker.stop()
+            raise
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
+
+    async def request(
+        self, message: dict[str, Any], cancel: CancelToken
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Send a request and yield its delta messages, the one with ``finish`` last.
+
+        Raises:
+            EngineError: the request failed. EngineDeadError: the process died or hangs.
+        """
+        request_id: int = message["id"]
+        queue = self._queues[request_id] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        finished = False
+
+        def send_cancel() -> None:
+            if request_id in self._queues and self.alive:
+                self.send({"op": "cancel", "id": request_id})
+
+        try:
+            self.send(message)
+            cancel.on_cancel(lambda: loop.call_soon_threadsafe(send_cancel))
+            while not finished:
+                # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that comes
+                # together with a message, and the generation would go on.
+                watch = loop.call_later(_SILENCE_TIMEOUT_S, queue.put_nowait, _SILENT)
+                try:
+                    answer = await queue.get()
+                finally:
+                    watch.cancel()
+                if answer is _SILENT:
+                    # It may be busy with the requests before this one, and say so to them.
+                    if loop.time() - self._heard_s < _SILENCE_TIMEOUT_S:
+                        continue
+                    await self.stop()
+                    raise EngineDeadError(
+                        f"the engine's process was silent for {_SILENCE_TIMEOUT_S:.0f} s",
+                        hint="it is started again at the next request",
+                    )
+                if answer["event"] == "prefill":
+                    continue
+                finished = answer["event"] != "delta" or answer["finish"] is not None
+                if answer["event"] == "error":
+                    raise EngineError(f"openvino: {answer['message']}")
+                if answer["event"] == "dead":
+                    raise EngineDeadError(
+                        answer["message"], hint="it is started again at the next request"
+                    )
+                yield answer
+        finally:
+            if not finished:
+                send_cancel()
+            del self._queues[request_id]
+
+    async def stop(self) -> None:
+        """End the process. Idempotent."""
+        self.alive = False
+        await self._child.aclose()
+        await asyncio.gather(self._reading, return_exceptions=True)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write a message.
+
+        Raises:
+            EngineDeadError: there is nobody to read it.
+        """
+        if not self.alive or not self._child.listens:
+            raise EngineDeadError(
+                "the engine's process is gone", hint="it is started again at the next request"
+            )
+        self._child.send(message)
+
+    async def _read_messages(self) -> None:
+        loop = asyncio.get_running_loop()
+        async for message in self._child.messages():
+            self._heard_s = loop.time()
+            if message["event"] == "ready":
+                if not self._ready.done():
+                    self._ready.set_result("")
+            # A cancelled request's last deltas find nobody waiting.
+            elif queue := self._queues.get(message["id"]):
+                queue.put_nowait(message)
+        self.alive = False
+        text = f"the engine's process {await self._child.ended()}"
+        if not self._ready.done():
+            self._ready.set_result(text)
+        for queue in self._queues.values():
+            queue.put_nowait({"event": "dead", "message": text})

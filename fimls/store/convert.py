@@ -1,23 +1,20 @@
 """A GGUF file, perhaps with an adapter, turned into the folder that the openvino engine loads.
 
-Runs as ``python -m fimls.store.convert`` in a process of its own (see :mod:`fimls.store.worker`):
-its memory is given back, and a crash in native code can't take the caller down.
+Runs in a process of its own, which :mod:`fimls.store.prepared` starts: its memory is given back,
+and a crash in native code can't take the caller down.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from gguf import GGMLQuantizationType, LlamaFileType
 
+from fimls.child import Parent, ParentGoneError
 from fimls.progress import Progress, silent
 from fimls.store.architectures import OUTPUT_HEAD, TOKEN_EMBEDDING, tie
 from fimls.store.gguf_file import Gguf, Tensor, TensorPlan, keep, open_gguf, quantized, write_gguf
@@ -155,45 +152,30 @@ def _requantize(work: Path, rewritten: Path, steps: Sequence[_Step], progress: P
         saved.replace(work / saved.name)
 
 
-class _Reporter:
-    """Writes events as JSON lines: ``{"progress": [stage, done, total]}`` or ``{"error": ...}``."""
+def main() -> int:
+    """Arguments: the file, the folder, the quantization, and the adapter if there is one.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Messages: ``{"stage", "done", "total"}``, and at last, if it failed, ``{"error", "message",
+    "hint"}``. Returns the exit status.
+    """
+    source, folder, quantization, *adapter = sys.argv[1:]
+    parent = Parent.connect()
 
-    def __call__(self, stage: str, done_bytes: int, total_bytes: int) -> None:
-        self._write({"progress": [stage, done_bytes, total_bytes]})
+    def progress(stage: str, done: int, total: int) -> None:
+        parent.send(stage=stage, done=done, total=total)
 
-    def error(self, error: FimlsError) -> None:
-        self._write({"error": type(error).__name__, "message": str(error), "hint": error.hint})
-
-    def _write(self, event: dict[str, object]) -> None:
-        self._stream.write(json.dumps(event) + "\n")
-        self._stream.flush()
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Convert as told; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m fimls.store.convert", description=__doc__)
-    parser.add_argument("source", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--quantization", required=True)
-    parser.add_argument("--adapter", type=Path)
-    options = parser.parse_args(arguments)
-    # Events go where stdout went; whatever native code prints goes to stderr.
-    events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    report = _Reporter(events)
     try:
         convert(
-            options.source,
-            options.folder,
-            quantization=options.quantization,
-            adapter=options.adapter,
-            progress=report,
+            Path(source),
+            Path(folder),
+            quantization=quantization,
+            adapter=Path(adapter[0]) if adapter else None,
+            progress=progress,
         )
     except FimlsError as error:
-        report.error(error)
+        parent.send(error=type(error).__name__, message=str(error), hint=error.hint)
+        return 1
+    except ParentGoneError:
         return 1
     return 0
 

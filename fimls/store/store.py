@@ -15,10 +15,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import tempfile
@@ -37,11 +35,10 @@ from fimls.store.prepared import (
     CONVERTER_VERSION,
     QUANTIZATIONS,
     PreparedModel,
+    build,
     is_whole,
-    write_card,
 )
 from fimls.store.sources import FULL, Partial, PathSource, Source, default_sources
-from fimls.store.worker import convert_in_subprocess
 from fimls.types import (
     ConfigError,
     DownloadError,
@@ -210,7 +207,7 @@ class Store:
             if not is_whole(wanted):  # another process may have been faster
                 wanted.directory.parent.mkdir(parents=True, exist_ok=True)
                 self._check_space(needed_bytes)
-                self._build(base, adapter, wanted, progress)
+                build(wanted, base.path, adapter=adapter, progress=progress)
         return wanted
 
     def base(self, model: ModelSpec | Path, progress: Progress = silent) -> BaseFile:
@@ -328,33 +325,6 @@ class Store:
             format=(adapter and adapter.format) or base.format,
             quantization=quantization,
         )
-
-    def _build(
-        self, base: BaseFile, adapter: Path | None, wanted: PreparedModel, progress: Progress
-    ) -> None:
-        """Convert in a sibling folder and move it into place as a whole. Needs the lock."""
-        parent, key = wanted.directory.parent, wanted.directory.name
-        for stale in parent.glob(f".{key}-*"):
-            shutil.rmtree(stale, ignore_errors=True)  # of killed processes
-        with tempfile.TemporaryDirectory(
-            dir=parent, prefix=f".{key}-", ignore_cleanup_errors=True
-        ) as name:
-            new, old = Path(name, "new"), Path(name, "old")
-            new.mkdir()
-            convert_in_subprocess(
-                base.path,
-                new,
-                quantization=wanted.quantization,
-                adapter=None if adapter is None else adapter.absolute(),
-                progress=progress,
-            )
-            write_card(
-                dataclasses.replace(wanted, directory=new),
-                importlib.metadata.version("openvino-genai"),
-            )
-            if wanted.directory.exists():
-                wanted.directory.replace(old)
-            new.replace(wanted.directory)
 
     def _check_space(self, needed_bytes: int) -> None:
         if shutil.disk_usage(self.root).free < needed_bytes:

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from fimls.config import NO_ADAPTER, Settings
-from fimls.engines import openvino, openvino_client
+from fimls.engines import openvino
 from fimls.engines.loading import load_engine, prompt_builder
 from fimls.engines.openvino import OpenVinoEngine
 from fimls.fim import Manifest, PromptBuilder, build_prompt, find_format
@@ -73,7 +73,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Listener:
     """Listens to the worker."""
     listener = Listener()
     json_module = SimpleNamespace(loads=listener.loads, dumps=json.dumps)
-    monkeypatch.setattr(openvino_client, "json", json_module)
+    monkeypatch.setattr("fimls.child.json", json_module)
     return listener
 
 
@@ -328,7 +328,7 @@ async def test_killed_worker_is_replaced(engine: OpenVinoEngine, builder: Prompt
     killed = engine.worker_pid
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    with pytest.raises(EngineDeadError, match="code -9"):
+    with pytest.raises(EngineDeadError, match="killed by signal 9"):
         async for _ in stream:
             pass
     deltas = await run(engine, prompt)

@@ -1,12 +1,19 @@
 """From examples to packed batches of token ids, in an order that can be taken up again anywhere."""
 
-from training.batches.encoding import EncodingOptions, ExampleEncoder
-from training.batches.packing import PackedRow, pack
-from training.batches.stream import Encode, ExampleSource, Item, Position, StepStream, TokenStep
+from training.batches.encoding import ExampleEncoder
+from training.batches.stream import (
+    Encode,
+    ExampleSource,
+    Item,
+    PackedRow,
+    Position,
+    StepStream,
+    TokenStep,
+    pack,
+)
 
 __all__ = [
     "Encode",
-    "EncodingOptions",
     "ExampleEncoder",
     "ExampleSource",
     "Item",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from fimls.fim import (
     Budget,
@@ -19,37 +18,39 @@ from fimls.fim import (
 from training.types import FimExample
 
 
-@dataclass(frozen=True, slots=True)
-class EncodingOptions:
-    """How examples become prompts.
-
-    spm_share: of the examples, suffix first; the others prefix first. A format that has one order
-        has them all in it. context_share: of the examples keep their snippets, so that the model
-        also learns to do without. budget, healing: as served. seed: of both draws.
-    """
-
-    budget: Budget = field(default_factory=Budget)
-    spm_share: float = 0.75
-    context_share: float = 0.75
-    healing: bool = True
-    seed: int = 0
-
-
 class ExampleEncoder:
     """Encodes examples through the serving prompt builder, one for each order."""
 
-    def __init__(self, row: FimFormat, tokenizer: Tokenizer, options: EncodingOptions) -> None:
+    def __init__(
+        self,
+        row: FimFormat,
+        tokenizer: Tokenizer,
+        *,
+        budget: Budget,
+        spm_share: float,
+        context_share: float,
+        healing: bool,
+        seed: int,
+    ) -> None:
         """Make the builders.
+
+        budget, healing: as served.
+        spm_share: of the examples that have the suffix first; the others have the prefix first. All
+            have the format's order where it has only one.
+        context_share: of the examples that keep their snippets, so that the model also learns to do
+            without.
+        seed: of both draws.
 
         Raises:
             PromptError: the format's control tokens aren't in the tokenizer.
         """
-        self._options = options
-        shares = {Order.SPM: options.spm_share, Order.PSM: 1 - options.spm_share}
+        self._spm_share = spm_share
+        self._context_share = context_share
+        self._seed = seed
+        shares = {Order.SPM: spm_share, Order.PSM: 1 - spm_share}
         orders = [order for order in row.layouts if shares[order] > 0] or [row.default_order]
         self._builders = {
-            order: PromptBuilder(row, tokenizer, options.budget, order, options.healing)
-            for order in orders
+            order: PromptBuilder(row, tokenizer, budget, order, healing) for order in orders
         }
 
     @property
@@ -67,15 +68,15 @@ class ExampleEncoder:
         """
         order = self._order(self._draw("order", epoch, index))
         context = example.context
-        if self._draw("context", epoch, index) >= self._options.context_share:
+        if self._draw("context", epoch, index) >= self._context_share:
             context = dataclasses.replace(context, snippets=())
         return encode_example(context, example.middle, self._builders[order])
 
     def _order(self, draw: float) -> Order:
-        wanted = Order.SPM if draw < self._options.spm_share else Order.PSM
+        wanted = Order.SPM if draw < self._spm_share else Order.PSM
         return wanted if wanted in self._builders else next(iter(self._builders))
 
     def _draw(self, what: str, epoch: int, index: int) -> float:
         """A number in [0, 1), the same on every machine."""
-        key = f"{what} {self._options.seed} {epoch} {index}".encode()
+        key = f"{what} {self._seed} {epoch} {index}".encode()
         return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") / 2**64

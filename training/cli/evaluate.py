@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,8 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from fimls.cli.options import Invocation
-    from training.evaluation import tables
-    from training.evaluation.evaluate import OnDone, Request
+    from training.evaluation.evaluate import Request
 
 _REFUSED = 1
 
@@ -122,30 +119,34 @@ def run(invocation: Invocation, request: Request) -> None:
         FimlsError: something can't be used.
     """
     from fimls.progress import progress_bar
+    from fimls.report.tables import print_table
     from fimls.store.adapters import promote
     from training.evaluation import tables
     from training.evaluation.evaluate import evaluate
-    from training.evaluation.markdown import render_markdown
-    from training.evaluation.page import render_page
+    from training.evaluation.page import render_markdown, render_page
     from training.evaluation.report import make_report, summary, write_report
 
     settings = invocation.settings(None, deadline_ms=0)
     if not request.adapter:
         request = replace(request, adapter=settings.adapter)
-    with progress_bar() as progress, _bars() as on_done:
+    with progress_bar() as progress, progress_bar(counted="") as answered:
+
+        def on_done(suite: str, label: str, done: int, total: int) -> None:
+            answered(f"{suite}, {label}", done, total)
+
         done = asyncio.run(evaluate(request, settings, progress=progress, on_done=on_done))
     report = make_report(done)
     write_report(report, request.output, page=render_page(report), markdown=render_markdown(report))
     if done.decision is not None and done.decision.promote:
         promote(request.adapter)
-    _print(tables.overview(report))
+    print_table(tables.overview(report))
     for comparison in report["comparisons"]:
-        _print(tables.changes(comparison))
+        print_table(tables.changes(comparison))
     for one in report["runs"]:
         for division in tables.divisions(one):
-            _print(tables.by_division(one, division, brief=True))
+            print_table(tables.by_division(one, division, brief=True))
     if report["memory"]:
-        _print(tables.memory(report["memory"]))
+        print_table(tables.memory(report["memory"]))
     print(f"report: {request.output / 'report.html'}", file=sys.stderr)
     if done.decision is not None:
         print(done.decision.sentence, file=sys.stderr)
@@ -162,13 +163,14 @@ def compare_folders(before: Path, after: Path, *, seed: int) -> None:
     """
     from rich.console import Console
 
+    from fimls.report.tables import print_table
     from training.evaluation import tables
     from training.evaluation.report import compare_reports
 
     found = compare_reports(before, after, seed=seed)
     for comparison in found:
         Console(stderr=True, highlight=False).print(comparison["suite"])
-        _print(tables.changes(comparison))
+        print_table(tables.changes(comparison))
     print(json.dumps({"name": "evaluation-comparison", "comparisons": found}))
 
 
@@ -180,45 +182,3 @@ def print_suites() -> None:
         print(f"{name:32}{named.about}")
     for name, of_path in OF_PATHS.items():
         print(f"{name + ':PATH':32}{of_path.about}")
-
-
-@contextmanager
-def _bars() -> Iterator[OnDone]:
-    """A bar for each run, with the time that is left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    bars: dict[tuple[str, str], TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-
-        def report(suite: str, label: str, done: int, total: int) -> None:
-            key = (suite, label)
-            if key not in bars:
-                bars[key] = shown.add_task(f"{suite}, {label}", total=total)
-            shown.update(bars[key], completed=done)
-
-        yield report
-
-
-def _print(table: tables.Table) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    headings, rows = table
-    shown = Table(*headings)
-    for row in rows:
-        shown.add_row(*row)
-    Console(stderr=True, highlight=False).print(shown)

@@ -70,7 +70,7 @@ def prepare(  # noqa: PLR0913 - a function argument for each option
     """Turn code into a dataset of middles, each with the context that serving would have.
 
     Generated, vendored, minified, data-like and duplicate files are dropped, secrets and personal
-    data replaced, and what stands in the evaluation suites left out. DATASET/report.html tells what
+    data replaced, and what is in the evaluation suites left out. DATASET/report.html tells what
     was dropped and why. Nothing is fetched unless a SOURCE is an address or a package.
     """
     from training.corpus import Limits
@@ -112,7 +112,7 @@ def write_dataset(
 
     from fimls.fim import Budget, Tokenizer
     from fimls.progress import progress_bar
-    from training.preparation import Places, prepare
+    from training.preparation import prepare
     from training.types import Split
 
     serving = invocation.settings(None)
@@ -122,10 +122,15 @@ def write_dataset(
         budget=Budget(serving.prefix_tokens, serving.suffix_tokens, serving.snippet_tokens),
         tokenizer_sha256=Tokenizer.from_file(tokenizer).sha256 if tokenizer else "",
     )
-    places = Places(output, platformdirs.user_cache_path("fimls") / "corpus", tokenizer)
     with progress_bar() as progress:
         info = prepare(
-            settings, places, jobs=jobs or _processors(), progress=progress, resume=resume
+            settings,
+            output,
+            sources=platformdirs.user_cache_path("fimls") / "corpus",
+            tokenizer=tokenizer,
+            jobs=jobs or _processors(),
+            progress=progress,
+            resume=resume,
         )
     for split in Split:
         count = info.counts[split.value]

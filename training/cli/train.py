@@ -84,8 +84,8 @@ def train(  # noqa: PLR0913 - a function argument for each option
     from fimls.cli.options import parse_assignments
     from fimls.config import NO_ADAPTER
     from fimls.store import Store
-    from training.batches.dialogues import DIALOGUES_SUFFIX, DialogueSource
     from training.dataset import Dataset
+    from training.dialogue import DIALOGUES_SUFFIX, DialogueSource
     from training.evaluation.memorisation import make_canaries, write_canaries
     from training.evaluation.traces import Traces
     from training.tuning.base import find_base, starting_adapter, starting_folder
@@ -195,7 +195,7 @@ def _dataset_folder(source: Path, output: Path, model: str, recipe: Recipe) -> P
     """The dataset, prepared first where ``source`` is a repository."""
     from fimls.cli.options import Invocation
     from training.cli.prepare import write_dataset
-    from training.dataset.info import INFO_NAME, STARTED_NAME
+    from training.dataset.format import INFO_NAME, STARTED_NAME
     from training.preparation import Settings
     from training.types import TrainingError
 

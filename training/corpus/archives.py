@@ -1,4 +1,4 @@
-"""Unpacking archives of strangers: regular files inside the folder, within limits, and no more.
+"""Unpacking strangers' archives: regular files inside the folder, within limits, and no more.
 
 Links, devices and names that lead out of the folder are left out. Sizes are counted while bytes are
 written, since an archive's own numbers may lie.
@@ -35,7 +35,7 @@ def unpack(
 ) -> None:
     """Unpack an archive into a folder that isn't there yet; it appears only when it is complete.
 
-    A file of more than 5 MB is cut off there: nobody learns from it, and the report can say so.
+    A file is cut off at 5 MB: larger ones are never learnt from, and the report can say so.
 
     Raises:
         CorpusError: it is no archive, is damaged, or unpacks to more than the limits.
@@ -91,10 +91,10 @@ def _members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 @contextmanager
 def _tar(archive: Path) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(archive, "r|*") as tar:  # a stream: its index may not fit into memory
+        with tarfile.open(archive, "r|*") as tar:  # as a stream: its index may not fit into memory
             yield tar
     except OSError as error:
-        if error.errno is None:  # gzip's way to say that the data are none
+        if error.errno is None:  # so gzip says that the data are none
             raise CorpusError(f"{archive} is damaged: {error}") from error
         raise
 
@@ -109,7 +109,7 @@ def _target(folder: Path, name: str) -> Path | None:
 
 
 def _write(stream: IO[bytes], target: Path) -> int:
-    """Write at most MAX_FILE_BYTES and return how many; a name that is taken keeps its file."""
+    """Write at most MAX_FILE_BYTES; return how many. The first file of a name is kept."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         out = target.open("xb")

@@ -9,17 +9,20 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fimls.context.exclusions import Exclusions
 from fimls.context.reasons import MAX_FILE_BYTES, Exclusion, content_reason
-from fimls.syntax import get_language, language_of
-from training.corpus.content import is_data, is_too_small
+from fimls.syntax import error_count, get_language, language_of
 from training.corpus.licences import file_licence, is_allowed, licence_of_texts, licence_texts
 from training.types import CorpusFile, Repository
 
+if TYPE_CHECKING:
+    import tree_sitter
+
 
 class Reason(str, enum.Enum):
-    """Why a file was dropped. The whole vocabulary of the report."""
+    """Why a file was dropped, in the words of the report."""
 
     LANGUAGE = "no grammar"
     EXCLUDED = "ignored"
@@ -43,7 +46,7 @@ class Reason(str, enum.Enum):
     EVALUATION = "in an evaluation suite"
 
 
-# What fimls.context.exclusions says, in the words of the report. Whatever else it says: ignored.
+# The reasons of fimls.context.exclusions; every other is EXCLUDED.
 _EXCLUSIONS = {
     Exclusion.SECRET: Reason.SECRET_FILE,
     Exclusion.OUTSIDE: Reason.LINK,
@@ -64,61 +67,42 @@ _TEST = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A file, or a whole folder (its path ends in ``/``), that is not learnt from.
-
-    bytes: the file's size; 0 for a folder, which is not looked into.
-    """
+    """A file or a whole folder that is not learnt from."""
 
     path: str
+    """Ends in ``/`` for a folder."""
     reason: Reason
     bytes: int = 0
+    """The file's size; 0 for a folder, which is not looked into."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A file that is worth reading. licence: of the nearest folder that has a licence file."""
+    """A file that is worth reading."""
 
     path: str
     licence: str
+    """Of the nearest folder that has a licence file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Which files are worth learning from.
-
-    max_bytes: at most ``MAX_FILE_BYTES``. min_chars: characters that are no white space.
-    tests: whether tests are kept; their authors are completed too.
-    exclude: patterns in .gitignore's syntax.
-    """
+    """Which files are worth learning from."""
 
     max_bytes: int = MAX_FILE_BYTES
+    """At most ``MAX_FILE_BYTES``."""
     min_chars: int = 100
+    """White space doesn't count."""
     tests: bool = True
+    """Whether tests are kept: people who write them want completions too."""
     exclude: tuple[str, ...] = ()
-
-
-def read_files(
-    repository: Repository, *, public: bool, limits: Limits | None = None
-) -> Iterator[CorpusFile | Dropped]:
-    """Yield a repository's files, in the order of their paths, and what was dropped.
-
-    Secrets are still in the texts: :class:`training.corpus.FileTaker` replaces them.
-
-    Raises:
-        ConfigError: a pattern of ``limits.exclude`` is none.
-    """
-    limits = limits or Limits()
-    for listed in list_files(repository, limits=limits):
-        if isinstance(listed, Dropped):
-            yield listed
-        else:
-            yield read_file(repository, listed, public=public, limits=limits)
+    """Patterns in .gitignore's syntax."""
 
 
 def list_files(
     repository: Repository, *, limits: Limits | None = None
 ) -> Iterator[Listed | Dropped]:
-    """Yield what is worth reading by its name, place and size; opens licences and ignore files.
+    """Yield what is worth reading by name, place and size; opens only licences and ignore files.
 
     Symbolic links are not followed, so there are no loops. A folder with a ``.git`` of its own is
     another repository, with another licence and other commits.
@@ -199,7 +183,7 @@ def _content_reason(data: bytes, limits: Limits) -> Reason | None:
         return Reason.TOO_LARGE
     if excluded := content_reason(data):
         return _EXCLUSIONS.get(excluded, Reason.EXCLUDED)
-    if is_too_small(data, limits.min_chars):
+    if _is_too_small(data, limits.min_chars):
         return Reason.TOO_SMALL
     return Reason.DATA if is_data(data) else None
 
@@ -207,10 +191,61 @@ def _content_reason(data: bytes, limits: Limits) -> Reason | None:
 def _folder_reason(folder: Path, exclusions: Exclusions) -> Reason | None:
     if os.path.lexists(folder / ".git"):
         return Reason.REPOSITORY
-    # The exclusions judge files; for one that doesn't exist only its folders speak.
+    # The exclusions judge files; of one that doesn't exist they judge its folders alone.
     reason = exclusions.path_reason(folder / "_")
     return _EXCLUSIONS.get(reason, Reason.EXCLUDED) if reason else None
 
 
 def _own_licence(entries: Sequence[os.DirEntry[str]]) -> str:
     return licence_of_texts(licence_texts(Path(entry.path) for entry in entries))
+
+
+_DIGITS = tuple(b"%d" % digit for digit in range(10))
+_SPACE = b" \t\r\n\f\v"
+_LETTERS = bytes([*range(65, 91), *range(97, 123), *range(128, 256)])  # of any alphabet
+_MOST_DIGITS = 0.3
+_FEWEST_LETTERS = 0.25
+_TABLE_HEAD_BYTES = 20_000
+_MOST_LITERAL_LINES = 0.8
+_LITERALS = (b'"', b"'", b"(", b"[", b"{", b"-", *_DIGITS)
+
+_FREE_ERRORS = 3
+_LINES_AN_ERROR = 50
+
+
+def _is_too_small(data: bytes, min_chars: int) -> bool:
+    """Whether fewer than ``min_chars`` characters are not white space."""
+    return len(data) < min_chars or (
+        len(data) < 20 * min_chars and len(data.translate(None, _SPACE)) < min_chars
+    )
+
+
+def is_data(data: bytes) -> bool:
+    """Whether a file is a table rather than a program.
+
+    More than 30 % of it are digits (as in Refact's filter), less than 25 % letters, or 80 % of the
+    lines of its first 20 KB begin with a literal.
+    """
+    solid = len(data.translate(None, _SPACE)) or 1
+    if sum(map(data.count, _DIGITS)) > _MOST_DIGITS * solid:
+        return True
+    if len(data) - len(data.translate(None, _LETTERS)) < _FEWEST_LETTERS * solid:
+        return True
+    head = data[:_TABLE_HEAD_BYTES]
+    if len(head) < _TABLE_HEAD_BYTES:
+        return False
+    lines = head.split(b"\n")
+    literal = sum(line.lstrip().startswith(_LITERALS) for line in lines)
+    return literal > _MOST_LITERAL_LINES * len(lines)
+
+
+def is_broken(tree: tree_sitter.Tree) -> bool:
+    """Whether a tree has so many errors that its nodes can't be trusted.
+
+    More than 3, and more than one in 50 lines. Files are not dropped for it, only spans by syntax
+    are not drawn: parsing reads 5 MB/s, slower than all the work of this package together.
+    """
+    if not tree.root_node.has_error:
+        return False
+    lines = tree.root_node.end_point.row + 1
+    return error_count(tree) > max(_FREE_ERRORS, lines // _LINES_AN_ERROR)

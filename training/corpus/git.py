@@ -54,10 +54,12 @@ def change_times(folder: Path) -> dict[str, int]:
 
 
 def clone(url: str, folder: Path, *, history: bool) -> None:
-    """Clone a repository into a folder that isn't there yet; without ``history`` its newest commit.
+    """Clone a repository into a folder that isn't there yet.
+
+    history: all commits rather than the newest alone.
 
     Raises:
-        CorpusError: git is missing, or could not; the message is git's last line.
+        CorpusError: git is missing or failed; the message has git's last line.
     """
     try:
         with contextlib.ExitStack() as stack:
@@ -77,7 +79,7 @@ def clone(url: str, folder: Path, *, history: bool) -> None:
 
 
 def _local(url: str) -> Repository | None:
-    """The repository on this machine that an address names; None for one on another.
+    """Return the repository on this machine that an address names; None for one elsewhere.
 
     Raises:
         GitError: there is none.

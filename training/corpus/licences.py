@@ -65,9 +65,9 @@ _HEAD_BYTES = 4_000
 
 
 def licence_of(root: Path) -> str:
-    """Return the SPDX expression of a folder's licence, "" where none is told.
+    """Return the SPDX expression of a folder's licence, "" where there is none.
 
-    What its metadata declare and what its licence texts are. Where they don't agree, both apply.
+    Its metadata declare one and its licence texts are one. Where they don't agree, both apply.
     """
     declared = next(filter(None, _declared(root)), "")
     try:
@@ -85,7 +85,7 @@ def licence_of(root: Path) -> str:
 
 
 def licence_texts(paths: Iterable[Path]) -> list[Path]:
-    """Return those of a folder's files that are called like a licence, sorted."""
+    """Return those of a folder's files that have a licence's name, sorted."""
     return sorted(path for path in paths if _TEXT_NAME.fullmatch(path.name) and path.is_file())
 
 
@@ -166,7 +166,7 @@ def _from_core_metadata(path: Path) -> str:
 def _from_table(path: Path, table: str) -> str:
     try:
         value = tomllib.loads(_text(path)).get(table, {}).get("license", "")
-    except (tomllib.TOMLDecodeError, AttributeError):  # not our file to judge: it says nothing
+    except (tomllib.TOMLDecodeError, AttributeError):  # a broken file declares nothing
         return ""
     if isinstance(value, dict):
         value = value.get("text", "")

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from training.corpus.fingerprints import (
+from training.corpus.duplicates import (
     FUNCTION_SLOTS,
     Fingerprint,
     Signatures,
@@ -28,25 +28,18 @@ _BANDS = 16  # of 4 slots: at a similarity of .7 a pair is missed once in 80 tim
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """What every part of the corpus is used for.
-
-    files: by the file's key; in a split by functions, what the code outside of functions is for.
-    functions: by the file's key, the functions that are used for something else than their file:
-    (start, end, split), code points. largest_cluster: the most units that near-duplicate functions
-    tie together, of ``units``: a large share means that little could be held out.
-    """
+    """What every part of the corpus is used for."""
 
     files: Mapping[str, Split]
+    """By the file's key; in a split by functions, what the code outside of functions is for."""
     functions: Mapping[str, tuple[tuple[int, int, Split], ...]]
+    """By the file's key, the functions that have another split than their file: (start, end, split)
+    in code points."""
     units: int
+    """How many files, functions or repositories were shared out."""
     largest_cluster: int
-
-    def of(self, key: str, start: int, end: int) -> Split:
-        """Return the split of ``text[start:end]``: that of the held-out function it touches."""
-        for first, last, split in self.functions.get(key, ()):
-            if start < last and first < end:
-                return split
-        return self.files[key]
+    """The most units that near-duplicate functions tie together: a large share of all units means
+    that little could be held out."""
 
 
 def assign_splits(
@@ -57,16 +50,17 @@ def assign_splits(
     seed: int,
     times: Mapping[str, float] | None = None,
 ) -> Splits:
-    """Share out files by whole repositories, files or functions.
+    """Assign whole repositories, files or functions to splits.
 
     Units with near-duplicate functions form a cluster, and a cluster is never divided. Clusters are
-    taken in a random order, which depends on ``seed`` and their names alone, and each goes to
-    the first held-out split that it still fits into; what fits into none is trained on. So no
+    taken in a random order, which depends on ``seed`` and their names alone, and each goes to the
+    first held-out split that still has room for it; what fits into none is trained on. So no
     held-out split is larger than its fraction (by characters), and one may stay empty.
 
-    fractions: of the held-out splits; the rest is for training. times: when each file (by key) last
-    changed; then the newest clusters are held out, the test split before validation. A cluster is
-    as old as its oldest unit, so that nothing which was there before is held out.
+    fractions: of the held-out splits; the rest is for training.
+    times: when each file (by key) last changed. With them the newest clusters are held out, for the
+        test split before the validation split. A cluster is as old as its oldest unit, so that no
+        older code is held out.
     """
     units = list(_units(files, by))
     clusters = _clusters(units)
@@ -97,16 +91,17 @@ def assign_splits(
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is held out as a whole.
-
-    name: for the order. keys: its files. span: of a function in its file, None for whole files.
-    """
+    """What is held out as a whole."""
 
     name: str
+    """Decides its place in the order."""
     keys: tuple[str, ...]
+    """Of its files."""
     span: tuple[int, int] | None
+    """Of a function in its file; None for whole files."""
     chars: int
     signatures: tuple[bytes, ...]
+    """Of its functions."""
 
 
 def _units(files: Sequence[Fingerprint], by: SplitUnit) -> Iterator[_Unit]:
@@ -155,7 +150,7 @@ def _random(seed: int, name: str) -> bytes:
 
 
 def _clusters(units: Sequence[_Unit]) -> list[list[int]]:
-    """Return the units' numbers, grouped: units with near-duplicate functions stand together."""
+    """Return the units' numbers, grouped: units with near-duplicate functions are together."""
     parents = list(range(len(units)))
 
     def root(unit: int) -> int:
@@ -178,8 +173,9 @@ def _clusters(units: Sequence[_Unit]) -> list[list[int]]:
 def _near_pairs(signatures: Signatures) -> Iterator[tuple[int, int]]:
     """Yield pairs of rows that are near duplicates, enough to connect all that are found.
 
-    In each band rows with equal slots stand together once they are sorted; each is compared with
-    the first of its kind and with the one before it.
+    In each band, rows with equal slots are neighbours once they are sorted; each is compared with
+    the first of its kind and with the one before it. So the work is linear in the rows, however
+    often a function is repeated; with an index, each would be compared with all others.
     """
     if len(signatures) < 2:
         return

@@ -1,4 +1,4 @@
-"""A text's words as numbers, all at once in numpy: no Python object for each of them.
+"""A text's words as numbers, all at once in numpy, and its functions, by indentation alone.
 
 A word's hash is polynomial: each byte becomes a random 64-bit number, times a power of a random odd
 one for its place, summed modulo 2^64 and mixed. So it is the difference of two running sums over
@@ -8,8 +8,11 @@ seed and a generator whose raw stream numpy keeps stable, so that stored hashes 
 
 from __future__ import annotations
 
+import operator
+import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -34,14 +37,14 @@ _IS_WORD[128:] = True
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A text's longest runs of letters, digits and underscores, in order.
-
-    data: the text in UTF-8. starts: of each word, in bytes.
-    """
+    """A text's longest runs of letters, digits and underscores, in order."""
 
     data: bytes
+    """The text in UTF-8."""
     hashes: Hashes
+    """Of each word."""
     starts: npt.NDArray[np.int64]
+    """Of each word, in bytes."""
 
 
 def words_of(text: str) -> Words:
@@ -88,3 +91,45 @@ def _powers(count: int) -> tuple[Hashes, Hashes]:
     factors[:, 0] = 1
     powers = np.cumprod(factors, axis=1, dtype=np.uint64)
     return powers[0], powers[1]
+
+
+_MIN_LINES = 5
+_CONTAINER = re.compile(
+    rb"(?:(?:export|default|pub(?:\([a-z]+\))?|public|private|protected|abstract|final|static|sealed"
+    rb"|declare|unsafe|template\s*<.*>)\s+)*"
+    rb"(?:class|struct|interface|impl|namespace|trait|enum|mod|module|extern|union)\b"
+)
+_COMMENTS = (b"#", b"/", b"*")
+
+
+def find_blocks(data: bytes) -> list[tuple[int, int]]:
+    """Return a file's functions: the outermost indented blocks of five lines and more, in bytes.
+
+    A block is a header line and all lines below it that are indented deeper. A parser would know
+    functions better, but reads 5 MB/s, slower than all else that is done to a file before spans are
+    drawn. To compare functions it is enough to find the same ones in both files.
+
+    Blocks don't overlap: what is nested belongs to the outermost. A class, a namespace or a trait
+    is looked into. Comment and empty lines neither begin nor end a block.
+    """
+    lines = data.split(b"\n")
+    codes = list(map(bytes.lstrip, lines))
+    lengths = list(map(len, lines))
+    # A tab counts as one: within a file it is the order of depths that matters.
+    depths = list(map(operator.sub, lengths, map(len, codes)))
+    spans: list[tuple[int, int]] = []  # first and last lines
+    header, depth, last = 0, -1, 0  # the open block, and its header's depth
+    for number, indent in enumerate(depths):
+        if indent > depth >= 0:
+            last = number
+        elif (code := codes[number]) and not code.startswith(_COMMENTS):
+            spans.append((header, last))
+            header, last = number, number
+            depth = -1 if _CONTAINER.match(code) else indent
+    spans.append((header, last))
+    ends = list(accumulate(lengths))  # line ends not counted: there is one a line
+    return [
+        (ends[first] - lengths[first] + first, ends[last] + last)
+        for first, last in spans
+        if last - first + 1 >= _MIN_LINES
+    ]

@@ -9,10 +9,10 @@
     shards/00000.json              the shard's counts and checksum; written last: the shard is done
 
 An example refers to the whole text, so that training rebuilds exactly the prompt that serving would
-send. In which order its parts stand, and whether it keeps its snippets, training decides.
+send. Training decides on the order of its parts, and whether it keeps its snippets.
 """
 
-from training.dataset.info import FORMAT_VERSION, Counts, DatasetInfo, RepositoryInfo, ShardInfo
+from training.dataset.format import FORMAT_VERSION, Counts, DatasetInfo, RepositoryInfo, ShardInfo
 from training.dataset.reader import Dataset
 from training.dataset.writer import DatasetWriter
 

@@ -10,12 +10,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.dataset.info import DatasetInfo, ShardInfo, read_info, shard_paths
-from training.dataset.tables import StoredFile, examples_of, files_of
+from training.dataset.format import (
+    DatasetInfo,
+    ShardInfo,
+    StoredFile,
+    examples_of,
+    files_of,
+    read_info,
+    shard_paths,
+)
 from training.types import CorpusFile, DatasetError, FimExample, Split
 
 _SHUFFLED_SHARDS = 8
-"""Shards that are in memory together, so that neighbours in an epoch come from different ones."""
+"""Shards that are shuffled together in memory, so that an epoch mixes files."""
 
 
 class Dataset:
@@ -30,8 +37,8 @@ class Dataset:
         """Open a dataset's folder.
 
         Raises:
-            DatasetError: none there, of another format version, or damaged as far as the sizes of
-                its files tell. What is damaged inside, reading tells.
+            DatasetError: there is none, it has another format version, or a file has another size.
+                Damage inside a file is found when it is read.
         """
         info = read_info(folder)
         for shard in info.shards:
@@ -44,7 +51,7 @@ class Dataset:
 
     @property
     def sha256(self) -> str:
-        """Of all files, middles and snippets: which corpus an adapter was trained on."""
+        """Of all files, middles and snippets; says which corpus an adapter was trained on."""
         return self.info.corpus_sha256
 
     def count(self, split: Split) -> int:
@@ -67,9 +74,9 @@ class Dataset:
     ) -> Iterator[FimExample]:
         """The examples of a split.
 
-        shuffle_seed: gives each seed its own order; None is the dataset's order. The shards are
-        shuffled, and all examples of eight shards at a time. start: how many to leave out from the
-        front of that order, without reading the shards that hold none but these.
+        shuffle_seed: each seed has its own order, None is the dataset's. The shards are shuffled,
+            and then all examples of eight shards at a time.
+        start: how many to skip in that order; shards that hold none but these aren't read.
 
         Raises (when iterated):
             DatasetError: a shard is damaged.

@@ -15,24 +15,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fimls.files import replacing
-from training.dataset.info import (
+from training.dataset.format import (
     FORMAT_VERSION,
     INFO_NAME,
+    REPEATED,
     SHARDS_NAME,
     STARTED_NAME,
     DatasetInfo,
     RepositoryInfo,
     ShardInfo,
-    shard_from_json,
-    shard_paths,
-)
-from training.dataset.tables import (
-    REPEATED,
     StoredFile,
     content_sha256,
     count,
     examples_table,
     files_table,
+    read_shard_info,
+    shard_paths,
 )
 from training.types import DatasetError, FimExample
 
@@ -87,7 +85,7 @@ class DatasetWriter:
             write_json(self.folder / STARTED_NAME, wanted)
 
     def discard(self) -> None:
-        """Take back a beginning that came to nothing: whatever this made, and an empty folder."""
+        """Remove what this made, where nothing came of it, and the folder if it is empty."""
         with explained(self.folder):
             shutil.rmtree(self.folder / SHARDS_NAME)
             (self.folder / STARTED_NAME).unlink()
@@ -95,19 +93,20 @@ class DatasetWriter:
                 self.folder.rmdir()
 
     def done(self, index: int) -> ShardInfo | None:
-        """What is known of a shard that is written already, None where it isn't whole."""
+        """Return a shard that is written already; None where it isn't there, or isn't whole."""
         files, examples, note = shard_paths(self.folder, index)
+        shard = read_shard_info(note)
         try:
-            shard = shard_from_json(json.loads(note.read_text("utf-8")))
             sizes = (files.stat().st_size, examples.stat().st_size)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except OSError:
             return None  # it will be written again
-        return shard if sizes == (shard.files_bytes, shard.examples_bytes) else None
+        whole = shard is not None and sizes == (shard.files_bytes, shard.examples_bytes)
+        return shard if whole else None
 
     def write_shard(
         self, index: int, files: Sequence[StoredFile], examples: Sequence[FimExample]
     ) -> ShardInfo:
-        """Write a shard; one of that number is replaced. Every example's file is in ``files``."""
+        """Write a shard, in place of one with that number. ``files`` has every example's file."""
         rows_of = {file: row for row, (file, _) in enumerate(files)}
         paths = shard_paths(self.folder, index)
         with explained(self.folder):
@@ -151,7 +150,7 @@ class DatasetWriter:
 
 @contextlib.contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn what a file system says into a DatasetError."""
+    """Turn a file system's errors into a DatasetError that says what to do."""
     try:
         yield
     except OSError as error:

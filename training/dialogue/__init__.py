@@ -4,31 +4,36 @@
 
     [bot] [boh]ROLE[eoh] TEXT [eot]        a turn; a dialogue is its turns one after the other
 
-``messages`` reads the files, ``tokens`` adds the four control tokens to a base, ``render`` makes
-the ids, ``template`` writes the same as a chat template, for programs that know nothing of fimls.
+``messages`` reads the files; ``render`` makes the ids, and writes the same as a chat template for
+programs that know nothing of fimls.
 """
 
 from training.dialogue.messages import (
+    DIALOGUES_SUFFIX,
+    DialogueSource,
     Message,
     Role,
     parse_dialogue,
-    read_dialogues,
     scan_dialogues,
 )
-from training.dialogue.render import render
-from training.dialogue.template import CHAT_TEMPLATE_FILE, chat_template, write_chat_template
-from training.dialogue.tokens import DIALOGUE_TOKENS, with_dialogue_tokens
+from training.dialogue.render import (
+    CHAT_TEMPLATE_FILE,
+    DIALOGUE_TOKENS,
+    chat_template,
+    render,
+    write_chat_template,
+)
 
 __all__ = [
     "CHAT_TEMPLATE_FILE",
+    "DIALOGUES_SUFFIX",
     "DIALOGUE_TOKENS",
+    "DialogueSource",
     "Message",
     "Role",
     "chat_template",
     "parse_dialogue",
-    "read_dialogues",
     "render",
     "scan_dialogues",
-    "with_dialogue_tokens",
     "write_chat_template",
 ]

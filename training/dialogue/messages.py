@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import enum
 import json
+import random
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.types import DatasetError
+from training.types import DatasetError, Split
 
+DIALOGUES_SUFFIX = ".jsonl"
+"""Of the files that hold dialogues."""
+
+_VALIDATION_EVERY = 20
 _HINT = 'a line is {"messages": [{"role": "user", "content": "..."}, ...]}'
 
 
@@ -30,17 +36,10 @@ class Message:
     content: str
 
 
-def read_dialogues(path: Path) -> Iterator[tuple[Message, ...]]:
-    """Read a JSONL file line by line; memory stays flat. Empty lines are skipped.
-
-    Raises:
-        DatasetError: as :func:`scan_dialogues`.
-    """
-    return (dialogue for _, dialogue in scan_dialogues(path))
-
-
 def scan_dialogues(path: Path) -> Iterator[tuple[int, tuple[Message, ...]]]:
-    """Each dialogue, and the byte at which its line starts.
+    """Read a JSONL file line by line: each dialogue, and the byte at which its line starts.
+
+    Empty lines are skipped; memory stays flat.
 
     Raises:
         DatasetError: the file can't be read, holds no dialogue, or a line is wrong: the message
@@ -113,3 +112,37 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8: {error.reason} at byte {error.start + 1}"
     return str(error)
+
+
+class DialogueSource:
+    """See :class:`training.batches.ExampleSource`. Every 20th dialogue is held out.
+
+    The whole file is checked at the start; afterwards only the places of its lines are kept, so
+    memory stays flat.
+
+    Raises:
+        DatasetError: the file can't be read, or a line is wrong; names file and line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts = {split: array("Q") for split in Split}
+        for index, (start, _) in enumerate(scan_dialogues(path)):
+            held = index % _VALIDATION_EVERY == _VALIDATION_EVERY - 1
+            self._starts[Split.VALIDATION if held else Split.TRAIN].append(start)
+
+    def count(self, split: Split) -> int:
+        """How many dialogues a split has."""
+        return len(self._starts[split])
+
+    def examples(
+        self, split: Split, *, shuffle_seed: int | None = None, start: int = 0
+    ) -> Iterator[tuple[Message, ...]]:
+        """A split's dialogues from number ``start`` on, in the order that the seed makes."""
+        places = list(self._starts[split])
+        if shuffle_seed is not None:
+            random.Random(shuffle_seed).shuffle(places)  # noqa: S311 - an order
+        with self._path.open("rb") as file:
+            for place in places[start:]:
+                file.seek(place)
+                yield parse_dialogue(file.readline())

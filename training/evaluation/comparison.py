@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fimls.replay.cells import percent, share
-from fimls.replay.intervals import Figure, Resampler
+from fimls.report.intervals import Figure, Resampler
+from fimls.report.tables import percent, share
 from training.evaluation.figures import ALL, BY_NAME, MEASURES, Measure, groups, sums
 from training.evaluation.journal import Row
 from training.types import EvaluationError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fimls.replay.intervals import Figure, Resampler
+from fimls.report.intervals import Figure, Resampler
 from training.evaluation.journal import Row
 
 PERCENTS = (50, 90, 95, 99)

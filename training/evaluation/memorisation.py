@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from fimls.context.secrets import secret_lines
-from fimls.replay.repository import read_repository
 from fimls.syntax import language_of
 from fimls.types import Mode
 from training.evaluation.answers import Asker
 from training.evaluation.journal import Row
+from training.evaluation.repository import read_repository
 from training.evaluation.suites.base import Item
 from training.evaluation.traces import Traces
 from training.types import CorpusFile, EvaluationError, FimExample, Span, SpanKind

@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from rapidfuzz import fuzz
 
-from fimls.replay.looks import taken_length
-from fimls.replay.plan import typed_characters
-from fimls.replay.typist import common_length
 from fimls.syntax import error_count, identifiers, parse
 from training.evaluation.answers import Answer
 from training.evaluation.suites.base import Item
+from training.evaluation.typing.looks import taken_length
+from training.evaluation.typing.plan import typed_characters
+from training.evaluation.typing.typist import common_length
 
 _PARSE_BUDGET_MS = 2_000.0
 

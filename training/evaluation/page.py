@@ -1,162 +1,116 @@
-"""The report as one HTML page that needs nothing from anywhere."""
+"""The report for readers: as one HTML page, and its tables in Markdown for a pull request."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
+from pathlib import Path
 from typing import Any
 
-from fimls.replay import html, svg
-from fimls.replay.cells import percent
-from fimls.replay.typist import common_length
+from fimls.report import plots
+from fimls.report.page import render_page as render
+from fimls.report.tables import Table, markdown, percent
 from training.evaluation import tables
 from training.evaluation.figures import BY_NAME
+from training.evaluation.typing.typist import common_length
 
-_STYLE = """
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; }
-.around { opacity: .55; }
-.promoted { color: #4b9560; } .refused { color: #c0504d; }
-td { white-space: pre-wrap; }
-"""
-_INTERVALS = (
-    "Brackets: 95 %, by bootstrap over clusters (a problem's tasks, a file's holes), which aren't "
-    "independent of each other."
-)
-_CALIBRATION = (
-    "How often a completion is right, by the mean probability of its tokens; tenths of all items. "
-    "On the diagonal the model is as sure as it should be."
-)
-_EXAMPLES = "Left what came, right what a person wrote. Grey: the file around the hole."
-_LATENCY = "Of whole completions, with the requests at once that the command says."
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
+_PLOTTED = ("passed", "exact", "similarity")
 
 _Runs = Sequence[Mapping[str, Any]]
-_Triple = tuple[float, float | None, float | None]
 
 
 def render_page(report: Mapping[str, Any]) -> str:
-    """Return the page."""
+    """Return the page; it needs nothing from anywhere."""
     runs = report["runs"]
-    suites = _suites(runs)
-    sections = [
-        html.section("Figures", html.table(*tables.overview(report)), _INTERVALS),
-        *(_comparison(one) for one in report["comparisons"]),
-        html.section("Quality", "".join(map(_quality, suites))),
-        *(_divided(run) for run in runs),
-        html.section("Latency", "".join(map(_latencies, suites)), _LATENCY),
-        html.section("Confidence", "".join(map(_calibrations, suites)), _CALIBRATION),
-        _memory(report["memory"]),
-        *(_skipped(run) for run in runs if run["skipped"]),
-        *(_examples(run) for run in runs),
-        html.section("How", f"<pre>{escape(json.dumps(_how(report), indent=1))}</pre>"),
-    ]
-    body = f"{_decision(report['gate'])}{''.join(sections)}"
-    return html.document("fimls: evaluation", "Evaluation", body, _STYLE)
-
-
-def _decision(gate: Mapping[str, Any] | None) -> str:
-    if gate is None:
-        return ""
-    kind = "promoted" if gate["promote"] else "refused"
-    return f'<p class="{kind}"><strong>{escape(gate["sentence"])}</strong></p>'
-
-
-def _suites(runs: _Runs) -> list[_Runs]:
-    names = dict.fromkeys(run["suite"] for run in runs)
-    return [[run for run in runs if run["suite"] == name] for name in names]
-
-
-def _quality(runs: _Runs) -> str:
-    """One suite's bars by kind, each run's beside the others'."""
-    parts = []
-    for measure in (BY_NAME["passed"], BY_NAME["exact"], BY_NAME["similarity"]):
-        rows: dict[str, _Triple] = {}
-        groups = runs[0]["figures"].get("kind") or runs[0]["figures"]["all"]
-        for group in groups:
-            for run in runs:
-                by = run["figures"].get("kind") or run["figures"]["all"]
-                figure = by.get(group, {}).get(measure.name)
-                if figure is not None:
-                    rows[f"{group}, {run['label']}"] = _triple(figure)
-        if rows:
-            title = f"{runs[0]['suite']}: {measure.label}"
-            parts.append(f"<h3>{escape(title)}</h3>{svg.bars(rows, in_turn=len(runs))}")
-    return "".join(parts)
-
-
-def _divided(run: Mapping[str, Any]) -> str:
-    return "".join(
-        html.section(
-            f"{run['suite']}, {run['label']}: by {division}",
-            html.table(*tables.by_division(run, division)),
-        )
-        for division in tables.divisions(run)
+    suites: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        suites.setdefault(run["suite"], []).append(run)
+    return render(
+        _TEMPLATE,
+        gate=report["gate"],
+        overview=tables.overview(report),
+        comparisons={_compared(one): tables.changes(one) for one in report["comparisons"]},
+        quality={
+            f"{suite}: {BY_NAME[name].label}": plots.bars(bars, in_turn=len(of))
+            for suite, of in suites.items()
+            for name in _PLOTTED
+            if (bars := _bars(of, name))
+        },
+        divided=_divided(runs),
+        latency={
+            suite: plots.distribution({run["label"]: run["times"]["all_ms"] for run in of}, "ms")
+            for suite, of in suites.items()
+        },
+        confidence={suite: _confidence(of) for suite, of in suites.items()},
+        memory=tables.memory(report["memory"]) if report["memory"] else None,
+        skipped={f"{_title(run)}: left out": tables.skipped(run) for run in runs if run["skipped"]},
+        examples={
+            f"{_title(run)}: the worst": list(map(_example, run["examples"]))
+            for run in runs
+            if run["examples"]
+        },
+        how=json.dumps(
+            {name: report[name] for name in ("about", "seed", "fimls", "machine")}, indent=1
+        ),
     )
 
 
-def _comparison(comparison: Mapping[str, Any]) -> str:
-    title = f"{comparison['suite']}: {comparison['before']} against {comparison['after']}"
-    return html.section(title, html.table(*tables.changes(comparison)))
+def render_markdown(report: Mapping[str, Any]) -> str:
+    """Return the report's tables in Markdown."""
+    parts = ["# Evaluation"]
+    if report["gate"] is not None:
+        parts.append(f"**{report['gate']['sentence']}**")
+    found = {"Figures": tables.overview(report)}
+    found |= {_compared(one): tables.changes(one) for one in report["comparisons"]}
+    found |= _divided(report["runs"])
+    if report["memory"]:
+        found["Memorised"] = tables.memory(report["memory"])
+    for title, table in found.items():
+        parts += [f"## {title}", markdown(table)]
+    return "\n\n".join(parts) + "\n"
 
 
-def _latencies(runs: _Runs) -> str:
-    times = {run["label"]: run["times"]["all_ms"] for run in runs}
-    return f"<h3>{escape(runs[0]['suite'])}</h3>{svg.distribution(times, 'ms')}"
+def _title(run: Mapping[str, Any]) -> str:
+    return f"{run['suite']}, {run['label']}"
 
 
-def _calibrations(runs: _Runs) -> str:
+def _compared(comparison: Mapping[str, Any]) -> str:
+    return f"{comparison['suite']}: {comparison['before']} against {comparison['after']}"
+
+
+def _divided(runs: _Runs) -> dict[str, Table]:
+    return {
+        f"{_title(run)}: by {division}": tables.by_division(run, division)
+        for run in runs
+        for division in tables.divisions(run)
+    }
+
+
+def _bars(runs: _Runs, measure: str) -> dict[str, Mapping[str, Any]]:
+    """A measure of one suite by kind, each run's beside the others'."""
+    by_kind = [run["figures"].get("kind") or run["figures"]["all"] for run in runs]
+    return {
+        f"{group}, {run['label']}": by[group][measure]
+        for group in by_kind[0]
+        for run, by in zip(runs, by_kind, strict=True)
+        if measure in by.get(group, {})
+    }
+
+
+def _confidence(runs: _Runs) -> tuple[str, str]:
+    """The expected errors of one suite's runs, and the plot of how often they are right."""
+    errors = [f"{run['label']} {percent(run['calibration']['expected_error'])}" for run in runs]
     points = {
         run["label"]: [(one["confidence"], one["right"]) for one in run["calibration"]["bins"]]
         for run in runs
     }
-    errors = ", ".join(
-        f"{run['label']} {percent(run['calibration']['expected_error'])}" for run in runs
-    )
-    plot = svg.agreement(points, "confidence", "right")
-    return f"<h3>{escape(runs[0]['suite'])}</h3><p>Expected error: {escape(errors)}</p>{plot}"
+    return ", ".join(errors), plots.agreement(points, "confidence", "right")
 
 
-def _memory(audit: Mapping[str, Any]) -> str:
-    if not audit:
-        return ""
-    return html.section("Memorised", html.table(*tables.memory(audit)))
-
-
-def _skipped(run: Mapping[str, Any]) -> str:
-    return html.section(
-        f"{run['suite']}, {run['label']}: left out", html.table(*tables.skipped(run))
-    )
-
-
-def _examples(run: Mapping[str, Any]) -> str:
-    shown = "".join(map(_example, run["examples"]))
-    title = f"{run['suite']}, {run['label']}: the worst"
-    return html.section(title, shown, _EXAMPLES) if shown else ""
-
-
-def _example(one: Mapping[str, Any]) -> str:
-    shown, wanted = str(one["shown"]), str(one["wanted"])
-    same = common_length(shown, wanted)
-    sides = (
-        f"{_span('right', shown[:same])}{_span('wrong', shown[same:])}",
-        _span("right", wanted),
-    )
-    blocks = "".join(
-        f"<pre>{_span('around', one['before'])}{side}{_span('around', one['after'])}</pre>"
-        for side in sides
-    )
-    detail = f", {one['detail']}" if one["detail"] else ""
+def _example(one: Mapping[str, Any]) -> dict[str, Any]:
+    """An example with its title, and what came divided where it leaves what a person wrote."""
+    shown, detail = one["shown"], f", {one['detail']}" if one["detail"] else ""
+    same = common_length(shown, one["wanted"])
     title = f"{one['id']} ({one['kind']}, similarity {one['similarity']:.0%}{detail})"
-    return f'<h3>{escape(title)}</h3><div class="pair">{blocks}</div>'
-
-
-def _span(kind: str, text: str) -> str:
-    return f'<span class="{kind}">{escape(text)}</span>'
-
-
-def _how(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: report[name] for name in ("about", "seed", "fimls", "machine")}
-
-
-def _triple(figure: Mapping[str, Any]) -> _Triple:
-    return figure["value"] or 0.0, figure["low"], figure["high"]
+    return {**one, "title": title, "same": shown[:same], "other": shown[same:]}

@@ -14,7 +14,7 @@ from typing import Any
 
 from fimls import __version__
 from fimls.files import write_atomically
-from fimls.replay.machine import machine_facts
+from fimls.report.machine import machine_facts
 from training.evaluation.comparison import Decision, compare
 from training.evaluation.figures import calibration, figures, is_right, latencies
 from training.evaluation.journal import FORMAT_VERSION, Row, read_journal

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fimls.replay.cells import interval, number, share, short
+from fimls.report.tables import Table, interval, number, share, short
 from training.evaluation.figures import ALL, MEASURES, PERCENTS, Measure
-
-Table = tuple[list[str], list[list[str]]]
-"""Headings and rows."""
 
 Report = Mapping[str, Any]
 
@@ -115,17 +112,6 @@ def _latency(run: Mapping[str, Any], name: str) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "none"
-
-
-def markdown_table(table: Table) -> str:
-    """Return a table in Markdown."""
-    headings, rows = table
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
 
 
 def divisions(run: Mapping[str, Any]) -> Sequence[str]:

@@ -19,19 +19,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.corpus.decontamination.windows import (
+from training.corpus.decontamination import (
     LINES,
     are_among,
     read_windows,
     window_hashes,
     write_windows,
 )
-from training.corpus.fingerprints import (
+from training.corpus.duplicates import (
     FUNCTION_SLOTS,
     Fingerprint,
-    band_hashes,
+    SignatureIndex,
     fingerprint,
-    similarities,
 )
 from training.corpus.splits import SAME_FUNCTION
 from training.corpus.words import VERSION, Hashes, words_of
@@ -118,22 +117,14 @@ class Traces:
         """Return the largest similarity of a function to one that was trained on, 0 to 1; what is
         less than :data:`SAME_FUNCTION` may be missed.
         """
-        row = _rows(signature)
-        bands = band_hashes(row, _BANDS)[0].tolist()
-        keys = [(place, band) for place, band in enumerate(bands)]
-        candidates = sorted({number for key in keys for number in self._bands.get(key, ())})
-        if not candidates:
-            return 0.0
-        return float(similarities(self.functions[candidates], row).max())
+        nearest = self._index.nearest(_rows(signature))
+        return nearest[1] if nearest else 0.0
 
     @cached_property
-    def _bands(self) -> dict[tuple[int, int], list[int]]:
-        found: dict[tuple[int, int], list[int]] = {}
-        if len(self.functions):
-            for number, row in enumerate(band_hashes(self.functions, _BANDS).tolist()):
-                for key in enumerate(row):
-                    found.setdefault(key, []).append(number)
-        return found
+    def _index(self) -> SignatureIndex:
+        index = SignatureIndex(_BANDS)
+        index.add(self.functions)
+        return index
 
 
 def is_same_function(similarity: float) -> bool:

@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import itertools
 import random
-import sys
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fimls.child import Child, module_command
 from fimls.engines.base import Engine
 from fimls.fim import FORMATS, Budget, Manifest, Order, PromptBuilder, Tokenizer, build_prompt
 from fimls.progress import Progress, silent
@@ -36,7 +36,6 @@ from training.types import ExportError
 _MAX_FILE_BYTES = 200_000
 
 
-_LLAMA_SERVER = Path(__file__).with_name("llama_server.py")
 _START_TIMEOUT_S = 300.0
 Starter = Callable[[Exported, Manifest, Tokenizer], AbstractAsyncContextManager[Engine]]
 MAX_TOKENS = 32
@@ -234,34 +233,25 @@ async def _llama_cpp(
 ) -> AsyncIterator[Engine]:
     from fimls.engines.http import HttpEngine
 
-    # Isolated: neither the current folder, which may be anybody's, nor ours is imported from.
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", str(_LLAMA_SERVER), str(exported.file)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    command = module_command("training.export.llama_server", str(exported.file.absolute()))
+    child = await Child.start(command)
     try:
-        address = await asyncio.wait_for(_address(process), _START_TIMEOUT_S)
+        address = await asyncio.wait_for(_address(child), _START_TIMEOUT_S)
         engine = await HttpEngine.connect(address, manifest=manifest, tokenizer=tokenizer)
         async with contextlib.aclosing(engine):
             yield engine
     except asyncio.TimeoutError as error:
         raise ExportError("llama.cpp did not load the export in time") from error
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await child.aclose()
 
 
-async def _address(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    async for line in process.stdout:
-        if line.startswith(b"ADDRESS"):
-            return line.split()[1].decode()
+async def _address(child: Child) -> str:
+    async for message in child.messages():
+        return str(message["address"])
     raise ExportError(
-        "llama.cpp can't load the export",
-        hint="run it on the file by hand to see why; report it if it persists",
+        f"llama.cpp can't load the export: its process {await child.ended()}",
+        hint="run it on the file by hand; report it if it persists",
     )
 
 

@@ -1,18 +1,22 @@
-"""A llama.cpp server for one GGUF file, on a loopback port, until standard input ends.
+"""A llama.cpp server for one GGUF file, on a loopback port, until its parent is gone.
 
-Run by its path in a process of its own: llama.cpp's threads and memory go with it.
+In a process of its own: llama.cpp's threads and memory go with it.
 """
 
+import contextlib
 import os
 import sys
 
 import xllamacpp
 
+from fimls.child import Parent, ParentGoneError
+
 _CONTEXT_TOKENS = 4096
 
 
 def main(gguf: str) -> None:
-    """Serve; print ``ADDRESS <url>`` once the model is loaded."""
+    """Serve; the message ``{"address"}`` says that the model is loaded."""
+    parent = Parent.connect()
     params = xllamacpp.CommonParams()
     params.model.path = gguf
     params.hostnames = ["127.0.0.1"]
@@ -23,9 +27,9 @@ def main(gguf: str) -> None:
     params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.endpoint_slots = True
     server = xllamacpp.Server(params)
-    sys.stdout.write(f"ADDRESS {server.listening_address}\n")
-    sys.stdout.flush()
-    sys.stdin.read()
+    with contextlib.suppress(ParentGoneError):
+        parent.send(address=server.listening_address)
+        parent.receive(timeout_s=None)
     os._exit(0)  # its threads don't end by themselves
 
 

@@ -1,4 +1,4 @@
-"""``fimls prepare``: sources in, a dataset out, by as many processes as are asked for.
+"""``fimls prepare``: sources in, a dataset out, by any number of processes.
 
 ::
 
@@ -7,12 +7,12 @@
     indexing   a process a repository: the database for lexical search
     drawing    a process a shard: spans, their contexts, the shard
 
-What decides a file's spans is the seed, its repository's name and its path, so any number of
-processes writes the same dataset. A run that was killed reads again and goes on with the shards
+A file's spans depend on the seed, its repository's name and its path alone, so any number of
+processes writes the same dataset. A run that was killed reads again, and goes on with the shards
 that aren't there yet.
 """
 
-from training.preparation.pipeline import Places, prepare
+from training.preparation.pipeline import prepare
 from training.preparation.settings import MAX_FILE_BYTES, Settings
 
-__all__ = ["MAX_FILE_BYTES", "Places", "Settings", "prepare"]
+__all__ = ["MAX_FILE_BYTES", "Settings", "prepare"]

@@ -11,7 +11,7 @@ from fimls.context.index import Index
 from fimls.context.query import CountTokens
 from fimls.fim import Tokenizer
 from training.corpus import Decontaminator, scrub
-from training.dataset.info import ShardInfo
+from training.dataset.format import ShardInfo
 from training.dataset.writer import DatasetWriter
 from training.examples import ContextBuilder, RepositoryFiles, build_index
 from training.preparation.planning import PlannedFile, PlannedRepository, Task
@@ -22,7 +22,7 @@ from training.types import CorpusFile, FimExample, Span, Split
 
 
 class Drawer:
-    """Draws the shards of one repository. To be made in the process that uses it."""
+    """Draws the shards of one repository; made in the process that uses it."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Drawer:
     def _spans(self, planned: PlannedFile) -> Iterator[FimExample]:
         file = self._file(planned)
         rng = self._chance(file.path)
-        # A file can have a fraction of a span: that is its chance of a whole one.
+        # A fraction of a span is the chance of a whole one.
         count = int(planned.expected + rng.random())
         if count:
             for span in draw_spans(file, count=count, rng=rng, mix=self._settings.mix):
@@ -76,13 +76,13 @@ class Drawer:
     def _edits(self, task: Task) -> Iterator[FimExample]:
         """Examples from the history of files that are kept, in the state they had then.
 
-        What a file's older state would bring back is left out: secrets, pieces of a suite. So are
-        files with held-out functions, which may have stood elsewhere in it.
+        Left out are older states that hold a secret or a piece of a suite, and files with held-out
+        functions, which may have been elsewhere in them.
         """
         root = self._planned.repository.root
         splits = {one.read.path: one for one in self._planned.files if not one.held_out}
         rng = self._chance("edits")
-        # Some can't be used; twice as many is a bound on the work.
+        # Some can't be used; twice as many bounds the work.
         drawn = edits(root, count=2 * task.edits, rng=rng, wanted=lambda path: path in splits)
         found = 0
         for edit in drawn:
@@ -103,7 +103,7 @@ class Drawer:
         return FimExample(file, span, self._context.snippets(file, span, hidden=hidden), split)
 
     def _chance(self, name: str) -> random.Random:
-        """Random numbers that depend on the seed and what they are for, not on who asks when."""
+        """Random numbers that depend on the seed and their use, not on the order of the work."""
         seed = f"{self._settings.seed}\0{self._planned.repository.name}\0{name}"
         return random.Random(seed)  # noqa: S311  nothing to guess here
 
@@ -122,7 +122,7 @@ def index_path(work: Path, number: int) -> Path:
 
 
 def counter(tokenizer: Path | None) -> CountTokens:
-    """Count by a tokenizer's file; without context nothing has to be counted."""
+    """Return a function that counts tokens; without context (None) nothing has to be counted."""
     if tokenizer is None:
         return len
     encode = Tokenizer.from_file(tokenizer).encode
@@ -130,5 +130,5 @@ def counter(tokenizer: Path | None) -> CountTokens:
 
 
 def _readable(planned: PlannedRepository, files: Iterable[CorpusFile]) -> dict[str, str]:
-    """What retrieval may read: no copy of another file, which could hold the query's middle."""
+    """What retrieval may read: no copies of other files, which could hold the query's middle."""
     return {file.path: file.text for file in files if file.path not in planned.repeated}

@@ -1,4 +1,4 @@
-"""Planning: what is decided in the corpus's order, by one process, from fingerprints alone."""
+"""Planning: what one process decides in the corpus's order, from fingerprints alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from training.types import CorpusError, Repository, SpanKind, Split
 
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 _SHARD_BYTES = 4_000_000
-# Half a minute's work at most, so that one repository keeps all processes busy.
+# Half a minute's work at most, so that even one repository keeps all processes busy.
 _SHARD_EXAMPLES = 250
 # So that long files, which are often lists of cases, don't get most of the spans.
 _WEIGHT_BYTES_MAX = 16_000
@@ -30,19 +30,17 @@ _WEIGHT_BYTES_MAX = 16_000
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file that is kept, and what is drawn from it.
-
-    expected: spans; the fraction is chance. held_out: (start, end, split) of its functions that
-    another split has than the file.
-    """
+    """A file that is kept, and what is drawn from it."""
 
     read: ReadFile
     split: Split
     expected: float
+    """How many spans; the fraction is the chance of one more."""
     held_out: tuple[tuple[int, int, Split], ...] = ()
+    """(start, end, split) of its functions that have another split than the file."""
 
     def split_of(self, start: int, end: int) -> Split:
-        """What ``text[start:end]`` is used for."""
+        """Return the split of ``text[start:end]``: that of the held-out function it touches."""
         for first, last, split in self.held_out:
             if start < last and first < end:
                 return split
@@ -51,18 +49,17 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRepository:
-    """A repository, and all of it that retrieval may see.
-
-    parts: how many chunks its texts are in. kept: paths, those dropped as duplicates left out.
-    others: files that exist, no more. hidden: kept, but nothing that is learnt may look into them.
-    """
+    """A repository, and all of it that retrieval may see."""
 
     number: int
     repository: Repository
     parts: int
+    """How many chunks its texts are in."""
     files: tuple[PlannedFile, ...]
     repeated: frozenset[str]
+    """Paths of files that were dropped as duplicates."""
     others: tuple[str, ...]
+    """Paths of files that exist and can't be read."""
 
     @property
     def hidden(self) -> frozenset[str]:
@@ -75,23 +72,27 @@ class Task:
     """A shard to write: files of one repository, or (without files) edits of its history."""
 
     index: int
+    """The shard's."""
     number: int
+    """The repository's."""
     files: tuple[PlannedFile, ...] = ()
     edits: int = 0
+    """How many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is to be done. dropped: by the repository's number, duplicates included."""
+    """All that is to be done."""
 
     repositories: tuple[PlannedRepository, ...]
     tasks: tuple[Task, ...]
     splits: Splits
     dropped: Mapping[int, Sequence[Dropped]] = field(default_factory=dict)
+    """By the repository's number, duplicates included."""
 
     @property
     def sha256(self) -> str:
-        """Of what the shards are made of: what a resumed run must find unchanged."""
+        """Of all that the shards are made from; a resumed run must find it unchanged."""
         digest = hashlib.sha256()
         for task in self.tasks:
             files = [
@@ -109,9 +110,10 @@ def plan(
     chunks: Sequence[ReadChunk],
     settings: Settings,
 ) -> Plan:
-    """Decide what is kept, what it is used for, how much is drawn from it, and in which shard.
+    """Decide which files are kept, their splits, how much is drawn from them, and in which shard.
 
-    listed_out: what was dropped without being read. chunks: of all repositories, in order.
+    listed_out: what was dropped unread, by the repository's number.
+    chunks: of all repositories, in order.
 
     Raises:
         CorpusError: nothing is left to learn from.
@@ -130,7 +132,7 @@ def plan(
                 kept[chunk.number].append(file)
             else:
                 repeated[chunk.number].add(file.path)
-                dropped[chunk.number].append(Dropped(file.path, duplicate.reason, file.bytes))
+                dropped[chunk.number].append(Dropped(file.path, duplicate[0], file.bytes))
     _check(repositories, kept, dropped)
     splits = assign_splits(
         [file.fingerprint for files in kept.values() for file in files],
@@ -184,7 +186,7 @@ def _times(
 
 
 def _tasks(repositories: Sequence[PlannedRepository], settings: Settings) -> tuple[Task, ...]:
-    """Cut the repositories into shards; the edits of each, if it has a history, are one more."""
+    """Cut the repositories into shards; the edits of one that has a history are a shard more."""
     tasks: list[Task] = []
     share = settings.mix.get(SpanKind.EDIT, 0.0) / sum(settings.mix.values())
     for planned in repositories:

@@ -1,4 +1,7 @@
-"""Reading: from a repository's files to texts without secrets, in the work folder."""
+"""Reading: from a repository's files to texts without secrets, in the work folder.
+
+All of it looks at one file alone, so that any number of processes can share the work.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,16 @@ import pyarrow.parquet as pq
 from training.corpus import (
     Decontaminator,
     Dropped,
-    FileTaker,
     Fingerprint,
     Limits,
     Listed,
     Reason,
-    TakenFile,
+    fingerprint,
+    read_file,
+    scrub,
+    words_of,
 )
-from training.dataset.tables import files_of, files_table
+from training.dataset.format import files_of, files_table
 from training.dataset.writer import explained
 from training.types import CorpusFile, Repository, Split
 
@@ -28,39 +33,42 @@ _CHUNK_FILES = 256
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Files of a repository that are read together. number: the repository's in the corpus."""
+    """Files of a repository that are read together."""
 
     number: int
+    """The repository's in the corpus."""
     part: int
+    """This chunk's in the repository."""
     repository: Repository
     listed: tuple[Listed, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file whose text is in the work folder.
-
-    part, row: where. bytes: of its text in UTF-8.
-    """
+    """A file whose text is in the work folder."""
 
     part: int
+    """Its chunk."""
     row: int
+    """Its row in the chunk's table."""
     path: str
     language_id: str
     licence: str
     bytes: int
+    """Of its text in UTF-8."""
     fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class ReadChunk:
-    """What a chunk came to. scrubbed: how much was replaced, by kind."""
+    """What came of a chunk."""
 
     number: int
     part: int
     files: tuple[ReadFile, ...]
     dropped: tuple[Dropped, ...]
     scrubbed: Counter[str]
+    """How much was replaced, by kind."""
 
 
 def chunks(number: int, repository: Repository, listed: Sequence[Listed]) -> Iterator[Chunk]:
@@ -74,44 +82,56 @@ def read_chunk(
 ) -> ReadChunk:
     """Read a chunk's files, and keep their texts in the work folder.
 
-    The texts of files that are too small to learn from are kept behind the others: a package's
+    The texts of files that are too small to learn from are kept after the others: a package's
     ``__init__.py`` tells retrieval where names come from.
 
     Raises:
         DatasetError: the work folder can't be written.
     """
-    taker = FileTaker(chunk.repository, public=public, limits=limits, decontaminator=suites)
-    tiny = FileTaker(
-        chunk.repository,
-        public=public,
-        limits=replace(limits, min_chars=0),
-        decontaminator=suites,
-    )
+
+    def take(listed: Listed, limits: Limits) -> Taken | Dropped:
+        file = read_file(chunk.repository, listed, public=public, limits=limits)
+        return file if isinstance(file, Dropped) else take_file(file, suites)
+
     kept: list[CorpusFile] = []
     small: list[CorpusFile] = []
     files: list[ReadFile] = []
     dropped: list[Dropped] = []
     scrubbed = Counter[str]()
     for listed in chunk.listed:
-        taken = taker.take(listed)
+        taken = take(listed, limits)
         if isinstance(taken, Dropped):
             dropped.append(taken)
-            again = tiny.take(listed) if taken.reason is Reason.TOO_SMALL else taken
-            if isinstance(again, TakenFile):
-                small.append(again.file)
+            if taken.reason is Reason.TOO_SMALL:
+                again = take(listed, replace(limits, min_chars=0))
+                small += [] if isinstance(again, Dropped) else [again[0]]
             continue
-        file = taken.file
+        file, print_, counts = taken
         size = len(file.text.encode())
         place = (chunk.part, len(kept), file.path)
-        files.append(ReadFile(*place, file.language_id, file.licence, size, taken.fingerprint))
+        files.append(ReadFile(*place, file.language_id, file.licence, size, print_))
         kept.append(file)
-        scrubbed.update(taken.scrubbed)
+        scrubbed.update(counts)
     path = _texts_path(work, chunk.number, chunk.part)
     with explained(work):
         path.parent.mkdir(parents=True, exist_ok=True)
         table = files_table([(file, Split.TRAIN) for file in (*kept, *small)])
         pq.write_table(table, path, compression="lz4")
     return ReadChunk(chunk.number, chunk.part, tuple(files), tuple(dropped), scrubbed)
+
+
+Taken = tuple[CorpusFile, Fingerprint, Counter[str]]
+"""A file without secrets, the fingerprint of that text, and what was replaced in it, by kind."""
+
+
+def take_file(file: CorpusFile, suites: Decontaminator) -> Taken | Dropped:
+    """Scrub a file and take its fingerprint; drop it if it holds a piece of an evaluation suite."""
+    text, scrubbed = scrub(file.text, file.path)
+    words = words_of(text)
+    if suites.holds(words):
+        return Dropped(file.path, Reason.EVALUATION, len(words.data))
+    file = replace(file, text=text)
+    return file, fingerprint(file, words), scrubbed
 
 
 def read_texts(work: Path, number: int, part: int) -> list[CorpusFile]:

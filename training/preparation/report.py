@@ -1,4 +1,4 @@
-"""The report: what was dropped and why, and what the examples are. Numbers for ``report.json``."""
+"""The report: what was dropped and why, and what the examples are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from training.corpus import Dropped
 from training.dataset import Dataset
-from training.dataset.info import shard_paths
+from training.dataset.format import shard_paths
 from training.dataset.writer import write_json
 from training.preparation.page import render
 from training.preparation.planning import Plan, PlannedRepository

@@ -16,11 +16,11 @@ from training.spans import DEFAULT_MIX
 from training.types import SpanKind, Split
 
 MAX_FILE_BYTES = 300_000
-"""Of a file. Parsing is bounded by time; what comes of a longer one would depend on the machine."""
+"""Of a file. Parsing is bounded by time: of a longer one the result would depend on the machine."""
 
 _HELD_OUT_MAX = 0.9
-# A small repository is learnt thoroughly; of a big corpus more files teach more than more spans,
-# and each span's context takes its time.
+# A small repository is learnt thoroughly; in a big corpus more files teach more than more spans of
+# each, and every span's context takes time.
 _CHARS_PER_SPAN = 512
 _FEW_EXAMPLES = 2_000
 _CHARS_PER_SPAN_OF_MANY = 65_536
@@ -28,30 +28,34 @@ _CHARS_PER_SPAN_OF_MANY = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides a dataset's contents, and nothing else.
-
-    sources: as :func:`training.corpus.sources.open_sources` takes them. public: whether a file
-    needs an allowed licence. split: what is held out as a whole. holdout, validation: the shares of
-    the test and the validation split. newest: hold out what changed last, not what chance picks.
-    examples: how many at most, None for :meth:`wanted`'s default. spans_per_kb: instead of it.
-    mix: weights of the kinds of spans. context: whether examples have snippets. budget: of the
-    prompts that the snippets are chosen for. tokenizer_sha256: of the tokenizer that counts for it,
-    "" without context. limits: which files are worth it.
-    """
+    """What decides a dataset's contents, and nothing else."""
 
     sources: tuple[str, ...]
+    """As :func:`training.corpus.open_sources` takes them."""
     public: bool = False
+    """Whether a file needs an allowed licence."""
     split: SplitUnit = "file"
+    """What is held out as a whole."""
     holdout: float = 0.1
+    """The test split's share."""
     validation: float = 0.05
+    """The validation split's share."""
     newest: bool = False
+    """Hold out what changed last, rather than what chance picks."""
     examples: int | None = None
+    """How many at most; None for :meth:`wanted`'s default."""
     spans_per_kb: float | None = None
+    """Instead of ``examples``."""
     mix: Mapping[SpanKind, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
+    """Weights of the kinds of spans."""
     context: bool = True
+    """Whether examples have snippets."""
     budget: Budget = field(default_factory=Budget)
+    """Of the prompts that the snippets are chosen for."""
     tokenizer_sha256: str = ""
+    """Of the tokenizer that counts the snippets' tokens; "" without context."""
     limits: Limits = field(default_factory=lambda: Limits(max_bytes=MAX_FILE_BYTES))
+    """Which files are worth learning from."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,7 +87,7 @@ class Settings:
         return {Split.TEST: self.holdout, Split.VALIDATION: self.validation}
 
     def wanted(self, chars: int) -> float:
-        """How many examples to draw from so many characters.
+        """How many examples to draw from this many characters.
 
         By default two for each KB up to 2,000, then one for each 64 KB where that is more.
         """
@@ -95,6 +99,6 @@ class Settings:
         return max(few, chars / _CHARS_PER_SPAN_OF_MANY)
 
     def to_json(self) -> dict[str, object]:
-        """As the dataset keeps them."""
+        """As ``dataset.json`` has them."""
         data = dataclasses.asdict(self)
         return {**data, "mix": {kind.value: weight for kind, weight in self.mix.items()}}

@@ -1,13 +1,12 @@
-"""Which parts of a file become middles: what a cursor could have stood in front of.
+"""Which parts of a file become middles: text that a person could have typed at a cursor.
 
-``mix`` says how often each kind; ``syntax`` finds nodes, ``lines`` places by lines and characters,
-``margins`` where exactly a middle begins; ``draw`` brings them together. ``edits`` reads from git
-where people really put new lines.
+``draw`` decides how often each kind is drawn, and where exactly a middle begins; ``syntax`` finds
+nodes, ``lines`` places by lines and characters, ``edits`` the lines that people really added, from
+git.
 """
 
-from training.spans.draw import CHARS_MAX, LONG_CHARS_MAX, draw_spans
+from training.spans.draw import CHARS_MAX, DEFAULT_MIX, LONG_CHARS_MAX, draw_spans, parse_mix
 from training.spans.edits import Edit, edits
-from training.spans.mix import DEFAULT_MIX, parse_mix
 
 __all__ = [
     "CHARS_MAX",

@@ -13,8 +13,7 @@ from typing import IO
 
 from fimls.git import DIFF, Git, GitError, added_lines, opened_around
 from fimls.text import LineIndex
-from training.spans.draw import CHARS_MAX
-from training.spans.margins import adjust
+from training.spans.draw import CHARS_MAX, adjust
 from training.types import Span, SpanKind
 
 COMMITS_MAX = 500

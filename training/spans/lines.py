@@ -7,7 +7,7 @@ import re
 
 from fimls.text import LineIndex
 
-_LINE_START, _BETWEEN_TOKENS = 0.35, 0.35  # of line ends; the others begin anywhere in the line
+_LINE_START, _BETWEEN_TOKENS = 0.35, 0.35  # of line ends; others begin anywhere in the line
 _KEEP_CLOSERS = 0.3
 _CLOSERS = re.compile(r"[)\]}\"'`:;,]+$")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -33,7 +33,7 @@ class LinePlaces:
     def line_end(self, rng: random.Random) -> tuple[int, int] | None:
         """From a cursor in a line to the line's end.
 
-        At times closing brackets stay behind it: an editor has closed them when they were opened.
+        Sometimes closing brackets are left to the suffix: an editor has closed them already.
         """
         if not self._lines:
             return None
@@ -52,7 +52,7 @@ class LinePlaces:
         return (cursor, end) if self._text[cursor:end].strip() else None
 
     def lines(self, rng: random.Random) -> tuple[int, int] | None:
-        """Two to twelve lines (blank ones between them don't count), or the rest of the first."""
+        """Two to twelve lines, not counting blank ones; sometimes only the rest of the first."""
         if len(self._lines) < 2:
             return None
         first = rng.randrange(len(self._lines) - 1)
@@ -69,7 +69,7 @@ class LinePlaces:
         return start, self._lines[last][1]
 
     def characters(self, rng: random.Random) -> tuple[int, int] | None:
-        """Anything of 1 to 200 characters, short ones as often as long ones by magnitude."""
+        """Any 1 to 200 characters; half are drawn evenly by length, half by its logarithm."""
         if not self._text:
             return None
         length = rng.randint(1, _CHARACTERS_MAX)

@@ -1,4 +1,4 @@
-"""Syntax nodes as middles: those around a place in the file, by what grammars call them."""
+"""Syntax nodes as middles: those around a place in the file, by their types in the grammars."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SyntaxPlaces:
 
     @classmethod
     def of(cls, text: str, language_id: str) -> SyntaxPlaces | None:
-        """Parse a file; None without a grammar, or where its tree can't be had or be trusted."""
+        """Parse a file; None without a grammar, or where there is no tree that can be trusted."""
         language = get_language(language_id)
         tree = parse(text, language_id)
         grammar = language.grammar if language else None
@@ -49,12 +49,12 @@ class SyntaxPlaces:
     def draw(self, kind: SpanKind, chars_max: int, rng: random.Random) -> tuple[int, int] | None:
         """A node of a kind around a random place, as offsets; None where there is none.
 
-        A node is drawn the likelier the more text it has: as a cursor would be in it.
+        The longer a node, the more likely it is drawn, as a cursor would be in it.
         """
         if not self._source:
             return None
         byte_ = rng.randrange(len(self._source))
-        if kind is SpanKind.ARGUMENTS and self._brackets:  # short: look behind a bracket
+        if kind is SpanKind.ARGUMENTS and self._brackets:  # they are short: look after a bracket
             byte_ = rng.choice(self._brackets)
         leaf = self._root.descendant_for_byte_range(byte_, byte_)
         found = [
@@ -89,7 +89,7 @@ class SyntaxPlaces:
     def _block(
         self, node: tree_sitter.Node, chars_max: int, rng: random.Random
     ) -> tuple[int, int] | None:
-        """What a block holds, from its start or from a later statement to its end."""
+        """A block's content, from its start or from a later statement to its end."""
         children = node.named_children
         if not children:
             return None
@@ -115,7 +115,7 @@ class SyntaxPlaces:
         return self._offsets(node.start_byte, node.end_byte, chars_max)
 
     def _inside(self, node: tree_sitter.Node, chars_max: int) -> tuple[int, int] | None:
-        """What stands between a node's brackets."""
+        """The text between a node's brackets."""
         if self._source[node.start_byte : node.start_byte + 1] not in {b"(", b"{"}:
             return None
         return self._offsets(node.start_byte + 1, node.end_byte - 1, chars_max)

@@ -34,7 +34,7 @@ from training.tuning.checkpoint import (
 from training.tuning.loss import MaskedLoss, RowTensors, score
 from training.tuning.observers import Observer
 from training.tuning.recipe import Recipe, learning_rate, validations_due
-from training.types import TrainingError
+from training.types import Split, TrainingError
 
 # AdamW's, as usual for language models: the second is below torch's default, since runs are short.
 _BETAS = (0.9, 0.95)
@@ -284,7 +284,7 @@ class Trainer:
 
     def _examples(self, positions: list[Any]) -> int:
         """Of all epochs, by the process that is furthest."""
-        count = self.stream.source.count(self.stream.split)
+        count = self.stream.source.count(Split.TRAIN)
         furthest: int = max(one.epoch * count + one.index for one in positions)
         return furthest
 

@@ -14,14 +14,12 @@ from fimls.fim import Budget, TokenizedExample
 from fimls.store.adapter import Adapter
 from training.batches import (
     Encode,
-    EncodingOptions,
     ExampleEncoder,
     ExampleSource,
     Position,
     StepStream,
 )
-from training.batches.dialogues import encode_dialogue
-from training.dialogue import write_chat_template
+from training.dialogue import render, write_chat_template
 from training.tuning.adapter import attach, load_adapter_weights
 from training.tuning.base import Base, load_network
 from training.tuning.checkpoint import RunState, best_folder, checkpoints, load_checkpoint
@@ -125,14 +123,15 @@ def train(job: Job, *, network: Any = None) -> RunState:
 
 def make_encoder(recipe: Recipe, base: Base) -> ExampleEncoder:
     """The encoder that a recipe asks for."""
-    options = EncodingOptions(
+    return ExampleEncoder(
+        base.format,
+        base.tokenizer,
         budget=Budget(recipe.prefix_tokens, recipe.suffix_tokens, recipe.snippet_tokens),
         spm_share=recipe.spm_share,
         context_share=recipe.context_share,
         healing=recipe.healing,
         seed=recipe.seed,
     )
-    return ExampleEncoder(base.format, base.tokenizer, options)
 
 
 def _encode(encoder: ExampleEncoder) -> Encode[FimExample]:
@@ -141,7 +140,9 @@ def _encode(encoder: ExampleEncoder) -> Encode[FimExample]:
 
 def _encode_source(job: Job, encoder: ExampleEncoder) -> Encode[Any]:
     if job.dialogues:
-        return lambda dialogue, _epoch, _index: encode_dialogue(dialogue, job.base.tokenizer)
+        return lambda dialogue, _epoch, _index: render(
+            dialogue, job.base.tokenizer, for_generation=False
+        )
     return _encode(encoder)
 
 
@@ -151,7 +152,6 @@ def _stream(job: Job, encoder: ExampleEncoder, accelerator: Accelerator) -> Step
         encode=_encode_source(job, encoder),
         step_tokens=job.recipe.step_tokens,
         row_tokens=job.recipe.row_tokens,
-        max_tokens=job.recipe.row_tokens,
         seed=job.recipe.seed,
         process=accelerator.process_index,
         processes=accelerator.num_processes,

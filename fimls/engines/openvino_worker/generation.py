@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from fimls.engines.openvino_worker.healing import Healing
-from fimls.engines.openvino_worker.lookup import History
 from fimls.engines.openvino_worker.model import FloatRows, Part
-from fimls.engines.openvino_worker.sampler import Sampler
 from fimls.engines.prefix_blocks import Lease
+
+FloatRow = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+_LONGEST_MATCH = 4
 
 
 @dataclass(slots=True)
@@ -93,3 +96,121 @@ class Generation:
                 break
             self.lease.ids.append(token)
         return output
+
+
+class History:
+    """A sequence's tokens, searchable from the end.
+
+    Kept as a string with a character for each id, because a string searches at the speed of
+    memory: code points go to 1,114,111, which is more than a vocabulary has.
+    """
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self.ids = list(ids)
+        self._text = "".join(map(chr, self.ids))
+
+    def append(self, token: int) -> None:
+        """Note the next token."""
+        self.ids.append(token)
+        self._text += chr(token)
+
+    def continuation(self, count: int) -> list[int]:
+        """Guess the next ``count`` tokens, whatever they are worth: those after the last place
+        where the last four tokens stood before, or fewer, down to one.
+        """
+        text = self._text
+        while len(text) < len(self._text) + count:
+            text += self._following(text)[: len(self._text) + count - len(text)]
+        return [ord(character) for character in text[len(self._text) :]]
+
+    @staticmethod
+    def _following(text: str) -> str:
+        """What stands after the last match; the last token again where there is none."""
+        for length in range(_LONGEST_MATCH, 0, -1):
+            place = text.rfind(text[-length:], 0, -1)
+            if place >= 0:
+                return text[place + length :]
+        return text[-1]
+
+
+class Healing:
+    """How far the healed text has been produced."""
+
+    def __init__(self, vocabulary: Ids, plan: Sequence[Sequence[Any]]) -> None:
+        self._vocabulary = vocabulary
+        self._plan = plan
+        self._produced_bytes = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether some of the healed text is still to come."""
+        return self._produced_bytes < len(self._plan)
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether nothing was produced but healed text."""
+        return self._produced_bytes <= len(self._plan)
+
+    def allowed(self, model_ids: int) -> Ids | None:
+        """The ids that may come next, of a model that knows ``model_ids``; None: any.
+
+        Raises:
+            RuntimeError: there is none.
+        """
+        if not self.under_way:
+            return None
+        start, end, listed = self._plan[self._produced_bytes]
+        parts = np.array([token for token, _ in listed], dtype=np.int64)
+        allowed = np.concatenate([self._vocabulary[start:end], parts])
+        allowed = allowed[allowed < model_ids]
+        if not len(allowed):
+            raise RuntimeError("the model's vocabulary can't spell the healed text")
+        return allowed
+
+    def advance(self, token: int) -> None:
+        """Note that ``token`` was produced."""
+        lengths: dict[int, int] = {}
+        if self.under_way:
+            *_, listed = self._plan[self._produced_bytes]
+            lengths = dict(listed)
+        # A token that isn't a part of what is left goes beyond it.
+        self._produced_bytes += lengths.get(token, len(self._plan) + 1)
+
+
+class Sampler:
+    """Greedy where the temperature is 0, else a draw from the nucleus (Holtzman et al. 2020)."""
+
+    def __init__(self, temperature: float, top_p: float, seed: int) -> None:
+        self._temperature = temperature
+        self._top_p = top_p
+        self._random = np.random.default_rng(seed)
+
+    def choose(
+        self, logits: FloatRow, allowed: Ids | None, banned: Ids | None = None
+    ) -> tuple[int, float]:
+        """A token, one of ``allowed`` if given and none of ``banned``, and the log-probability that
+        the model gives it among all tokens, at temperature 1.
+        """
+        if allowed is not None:
+            token = int(allowed[self._choose(logits[allowed])])
+        elif banned is not None:
+            others = logits.copy()
+            others[banned[banned < len(logits)]] = -np.inf
+            token = self._choose(others)
+        else:
+            token = self._choose(logits)
+        largest = logits.max()
+        total = np.exp(logits - largest).sum(dtype=np.float64)
+        return token, float(logits[token] - largest - np.log(total))
+
+    def _choose(self, logits: FloatRow) -> int:
+        if self._temperature == 0:
+            return int(logits.argmax())
+        probabilities = np.exp((logits - logits.max()) / self._temperature, dtype=np.float64)
+        probabilities /= probabilities.sum()
+        if self._top_p < 1:
+            order = np.argsort(-probabilities)
+            before = probabilities[order].cumsum() - probabilities[order]
+            probabilities[order[before >= self._top_p]] = 0
+            probabilities /= probabilities.sum()
+        return int(self._random.choice(len(probabilities), p=probabilities))

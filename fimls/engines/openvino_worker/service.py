@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
-import os
-import select
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from fimls.engines.openvino_worker.generation import Generation, Output
-from fimls.engines.openvino_worker.healing import Healing
-from fimls.engines.openvino_worker.model import FloatRows, Part
-from fimls.engines.prefix_blocks import PrefixBlocks
+from fimls.child import Parent, ParentGoneError
+from fimls.engines.openvino_worker.generation import Generation, Healing, Output
+from fimls.engines.openvino_worker.model import FloatRows, PagedModel, Part, release_mapped_weights
+from fimls.engines.prefix_blocks import KV_BLOCK_TOKENS, PrefixBlocks
 
 DECODE_TOKENS = 8
 """Tokens of a decoding step: so many take hardly longer than one."""
@@ -23,7 +24,6 @@ WIDTHS = (DECODE_TOKENS, 16, 32)
 """How many tokens a step has if it can: OpenVINO takes 15 ms more for a step of another width than
 the last one's."""
 
-_READ_BYTES = 1 << 20
 _NO_ROOM = "the prompt needs more memory for keys and values than the engine has"
 
 
@@ -53,46 +53,29 @@ class Service:
     """Steps the model, and between steps takes what came in."""
 
     def __init__(
-        self,
-        model: Model,
-        blocks: PrefixBlocks,
-        *,
-        prefill_chunk: int,
-        input_fd: int,
-        output_fd: int,
+        self, model: Model, blocks: PrefixBlocks, parent: Parent, *, prefill_chunk: int
     ) -> None:
         self._model = model
         self._blocks = blocks
+        self._parent = parent
         self._prefill_chunk = prefill_chunk
-        self._input, self._output = input_fd, output_fd
         self._vocabulary = np.empty(0, dtype=np.int64)
         self._requests: dict[int, _Request] = {}
-        self._buffer = b""
 
     def run(self) -> None:
-        """Serve until the input ends."""
-        self._send({"event": "ready"})
-        while self._take_messages():
-            if self._requests:
+        """Serve until the parent is gone."""
+        with contextlib.suppress(ParentGoneError):
+            self._parent.send(event="ready")
+            while True:
+                self._take_messages()
                 self._end_cancelled()
                 self._admit()
                 self._step()
 
-    def _send(self, message: dict[str, Any]) -> None:
-        data = json.dumps(message).encode() + b"\n"
-        while data:
-            data = data[os.write(self._output, data) :]
-
-    def _take_messages(self) -> bool:
-        """Handle what has arrived, waiting only when idle; False when the parent is gone."""
-        while select.select([self._input], [], [], 0 if self._requests else None)[0]:
-            data = os.read(self._input, _READ_BYTES)
-            if not data:
-                return False
-            *lines, self._buffer = (self._buffer + data).split(b"\n")
-            for line in lines:
-                self._handle(json.loads(line))
-        return True
+    def _take_messages(self) -> None:
+        """Handle what has arrived, waiting only when idle."""
+        while message := self._parent.receive(timeout_s=0 if self._requests else None):
+            self._handle(message)
 
     def _handle(self, message: dict[str, Any]) -> None:
         if message["op"] == "vocabulary":
@@ -162,8 +145,8 @@ class Service:
     def _report(self, request_id: int, output: Output) -> None:
         """Send what a request came to, token by token."""
         generation = self._requests[request_id].generation
-        delta = {"event": "delta", "id": request_id, "finish": None}
-        delta["reused"] = 0 if generation is None else generation.lease.reused
+        reused = 0 if generation is None else generation.lease.reused
+        delta = {"event": "delta", "id": request_id, "reused": reused}
         pieces = [
             ([token], [logprob]) for token, logprob in zip(output.ids, output.logprobs, strict=True)
         ]
@@ -171,17 +154,41 @@ class Service:
             pieces = [([], [])]
         for index, (ids, logprobs) in enumerate(pieces, start=1):
             finish = output.finish if index == len(pieces) else None
-            self._send({**delta, "ids": ids, "logprobs": logprobs, "finish": finish})
+            self._parent.send(**delta, ids=ids, logprobs=logprobs, finish=finish)
         if output.finish is not None:
             self._drop(request_id)
         elif not pieces:
-            self._send({"event": "prefill", "id": request_id})
+            self._parent.send(event="prefill", id=request_id)
 
     def _fail(self, request_id: int, message: str) -> None:
-        self._send({"event": "error", "id": request_id, "message": message})
+        self._parent.send(event="error", id=request_id, message=message)
         self._drop(request_id)
 
     def _drop(self, request_id: int) -> None:
         generation = self._requests.pop(request_id).generation
         if generation is not None:
             self._blocks.release(generation.lease)
+
+
+def main() -> None:
+    """Load the model named on the command line, then serve until the parent is gone.
+
+    Arguments: the model's folder, tokens of a prefill step, blocks, properties as JSON.
+    """
+    directory, prefill_chunk, block_count, properties = sys.argv[1:]
+    parent = Parent.connect()
+    blocks = PrefixBlocks(int(block_count))
+    model = PagedModel(
+        Path(directory),
+        blocks=blocks.capacity,
+        block_tokens=KV_BLOCK_TOKENS,
+        properties=json.loads(properties),
+    )
+    # The first run packs the weights; other widths than this take some milliseconds more once.
+    model.step([Part(range(DECODE_TOKENS), 0, range(blocks.capacity), DECODE_TOKENS)])
+    release_mapped_weights()
+    Service(model, blocks, parent, prefill_chunk=int(prefill_chunk)).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
-from fimls.fim import FORMATS, Budget, Order, PromptBuilder, TokenizedExample, encode_example
+from fimls.fim import (
+    FORMATS,
+    Budget,
+    FimFormat,
+    Order,
+    PromptBuilder,
+    TokenizedExample,
+    encode_example,
+)
 from fimls.fim.prompt import IGNORED_LABEL
 from fimls.types import Snippet
 from tests.fim_tokenizers import byte_tokenizer
 from training.batches import (
-    EncodingOptions,
     ExampleEncoder,
     PackedRow,
     Position,
@@ -61,10 +68,16 @@ class Numbers:
         return iter((self._examples[turn:] + self._examples[:turn])[start:])
 
 
+def encoder_of(row: FimFormat, **options: Any) -> ExampleEncoder:
+    """An encoder for a tokenizer of bytes."""
+    settings = {"budget": BUDGET, "spm_share": 0.75, "context_share": 0.75, "healing": True}
+    return ExampleEncoder(row, byte_tokenizer(), **{**settings, "seed": 0, **options})
+
+
 def stream(count: int = 7, **options: int) -> StepStream[FimExample]:
     """Steps of about 60 tokens; an example's ids say epoch, index and number."""
-    encoder = ExampleEncoder(QWEN, byte_tokenizer(), EncodingOptions(BUDGET))
-    settings: dict[str, Any] = {"step_tokens": 120, "row_tokens": 80, "max_tokens": 80, **options}
+    encoder = encoder_of(QWEN)
+    settings: dict[str, Any] = {"step_tokens": 120, "row_tokens": 80, **options}
     return StepStream(
         Numbers(count),
         lambda one, epoch, index: encoder.encode(one, epoch=epoch, index=index),
@@ -74,8 +87,7 @@ def stream(count: int = 7, **options: int) -> StepStream[FimExample]:
 
 def test_an_example_is_the_serving_prompt_and_its_middle() -> None:
     """The ids are those of ``encode_example`` with the serving builder, nothing of its own."""
-    options = EncodingOptions(BUDGET, spm_share=1.0)
-    encoder = ExampleEncoder(QWEN, byte_tokenizer(), options)
+    encoder = encoder_of(QWEN, spm_share=1.0)
     one = example()
     builder = PromptBuilder(QWEN, byte_tokenizer(), BUDGET, Order.SPM, healing=True)
     expected = encode_example(one.context, one.middle, builder)
@@ -84,8 +96,8 @@ def test_an_example_is_the_serving_prompt_and_its_middle() -> None:
 
 def test_shares_are_drawn_from_seed_epoch_and_index_alone() -> None:
     """About the asked share is suffix first and keeps its snippets; drawn again, the same."""
-    options = EncodingOptions(Budget(32, 16, 64), spm_share=0.75, context_share=0.5, seed=7)
-    encoders = [ExampleEncoder(QWEN, byte_tokenizer(), options) for _ in range(2)]
+    budget = Budget(32, 16, 64)
+    encoders = [encoder_of(QWEN, budget=budget, context_share=0.5, seed=7) for _ in range(2)]
     one = example(snippets=(Snippet("b.py", "y = 1\n"),))
     suffix_id = byte_tokenizer().control_tokens["<|fim_suffix|>"]
     prefix_id = byte_tokenizer().control_tokens["<|fim_prefix|>"]
@@ -101,7 +113,7 @@ def test_shares_are_drawn_from_seed_epoch_and_index_alone() -> None:
 
 def test_a_format_with_one_order_is_trained_in_it() -> None:
     """A share that the format can't serve is no error: it has no choice."""
-    encoder = ExampleEncoder(FORMATS["codestral"], byte_tokenizer(), EncodingOptions(BUDGET))
+    encoder = encoder_of(FORMATS["codestral"])
     assert [Order.SPM] == list(encoder.builders)
     assert encoder.encode(example(), epoch=0, index=0).input_ids
 
@@ -182,4 +194,4 @@ def test_processes_share_an_epoch_without_overlap() -> None:
 def test_too_long_examples_are_dropped_and_counted() -> None:
     """If nothing else is left, that is an error rather than an endless loop."""
     with pytest.raises(DatasetError, match="at most 20 tokens"):
-        next(stream(max_tokens=20).steps(Position()))
+        next(stream(row_tokens=20).steps(Position()))

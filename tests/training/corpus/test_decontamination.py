@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training.corpus import Decontaminator
-from training.corpus.decontamination.windows import read_windows, window_hashes, write_windows
+from training.corpus.decontamination import read_windows, window_hashes, write_windows
 from training.corpus.words import words_of
 from training.types import CorpusError
 

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from training.corpus import Dropped, Limits, Listed, Reason, list_files, read_files
+from fimls.syntax import parse
+from training.corpus import Dropped, Limits, Listed, Reason, is_broken, list_files, read_file
+from training.corpus.files import is_data
 from training.types import CorpusFile, Repository
 
+LINE = "value = compute(alpha, beta)\n"
 CODE = """def area(width, height):
     \"\"\"The area of a rectangle, in square metres.\"\"\"
     if width < 0 or height < 0:
@@ -19,6 +22,17 @@ CODE = """def area(width, height):
 def repository(root: Path, licence: str = "") -> Repository:
     """A repository in a folder."""
     return Repository("shapes", "c0ffee", licence, root)
+
+
+def read_files(
+    source: Repository, *, public: bool, limits: Limits | None = None
+) -> list[CorpusFile | Dropped]:
+    """What comes of each file that is listed, in the order of their paths."""
+    limits = limits or Limits()
+    return [
+        item if isinstance(item, Dropped) else read_file(source, item, public=public, limits=limits)
+        for item in list_files(source, limits=limits)
+    ]
 
 
 def results(root: Path, *, public: bool = False, limits: Limits | None = None) -> dict[str, str]:
@@ -33,12 +47,12 @@ def test_a_file_carries_its_repositorys_provenance(tmp_path: Path) -> None:
     """A kept file knows repository, commit, language and licence."""
     (tmp_path / "area.py").write_text(CODE)
     expected = CorpusFile("shapes", "c0ffee", "area.py", "python", "MIT", CODE)
-    assert [expected] == list(read_files(repository(tmp_path, "MIT"), public=True))
+    assert [expected] == read_files(repository(tmp_path, "MIT"), public=True)
 
 
 def test_an_empty_folder_has_no_files(tmp_path: Path) -> None:
     """Nothing in, nothing out, no error."""
-    assert [] == list(read_files(repository(tmp_path), public=False))
+    assert [] == read_files(repository(tmp_path), public=False)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +81,7 @@ def test_what_is_not_worth_learning_is_dropped(
     """Each kind of useless file has its reason and its size in the report."""
     (tmp_path / name).write_bytes(data)
     expected = [Dropped(name, reason, len(data))]
-    assert expected == list(read_files(repository(tmp_path), public=False))
+    assert expected == read_files(repository(tmp_path), public=False)
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
@@ -75,7 +89,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "huge.py").open("wb") as stream:
         stream.truncate(1_000_000_000)
     expected = [Dropped("huge.py", Reason.TOO_LARGE, 1_000_000_000)]
-    assert expected == list(read_files(repository(tmp_path), public=False))
+    assert expected == read_files(repository(tmp_path), public=False)
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -163,3 +177,33 @@ def mit_text() -> str:
 
     text: str = dict(LICENSES)["MIT"]
     return text
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        (LINE * 100, False),
+        (LINE * 100 + "x = = 1\n", False),
+        ((LINE * 3 + "x = = 1 )\n") * 25, True),
+    ],
+)
+def test_a_few_errors_are_forgiven(text: str, *, broken: bool) -> None:
+    """One in 50 lines may be wrong: grammars don't know every new syntax."""
+    tree = parse(text, "python", 10_000)
+    assert tree is not None
+    assert broken == is_broken(tree)
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        (LINE * 100, False),
+        ("# \u4e16\u754c\u4f60\u597d\nprint('\u4e16\u754c')\n" * 20, False),
+        ("X = [\n" + "0x1f, 0x2e, 12, 99, 104,\n" * 50 + "]\n", True),
+        ("+---+---+---+\n|   |   |   |\n" * 30, True),
+        ("X = [\n" + '    "a sentence with words in it",\n' * 1000 + "]\n", True),
+    ],
+)
+def test_tables_are_data(text: str, *, data: bool) -> None:
+    """Digits, drawings and long lists of strings are data; other alphabets are letters."""
+    assert data == is_data(text.encode())

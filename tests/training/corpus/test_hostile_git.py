@@ -15,9 +15,9 @@ import pytest
 from fimls.context.query import Region
 from fimls.context.recent import Changes
 from fimls.git import NoRepositoryError, Repository, opened_around
-from fimls.replay.repository import read_repository
 from tests.hostile_git import HOSTILE, SPRUNG_BY_A_PLAIN_GIT, Build, Trap, dirty, git, ordinary
 from training.corpus.git import change_times, clone, commit_of
+from training.evaluation.repository import read_repository
 from training.spans.edits import edits
 from training.types import CorpusError
 

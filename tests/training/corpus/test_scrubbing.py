@@ -39,6 +39,53 @@ def test_a_secret_is_replaced_and_the_rest_of_its_line_stays(before: str, after:
     assert (after, {"secret": 1}) == (text, dict(counts))
 
 
+LETTERS = "kqwmzxvbtrjhplfdgsnc"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('s = "' + "xoxb" + '-1-ab"', 's = "<secret>"'),
+        ("# " + "sk_" + f"live_{LETTERS}abcd", "# <secret>"),
+        ("//npm.example.org/:" + "_authToken=npm_abc", "//npm.example.org/:<secret>"),
+        (f"u = 'ftp://{'u' * 120}:hunter2@db/x'", f"u = 'ftp://{'u' * 120}:<secret>@db/x'"),
+        (f't = "M{"a" * 23}.{"b" * 6}.{"c" * 27}"', f't = "M{"a" * 23}.{"b" * 6}.<secret>"'),
+        ("t = '" + "eyJhIjoxfQ" + ".eyJhIjoxfQ'", "t = '<secret>'"),
+        (f'k = "SG.{LETTERS}ab.{LETTERS * 2}abc"', f'k = "SG.{LETTERS}ab.<secret>"'),
+        (f'k = "110201543:{LETTERS}{LETTERS[:15]}"', 'k = "110201543:<secret>"'),
+        (f"ibm_cloud_api_key = {LETTERS * 2}abcd", "ibm_cloud_api_key = <secret>"),
+        (f'password_{"of_" * 30}him = "hunter2"', f'password_{"of_" * 30}him = "<secret>"'),
+        ("password => 'hunter2'", "password => '<secret>'"),
+        ('password = "a1"', 'password = "<secret>"'),
+        ('password = "a\\"bcd"', 'password = "<secret>"'),
+        (f'x = "{"ab cd " * 900}"', 'x = "<secret>"'),
+        (f"password(x){' ' * 1100}", f"xxxxxxxx(x){' ' * 1100}"),
+    ],
+)
+def test_what_serving_redacts_is_replaced(before: str, after: str) -> None:
+    """Datasets have no secret that serving would leave out of a prompt, of whatever kind."""
+    assert (0,) == secret_lines(before, "settings.py")
+    assert (after, 1) == (
+        scrub(before, "settings.py")[0],
+        scrub(before, "settings.py")[1]["secret"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a='xx'; password = \"q9\"", "a='<secret>'; password = \"<secret>\""),
+        (
+            f"u = 'https://abc:{'9f86d081884c7d65' * 4}@abc.cloudant.com'",
+            "u = 'https://abc:<secret>@abc.cloudant.com'",
+        ),
+    ],
+)
+def test_a_replaced_value_is_neither_a_secret_nor_a_person(before: str, after: str) -> None:
+    """What is put in a secret's place is looked at once more, and found to be nothing."""
+    assert after == scrub(before, "settings.py")[0] == scrub(after, "settings.py")[0]
+
+
 def test_a_private_key_goes_line_by_line() -> None:
     """Nothing of a key is left, and the text has as many lines as before."""
     before = f'KEY = """{PEM}"""\nwidth = 3\n'

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from training.corpus import change_times, open_sources, packages
-from training.corpus.packages import Package, parse_package, read_package_list
+from training.corpus import change_times, open_sources, sources
+from training.corpus.sources import Package, parse_package, read_package_list
 from training.types import CorpusError, Repository
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -213,7 +213,7 @@ def test_packages_are_fetched_once_and_come_in_order(
         members = {"area.py": b"x = 1\n", f"{package.name}-2.0.dist-info/METADATA": metadata}
         return zip_of(scratch / name, members)
 
-    monkeypatch.setattr(packages, "_download", download)
+    monkeypatch.setattr(sources, "_download", download)
     specs = ["pypi:first==2.0", "pypi:second==2.0", "pypi:third==2.0"]
     expected = [(name, "2.0", "MIT") for name in ("first", "second", "third")]
     for _ in range(2):
@@ -245,10 +245,10 @@ def test_a_wheel_for_another_python_will_do(
         zip_of(scratch / "wheel" / "x-2.1-cp313-cp313-any.whl", {"x.py": b"x = 1\n"})
         return subprocess.CompletedProcess([], 0, b"", b"")
 
-    monkeypatch.setattr(packages, "_pip", pip)
+    monkeypatch.setattr(sources, "_pip", pip)
     if versions == "none":
         with pytest.raises(CorpusError, match="No matching distribution"):
-            packages.fetch(Package("x", "2.1"), tmp_path)
+            sources.fetch_package(Package("x", "2.1"), tmp_path)
     else:
-        assert "2.1" == packages.fetch(Package("x", "2.1"), tmp_path)[1]
+        assert "2.1" == sources.fetch_package(Package("x", "2.1"), tmp_path)[1]
     assert asked == pythons

@@ -4,8 +4,7 @@ from collections import Counter
 
 import pytest
 
-from training.corpus import Fingerprint, assign_splits, fingerprint
-from training.corpus.splits import SplitUnit
+from training.corpus import Fingerprint, Splits, SplitUnit, assign_splits, fingerprint
 from training.types import CorpusFile, Split
 
 FRACTIONS = {Split.TEST: 0.2, Split.VALIDATION: 0.1}
@@ -39,6 +38,14 @@ def corpus() -> list[Fingerprint]:
     return prints(files)
 
 
+def split_of(splits: Splits, key: str, start: int, end: int) -> Split:
+    """The split of a function: its own, or its file's."""
+    return next(
+        (split for *span, split in splits.functions.get(key, ()) if [start, end] == span),
+        splits.files[key],
+    )
+
+
 @pytest.mark.parametrize("by", ["repository", "file", "function"])
 def test_near_duplicate_functions_stay_on_one_side(by: SplitUnit) -> None:
     """The leak check: equal functions have equal splits, for any seed."""
@@ -48,7 +55,7 @@ def test_near_duplicate_functions_stay_on_one_side(by: SplitUnit) -> None:
         sides: dict[bytes, set[Split]] = {}
         for file in files:
             for each in file.functions:
-                split = splits.of(file.key, each.start, each.end)
+                split = split_of(splits, file.key, each.start, each.end)
                 sides.setdefault(each.signature, set()).add(split)
         assert {1} == {len(side) for side in sides.values()}
 
@@ -62,7 +69,7 @@ def test_splits_have_their_fractions(by: SplitUnit, units: int) -> None:
     chars = Counter[Split]()
     for file in files:
         for each in file.functions:
-            chars[splits.of(file.key, each.start, each.end)] += each.end - each.start
+            chars[split_of(splits, file.key, each.start, each.end)] += each.end - each.start
     share = {split: chars[split] / sum(chars.values()) for split in Split}
     assert 0.1 < share[Split.TEST] <= 0.21
     assert 0.05 < share[Split.VALIDATION] <= 0.11

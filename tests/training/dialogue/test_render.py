@@ -20,7 +20,6 @@ from training.dialogue import (
     Message,
     Role,
     render,
-    with_dialogue_tokens,
     write_chat_template,
 )
 
@@ -101,9 +100,9 @@ def test_tokens_are_added_to_a_base_that_lacks_them() -> None:
     base = Tokenizer.of_bytes(["<|endoftext|>"])
     with pytest.raises(PromptError, match=r"\[bot\], \[boh\], \[eoh\], \[eot\]"):
         render(DIALOGUE, base, for_generation=False)
-    added = with_dialogue_tokens(base)
+    added = base.with_added(DIALOGUE_TOKENS)
     assert [257, 258, 259, 260] == [added.control_id(token) for token in DIALOGUE_TOKENS]
-    assert added.sha256 == with_dialogue_tokens(added).sha256
+    assert added.sha256 == added.with_added(DIALOGUE_TOKENS).sha256
 
 
 def written_template(folder: Path) -> str:

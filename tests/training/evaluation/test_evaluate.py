@@ -21,8 +21,7 @@ from training.cli.evaluate import run as run_command
 from training.evaluation.answers import Answer, CompleterAsker, FixedAsker, RawAsker
 from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.journal import Journal
-from training.evaluation.markdown import render_markdown
-from training.evaluation.page import render_page
+from training.evaluation.page import render_markdown, render_page
 from training.evaluation.report import compare_reports, make_report, read_report, write_report
 from training.evaluation.run import Choice, make_plan, run
 from training.evaluation.suites.base import Item

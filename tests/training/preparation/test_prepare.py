@@ -13,7 +13,7 @@ import pytest
 from fimls.types import ConfigError
 from training.corpus import Limits
 from training.dataset import Dataset, DatasetInfo, ShardInfo
-from training.preparation import Places, Settings, planning, prepare
+from training.preparation import Settings, planning, prepare
 from training.preparation.drawing import Drawer
 from training.types import CorpusError, DatasetError, SpanKind, Split
 
@@ -56,12 +56,12 @@ def silent(stage: str, done: int, total: int) -> None:
 
 def prepared(repository: Path, output: Path, **settings: Any) -> DatasetInfo:
     """Prepare a dataset in this process."""
-    places = Places(output, output.parent / "sources")
     resume = settings.pop("resume", False)
     jobs = settings.pop("jobs", 1)
     return prepare(
         Settings(sources=(str(repository),), **settings),
-        places,
+        output,
+        sources=output.parent / "sources",
         jobs=jobs,
         progress=silent,
         resume=resume,

@@ -30,8 +30,7 @@ pytest.importorskip("peft")
 import torch
 
 from tests.training.tuning import tiny
-from training.batches.dialogues import DialogueSource
-from training.dialogue import DIALOGUE_TOKENS
+from training.dialogue import DIALOGUE_TOKENS, DialogueSource
 from training.tuning import adapter, checkpoint, loop
 from training.tuning.base import fastest_dtype, find_base, starting_adapter
 from training.tuning.gguf_network import load_gguf_network

@@ -126,11 +126,6 @@ def test_known(index: Index) -> None:
 def test_files(index: Index) -> None:
     """Those whose content may be read."""
     assert 3 == index.files()
-    assert (True, False, False) == tuple(map(index.has, ["store.py", "generated.py", "shapes"]))
-    assert "store.py" == index.resolve(
-        ["stores.py", "generated.py", "store.py", "shapes/circle.py"]
-    )
-    assert index.resolve(["nowhere.py"]) is None
 
 
 def test_a_changed_file_is_found_by_what_it_holds_now(index: Index, database: Path) -> None:
@@ -200,11 +195,7 @@ def test_without_a_database_everything_is_empty(opened: Index, database: Path, w
         database.write_bytes({"empty": b"", "no database": b"x" * 9999}.get(what, data[:5000]))
     assert [] == opened.search(["radius"], limit=8)
     assert ({}, frozenset()) == (opened.defining_files(["area"]), opened.known(["radius"]))
-    assert (0, False, None) == (
-        opened.files(),
-        opened.has("store.py"),
-        opened.resolve(["store.py"]),
-    )
+    assert 0 == opened.files()
 
 
 @pytest.mark.parametrize("what", ["no database", "cut off", "another version", "page of zeros"])
@@ -228,12 +219,12 @@ def test_a_database_that_cannot_be_used_is_made_new(
 
 def test_a_reader_finds_the_new_database(index: Index, database: Path) -> None:
     """One that had the deleted one open goes on with its successor."""
-    assert index.has("store.py")
+    assert {"radius"} == index.known(["radius"])
     for path in list(database.parent.iterdir()):
         path.unlink()
-    assert not index.has("store.py")
+    assert set() == index.known(["radius"])
     write(database, {"new.py": "fresh = 1\n"})
-    assert index.has("new.py")
+    assert {"fresh"} == index.known(["fresh"])
 
 
 def test_readers_do_not_wait_for_a_writer(index: Index, database: Path) -> None:
@@ -254,7 +245,7 @@ def test_many_threads_may_ask(index: Index, database: Path) -> None:
     def ask() -> None:
         for _ in range(30):
             found = {each.path for each in index.search(["radius"], limit=8)}
-            if found - {"store.py", "shapes/circle.py"} or not index.has("shapes/circle.py"):
+            if found - {"store.py", "shapes/circle.py"} or not index.known(["Circle"]):
                 wrong.append(found)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from fimls.child import Parent, ParentGoneError
 from fimls.context import indexer_worker
-from fimls.context.channel import Channel, ParentGoneError
 from fimls.context.exclusions import Exclusions
 from fimls.context.index import Index
 from fimls.context.indexer import Indexer, database_path
@@ -111,7 +111,7 @@ async def test_a_deleted_folder(indexer: Indexer, index: Index, folder: Path) ->
     (folder / "shapes").rmdir()
     indexer.update([folder / "shapes"])
     await indexer.idle()
-    assert (1, False) == (index.files(), index.has("shapes/circle.py"))
+    assert (1, {}) == (index.files(), index.defining_files(["Circle"]))
 
 
 async def test_a_folder_that_came(indexer: Indexer, index: Index, folder: Path) -> None:
@@ -119,7 +119,7 @@ async def test_a_folder_that_came(indexer: Indexer, index: Index, folder: Path) 
     write(folder, {"moved/in.py": "fresh = 1\n"})
     indexer.update([folder / "moved"])
     await indexer.idle()
-    assert index.has("moved/in.py")
+    assert {"fresh"} == index.known(["fresh"])
 
 
 async def test_what_must_not_be_read_is_not_updated(
@@ -139,7 +139,7 @@ async def test_a_new_exclusion(indexer: Indexer, index: Index, folder: Path) -> 
     write(folder, {".gitignore": "store.py\n"})
     indexer.update([folder / ".gitignore"])
     await indexer.idle()
-    assert (False, True) == (index.has("store.py"), index.has("build.py"))
+    assert {"ignored_name"} == index.known(["database", "ignored_name"])
 
 
 async def test_settings_exclude(new_indexer: NewIndexer, index: Index) -> None:
@@ -333,7 +333,7 @@ async def test_killed_again_and_again(
     await indexer.idle()
     assert "ready" == indexer.state
     await killed(indexer)
-    assert "failed: the process ended with code -9" == indexer.state
+    assert "failed: the process was killed by signal 9" == indexer.state
     indexer.update([folder / "store.py"])  # nobody is there to hear it
     await indexer.idle()
     assert 2 == index.files()
@@ -371,14 +371,14 @@ async def test_closing_does_not_wait_for_the_process(new_indexer: NewIndexer) ->
     """One that can't hear that it should end is killed, and nobody waits for its work."""
     indexer = new_indexer()
     await indexer.start()
-    process = indexer._process
-    assert process is not None
-    process.send_signal(signal.SIGSTOP)
+    child = indexer._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGSTOP)
     waiting = asyncio.create_task(indexer.idle())
     await asyncio.sleep(0)
     await indexer.aclose()
     await waiting
-    assert ("closed", -signal.SIGKILL) == (indexer.state, process.returncode)
+    assert ("closed", -signal.SIGKILL) == (indexer.state, (await child.ended()).code)
 
 
 async def test_the_folder_one_is_in_is_no_library(
@@ -423,7 +423,7 @@ def scan(folder: Path, database: Path) -> list[dict[str, Any]]:
     parent_in, worker_out = os.pipe()
     worker_in, parent_out = os.pipe()
     opening = {"folder": str(folder), "database": str(database), "globs": []}
-    worker = indexer_worker.Worker(Channel(worker_in, worker_out), opening)
+    worker = indexer_worker.Worker(Parent(worker_in, worker_out), opening)
 
     def run() -> None:
         with contextlib.suppress(ParentGoneError):
@@ -432,10 +432,10 @@ def scan(folder: Path, database: Path) -> list[dict[str, Any]]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    channel = Channel(parent_in, parent_out)
+    other = Parent(parent_in, parent_out)
     messages = list[dict[str, Any]]()
     while not messages or messages[-1]["event"] != "ready":
-        message = channel.receive(timeout_s=60)
+        message = other.receive(timeout_s=60)
         assert message is not None
         messages.append(message)
     os.close(parent_out)
@@ -453,7 +453,7 @@ def test_a_limit_on_files(
     write(folder, {"z.py": "shallow = 1\n"})
     monkeypatch.setattr(indexer_worker, "MAX_FILES", 3)
     assert "index limited to 3 files of 12" == scan(folder, database)[-1]["note"]
-    assert (3, True, False) == (index.files(), index.has("store.py"), index.has("a/0/x.py"))
+    assert (3, frozenset({"database"})) == (index.files(), index.known(["database", "deep"]))
 
 
 def test_files_deleted_while_indexing(
@@ -468,7 +468,7 @@ def test_files_deleted_while_indexing(
 
     monkeypatch.setattr(Exclusions, "walk", walk_and_delete)
     scan(folder, database)
-    assert (1, False) == (index.files(), index.has("store.py"))
+    assert (1, frozenset()) == (index.files(), index.known(["database"]))
 
 
 def test_database_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -384,6 +384,7 @@ async def test_deadline(engine: TorchEngine, monkeypatch: pytest.MonkeyPatch) ->
     steps = watch_steps(engine, lambda _: None)
     clock = SimpleNamespace(monotonic=lambda: len(steps) / 100)  # 10 ms a step
     monkeypatch.setattr("fimls.engines.torch.time", clock)
+    monkeypatch.setattr("fimls.engines.torch.decoder.time", clock)
     deltas = await collect(engine, prompt(), max_tokens=3000, deadline_ms=155)
     assert FinishReason.DEADLINE == deltas[-1].finish_reason
     assert 15 == len(ids_of(deltas))
@@ -463,7 +464,7 @@ async def test_the_prefill_chunk_adapts(
     model: Any, monkeypatch: pytest.MonkeyPatch, chunk_ms: float, expected: int
 ) -> None:
     """Chunks grow and shrink, within bounds, towards what takes the time a cancel may wait."""
-    monkeypatch.setattr("fimls.engines.torch._CHUNK_MS", chunk_ms)
+    monkeypatch.setattr("fimls.engines.torch.decoder._CHUNK_MS", chunk_ms)
     engine = make_engine(model, prefill_chunk_tokens=None)
     long = prompt(CODE * 8)
     assert reference(model, long) == ids_of(await collect(engine, long))

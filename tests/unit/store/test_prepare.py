@@ -14,8 +14,7 @@ from tokenizers import Tokenizer
 
 from fimls.openvino import openvino as ov
 from fimls.progress import Progress, silent
-from fimls.store import PathSource, PreparedModel, Store
-from fimls.store import store as store_module
+from fimls.store import PathSource, PreparedModel, Store, prepared
 from fimls.store.convert import convert
 from fimls.store.gguf_file import open_gguf
 from fimls.types import AdapterMismatchError, ConfigError, ModelMissingError, StoreError
@@ -48,7 +47,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (folder / "openvino_model.bin").write_bytes(b"weights")
         (folder / "tokenizer.json").write_text(str(options["quantization"]))
 
-    monkeypatch.setattr(store_module, "convert_in_subprocess", fake)
+    monkeypatch.setattr(prepared, "convert_in_child", fake)
     return sources
 
 
@@ -216,7 +215,7 @@ class TestRebuilt:
             (folder / "openvino_model.bin").write_bytes(b"half")
             raise StoreError("it failed")
 
-        monkeypatch.setattr(store_module, "convert_in_subprocess", fail)
+        monkeypatch.setattr(prepared, "convert_in_child", fail)
         with pytest.raises(StoreError, match="it failed"):
             store.prepare(gguf_file)
         assert store.prepared(gguf_file) is None
@@ -230,7 +229,7 @@ class TestRebuilt:
         def fail(source: Path, folder: Path, **options: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(store_module, "convert_in_subprocess", fail)
+        monkeypatch.setattr(prepared, "convert_in_child", fail)
         with pytest.raises(StoreError, match=r"is full: 0\.00 GB are needed"):
             store.prepare(gguf_file)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fimls.fim import PromptBuilder
-from fimls.replay.repository import Repository
+from training.evaluation.repository import Repository
 from training.evaluation.suites.base import Item, Judge, Skipped, Suite, Verdict
 from training.evaluation.suites.humaneval import FILES, HumanEvalInfilling
 from training.types import EvaluationError

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fimls.replay.repository import Repository, read_repository
 from fimls.syntax import Definition, get_language, language_of, outline
 from fimls.types import Mode
 from training.evaluation.execution import Limits, Sandbox, shared
 from training.evaluation.execution.runners import Runner, Survey
+from training.evaluation.repository import Repository, read_repository
 from training.evaluation.suites.base import Item, Skipped, Verdict
 from training.evaluation.suites.spans import BODY, Contexts
 from training.types import CorpusFile, Span, SpanKind

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from fimls.context.index import Index
 from fimls.fim import PromptBuilder
-from fimls.replay.repository import Repository, read_repository
 from fimls.syntax import language_of
 from fimls.types import Mode, Snippet
 from training.dataset import Dataset
+from training.evaluation.repository import Repository, read_repository
 from training.evaluation.suites.base import Item, Skipped
 from training.examples import ContextBuilder, RepositoryFiles, build_index
 from training.spans import draw_spans

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fimls.engines.constraint import ByteConstraint
-from fimls.engines.openvino_worker.healing import Healing
+from fimls.engines.candidate import ByteConstraint
+from fimls.engines.openvino_worker.generation import Healing
 from fimls.fim import Tokenizer
 
 TOKENIZER = Tokenizer(

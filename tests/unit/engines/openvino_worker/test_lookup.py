@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fimls.engines.openvino_worker.lookup import History
+from fimls.engines.openvino_worker.generation import History
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from fimls.engines.openvino_worker.sampler import Sampler
+from fimls.engines.openvino_worker.generation import Sampler
 
 LOGITS = np.log(np.array([0.5, 0.3, 0.15, 0.05], dtype=np.float32)) + 20
 

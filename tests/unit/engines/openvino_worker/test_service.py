@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fimls.child import Parent
 from fimls.engines.openvino_worker.model import Part
 from fimls.engines.openvino_worker.service import DECODE_TOKENS, Service
 from fimls.engines.prefix_blocks import PrefixBlocks
@@ -81,9 +82,8 @@ class Client:
         self._read_fd, write_fd = os.pipe()
         self._lines = os.fdopen(self._read_fd, "rb")
         self._fds = (read_fd, write_fd)
-        service = Service(
-            self.model, self.blocks, prefill_chunk=CHUNK, input_fd=read_fd, output_fd=write_fd
-        )
+        parent = Parent(read_fd, write_fd)
+        service = Service(self.model, self.blocks, parent, prefill_chunk=CHUNK)
         self._thread = threading.Thread(target=service.run)
         self._thread.start()
         assert {"event": "ready"} == self.read()

@@ -1,0 +1,1 @@
+"""What every report shares: intervals, tables, plots, pages, and the machine it was made on."""

@@ -1,0 +1,67 @@
+"""What an editor shows of an answer, and what a typist takes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from training.evaluation.typing.looks import Suggestion, suggestions_of, take
+from training.evaluation.typing.typist import Typist
+
+TEXT = "a = '\U0001f600'\nreturn (x)\n"
+CURSOR = TEXT.index("x") + 1
+
+
+def item(text: str, start: int, end: int, line: int = 1) -> dict[str, Any]:
+    """An item whose range is on one line."""
+    edges = {"start": start, "end": end}
+    span = {name: {"line": line, "character": value} for name, value in edges.items()}
+    return {"insertText": text, "range": span}
+
+
+def test_an_empty_range_inserts() -> None:
+    """A range at the cursor, or none, puts the text there."""
+    shown = suggestions_of({"items": [item(".y", 9, 9), {"insertText": ".z"}]}, TEXT, CURSOR)
+    assert (Suggestion(".y"), Suggestion(".z")) == shown
+
+
+def test_a_range_may_take_what_stands_behind_the_cursor() -> None:
+    """The closing bracket is replaced by the suggestion's own."""
+    assert (Suggestion(".y)", 1),) == suggestions_of([item(".y)", 9, 10)], TEXT, CURSOR)
+
+
+def test_a_range_may_begin_before_the_cursor() -> None:
+    """What stands there is repeated by the item, and not shown."""
+    assert (Suggestion(".y"),) == suggestions_of([item("x.y", 8, 9)], TEXT, CURSOR)
+
+
+@pytest.mark.parametrize("wrong", [item("z", 8, 9), item("z", 0, 0, line=0), {"insertText": 1}])
+def test_an_item_that_does_not_fit_is_not_shown(wrong: dict[str, Any]) -> None:
+    """Items that change typed text, or lie elsewhere, are left out."""
+    assert () == suggestions_of({"items": [wrong]}, TEXT, CURSOR)
+
+
+@pytest.mark.parametrize("result", [None, {}, {"items": None}, 1])
+def test_no_items_is_nothing_shown(result: Any) -> None:
+    """Whatever a server answers, nothing breaks."""
+    assert () == suggestions_of(result, TEXT, CURSOR)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("return a", ("whole", "return a")),
+        ("return a\n    more", ("whole", "return a\n    more")),
+        ("return a\n    less", ("line", "return a")),
+        ("return a\n    more + b\n    x", ("line", "return a\n    more + b")),
+        ("ret", ("whole", "ret")),
+        ("re", None),  # a key for two characters saves too little
+        ("return b", None),
+        ("ret\n    more", None),  # the body's line goes on there
+    ],
+)
+def test_what_is_taken(text: str, expected: tuple[str, str] | None) -> None:
+    """All of it, or the lines that are right to their ends."""
+    taken = take(Suggestion(text), Typist("", 0, "return a\n    more + b"))
+    assert expected == (taken and (taken.how, taken.suggestion.text))
