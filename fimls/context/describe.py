@@ -176,9 +176,7 @@ def _end_line(lines: Sequence[str], head: int, file: SourceFile) -> int:
     language = get_language(file.language_id)
     words = language.block_ends if language else ()
     closing = (
-        at
-        for at in range(head, len(lines))
-        if re.match(r"[}\])]", lines[at]) or lines[at] in words
+        at for at in range(head, len(lines)) if re.match(r"[}\])]", lines[at]) or lines[at] in words
     )
     return next(closing, len(lines))
 

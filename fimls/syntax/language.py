@@ -37,12 +37,16 @@ ANY_IMPORT = re.compile(r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\breq
 """The beginning of a line that imports something in many languages."""
 
 
-_CLAUSES: Mapping[str, frozenset[str]] = {
+Clauses = Mapping[str, frozenset[str]]
+"""The first word of a clause, and of the lines that it may follow at the same depth."""
+
+CLAUSES: Clauses = {
     "elif": frozenset({"if", "elif"}),
     "else": frozenset({"if", "elif", "for", "while", "try", "except", "async"}),
     "except": frozenset({"try", "except"}),
     "finally": frozenset({"try", "except", "else"}),
 }
+"""Those of most languages."""
 
 
 class Blocks(enum.Enum):
@@ -55,7 +59,7 @@ class Blocks(enum.Enum):
 
 
 class Declares(enum.Enum):
-    """A way to say what type a variable has (patterns in :mod:`fimls.context.variables`)."""
+    """A way to say what type a variable has (patterns in :mod:`fimls.context.surroundings`)."""
 
     ANNOTATED = enum.auto()
     """``name: Type``"""
@@ -143,8 +147,7 @@ class Language:
     aren't recognised."""
     block_ends: tuple[str, ...] = ()
     """Words that end a block as a brace does, on a line of their own."""
-    clauses: Mapping[str, frozenset[str]] = field(default_factory=lambda: _CLAUSES)
-    """The first word of a clause, and of the lines that it may follow at the same depth."""
+    clauses: Clauses = field(default_factory=lambda: CLAUSES)
     no_body: str = ""
     """What can replace any function's body, so that the file still compiles."""
 
@@ -184,4 +187,5 @@ class Language:
 
     def closing_word(self, text: str, end: int) -> str:
         """Return the word with which a block ends that ends at an offset of a text, "" for none."""
-        return next((word for word in self.block_ends if text.endswith(word, 0, end)), "")
+        line = text[max(text.rfind("\n", 0, end), text.rfind(" ", 0, end)) + 1 : end].strip()
+        return next((word for word in self.block_ends if line == word), "")

@@ -29,7 +29,8 @@ _DOCSTRING = re.compile(
 )
 _COMMENT_BEHIND_HEADER = re.compile(r":\s*#[\s\S]*\Z")
 _LINE_BREAK = re.compile(r"\s*\n\s*")
-_NO_FIELD = re.compile(r"\s*(?:$|[#*]|--|//|/\*|[;,]+\s*$)")  # blank, a comment, left-over punctuation
+# Blank, a comment, left-over punctuation.
+_NO_FIELD = re.compile(r"\s*(?:$|[#*]|--|//|/\*|[;,]+\s*$)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,8 +98,9 @@ class SyntaxPlaces:
             first = int(rng.random() < _PAST_DOCSTRING)
         # Where a word ends a block, its node may hold that word and the one that began it.
         end = node.end_byte if self._language.indented else children[-1].end_byte
-        whole = self._inside(node, chars_max)
-        if whole is None and self._language.blocks is not Blocks.BRACES:
+        if self._language.blocks is Blocks.BRACES and self._is_bracketed(node):
+            whole = self._inside(node, chars_max)
+        else:
             whole = self._offsets(children[first].start_byte, end, chars_max)
         if whole is not None and rng.random() >= _REST_OF_BLOCK:
             return whole
@@ -116,9 +117,12 @@ class SyntaxPlaces:
 
     def _inside(self, node: tree_sitter.Node, chars_max: int) -> tuple[int, int] | None:
         """The text between a node's brackets."""
-        if self._source[node.start_byte : node.start_byte + 1] not in {b"(", b"{"}:
+        if not self._is_bracketed(node):
             return None
         return self._offsets(node.start_byte + 1, node.end_byte - 1, chars_max)
+
+    def _is_bracketed(self, node: tree_sitter.Node) -> bool:
+        return self._source[node.start_byte : node.start_byte + 1] in {b"(", b"{"}
 
     def _offsets(self, start: int, end: int, chars_max: int) -> tuple[int, int] | None:
         """From bytes to offsets, without white space at the ends; None if too long or empty."""

@@ -13,38 +13,40 @@ from fimls.syntax.modules import PACKAGE_FILES_MAX, Import, Lister, Target, ance
 _KEYWORDS = """
     abstract add alias and as ascending async await base bool break byte case catch char checked
     class const continue decimal default delegate descending do double dynamic else enum equals
-    event explicit extern false file finally fixed float for foreach from get global goto group if
-    implicit in init int interface internal into is join let lock long nameof namespace new nint
-    not notnull null object on operator or orderby out override params partial private protected
-    public readonly record ref remove required return sbyte scoped sealed select set short sizeof
-    stackalloc static string struct switch this throw true try typeof uint ulong unchecked
-    unmanaged unsafe ushort using value var virtual void volatile when where while with yield
+    event explicit extern false file finally fixed float for foreach from get global goto group
+    if implicit in init int interface internal into is join let lock long nameof namespace new
+    nint not notnull null object on operator or orderby out override params partial private
+    protected public readonly record ref remove required return sbyte scoped sealed select set
+    short sizeof stackalloc static string struct switch this throw true try typeof uint ulong
+    unchecked unmanaged unsafe ushort using value var virtual void volatile when where while
+    with yield
     """
 # System, System.Collections.Generic, System.Linq and System.Threading.Tasks.
 _BUILTINS = """
-    Action Activator Add AddRange Aggregate All Any Append ArgumentException ArgumentNullException
-    ArgumentOutOfRangeException Array Assert Attribute Average BinaryReader Boolean Buffer Byte
-    CancellationToken CancellationTokenSource Cast Char Clear Close Collections Combine Compare
-    CompareTo Concat Console Contains ContainsKey Convert ConfigureAwait Copy CopyTo Count Create
-    DateOnly DateTime DateTimeOffset Decimal Delay Dequeue Dictionary Directory Dispose Distinct
-    Double Empty EndsWith Enqueue Enum Enumerable Environment Equals Event EventArgs EventHandler
-    Except Exception Exists Exit File FileInfo First FirstOrDefault Format FormatException Func
-    GC Generic GetAwaiter GetEnumerator GetHashCode GetResult GetType GroupBy Guid HashSet HttpClient
-    IAsyncDisposable IAsyncEnumerable ICollection IComparable IDictionary IDisposable IEnumerable
-    IEnumerator IEquatable IList IO IQueryable IReadOnlyCollection IReadOnlyDictionary
-    IReadOnlyList ISet IndexOf Insert Int16 Int32 Int64 Invoke InvalidOperationException IsEmpty
-    IsNullOrEmpty IsNullOrWhiteSpace Join Key KeyNotFoundException KeyValuePair Keys Last
-    LastOrDefault Lazy Length LinkedList Linq List Main Match Math Max MemoryStream Min MoveNext
-    Now Nullable Object ObsoleteAttribute Obsolete OfType OperationCanceledException OrderBy
+    Action Activator Add AddRange Aggregate All Any Append ArgumentException
+    ArgumentNullException ArgumentOutOfRangeException Array Assert Attribute Average
+    BinaryReader Boolean Buffer Byte CancellationToken CancellationTokenSource Cast Char Clear
+    Close Collections Combine Compare CompareTo Concat ConfigureAwait Console Contains
+    ContainsKey Convert Copy CopyTo Count Create DateOnly DateTime DateTimeOffset Decimal Delay
+    Dequeue Dictionary Directory Dispose Distinct Double Empty EndsWith Enqueue Enum Enumerable
+    Environment Equals Event EventArgs EventHandler Except Exception Exists Exit File FileInfo
+    First FirstOrDefault Format FormatException Func GC Generic GetAwaiter GetEnumerator
+    GetHashCode GetResult GetType GroupBy Guid HashSet HttpClient IAsyncDisposable
+    IAsyncEnumerable ICollection IComparable IDictionary IDisposable IEnumerable IEnumerator
+    IEquatable IList IO IQueryable IReadOnlyCollection IReadOnlyDictionary IReadOnlyList ISet
+    IndexOf Insert Int16 Int32 Int64 InvalidOperationException Invoke IsEmpty IsNullOrEmpty
+    IsNullOrWhiteSpace Join Key KeyNotFoundException KeyValuePair Keys Last LastOrDefault Lazy
+    Length LinkedList Linq List Main Match Math Max MemoryStream Min MoveNext Now Nullable
+    Object Obsolete ObsoleteAttribute OfType OperationCanceledException OrderBy
     OrderByDescending Parse Path Peek Pop Predicate Push Queue Random Range Read ReadLine
-    ReadOnlySpan Regex Remove RemoveAll Replace Reverse Round Run Select SelectMany SemaphoreSlim
-    Serializable Single SingleOrDefault Skip Sort SortedDictionary Span Split Stack StartsWith
-    Start Stopwatch Stream StreamReader StreamWriter String StringBuilder StringComparison Substring
-    Sum System Take Task TaskCanceledException Tasks Text Thread Threading ThenBy Throw TimeSpan
-    Timeout ToArray ToDictionary ToHashSet ToList ToLower ToLowerInvariant ToString ToUpper Trim
-    TrimEnd TrimStart TryAdd TryGetValue TryParse Tuple Type UInt32 UInt64 Uri UtcNow Value
-    ValueTask Values Version Wait WhenAll WhenAny Where Where Write WriteLine Zip args
-    cancellationToken e ex sender
+    ReadOnlySpan Regex Remove RemoveAll Replace Reverse Round Run Select SelectMany
+    SemaphoreSlim Serializable Single SingleOrDefault Skip Sort SortedDictionary Span Split
+    Stack Start StartsWith Stopwatch Stream StreamReader StreamWriter String StringBuilder
+    StringComparison Substring Sum System Take Task TaskCanceledException Tasks Text ThenBy
+    Thread Threading Throw TimeSpan Timeout ToArray ToDictionary ToHashSet ToList ToLower
+    ToLowerInvariant ToString ToUpper Trim TrimEnd TrimStart TryAdd TryGetValue TryParse Tuple
+    Type UInt32 UInt64 Uri UtcNow Value ValueTask Values Version Wait WhenAll WhenAny Where
+    Write WriteLine Zip args cancellationToken e ex sender
     """
 
 

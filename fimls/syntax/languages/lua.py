@@ -10,21 +10,21 @@ from fimls.syntax.language import Blocks, Declares, Grammar, Language, kinds
 from fimls.syntax.modules import Import, Lister, Target, ancestors, first_file
 
 _KEYWORDS = """
-    and break do else elseif end false for function goto if in local nil not or repeat return then
-    true until while
+    and break do else elseif end false for function goto if in local nil not or repeat return
+    then true until while
     """
 # The reference manual of 5.4, and what 5.1 and LuaJIT have besides.
 _BUILTINS = """
     _ENV _G _VERSION __add __call __concat __eq __gc __index __le __len __lt __mode __name
-    __newindex __sub __tostring abs arg assert bit bnot bor band byte ceil char close
+    __newindex __sub __tostring abs arg assert band bit bnot bor byte ceil char close
     collectgarbage concat config coroutine cos cpath create date debug difftime dofile dump
     error execute exit exp ffi find floor flush fmod format getenv getinfo getlocal getmetatable
-    gmatch gsub huge insert io ipairs jit len lines load loaded loadfile loadstring log lower math
-    maxinteger match max min modf module move next open os pack package pairs path pcall pi popen
-    preload print rad random randomseed rawequal rawget rawlen rawset read remove rename rep
-    require reverse select self setfenv setlocale setmetatable setvbuf sin sort sqrt status stderr
-    stdin stdout string sub table tan time tmpname tointeger tonumber tostring traceback type
-    unpack upper utf8 wrap write xpcall yield
+    gmatch gsub huge insert io ipairs jit len lines load loaded loadfile loadstring log lower
+    match math max maxinteger min modf module move next open os pack package pairs path pcall pi
+    popen preload print rad random randomseed rawequal rawget rawlen rawset read remove rename
+    rep require reverse select self setfenv setlocale setmetatable setvbuf sin sort sqrt status
+    stderr stdin stdout string sub table tan time tmpname tointeger tonumber tostring traceback
+    type unpack upper utf8 wrap write xpcall yield
     """
 _FOLDERS = ("", "lua", "src", "lib")  # "lua" holds an editor plugin's modules
 

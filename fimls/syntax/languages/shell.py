@@ -19,17 +19,17 @@ _KEYWORDS = """
     """
 # POSIX, Bash's manual, and the programs that most scripts call.
 _BUILTINS = """
-    BASH_SOURCE BASH_VERSION EOF EUID EXIT FUNCNAME HOME HOSTNAME IFS INT LANG LC_ALL LINENO OLDPWD
-    OPTARG OPTIND PATH PIPESTATUS PPID PS1 PWD RANDOM REPLY SECONDS SHELL TERM TMPDIR UID USER
-    alias apt awk basename bash bc bg bind break builtin cat cd chmod chown cmp command compgen
-    complete continue cp curl cut date dd declare dev df diff dirname dirs disown docker du echo
-    egrep enable env errexit eval exec exit export expr false fg fgrep file find getopts git
-    grep gunzip gzip hash head help history hostname id install jobs kill let ln ls make mapfile
-    mkdir mktemp mv nohup nounset null open openssl paste pipefail popd printf ps pushd pwd python
-    python3 read readarray readlink readonly realpath return rm rmdir rsync sed seq set sh shift
-    shopt sleep sort source split ssh stat stderr stdin stdout sudo suspend tail tar tee test
-    timeout tmp touch tr trap true tty type typeset ulimit umask unalias uname uniq unset unzip usr
-    wait wc wget which whoami xargs yes zip
+    BASH_SOURCE BASH_VERSION EOF EUID EXIT FUNCNAME HOME HOSTNAME IFS INT LANG LC_ALL LINENO
+    OLDPWD OPTARG OPTIND PATH PIPESTATUS PPID PS1 PWD RANDOM REPLY SECONDS SHELL TERM TMPDIR UID
+    USER alias apt awk basename bash bc bg bind break builtin cat cd chmod chown cmp command
+    compgen complete continue cp curl cut date dd declare dev df diff dirname dirs disown docker
+    du echo egrep enable env errexit eval exec exit export expr false fg fgrep file find getopts
+    git grep gunzip gzip hash head help history hostname id install jobs kill let ln ls make
+    mapfile mkdir mktemp mv nohup nounset null open openssl paste pipefail popd printf ps pushd
+    pwd python python3 read readarray readlink readonly realpath return rm rmdir rsync sed seq
+    set sh shift shopt sleep sort source split ssh stat stderr stdin stdout sudo suspend tail
+    tar tee test timeout tmp touch tr trap true tty type typeset ulimit umask unalias uname uniq
+    unset unzip usr wait wc wget which whoami xargs yes zip
     """
 # "$(dirname "$0")/common.sh", $HERE/common.sh: what comes after is the path.
 _COMPUTED = re.compile(r"""^.*[)}]"?/|^.*\$\w+"?/""")
@@ -68,6 +68,7 @@ LANGUAGES = (
                 "command declaration_command list pipeline test_command variable_assignment"
             ),
             functions=kinds("function_definition"),
+            uses=_uses,
         ),
         line_comment="#",
         block_header=r"[({]$|\b(?:do|else|in|then)$",
