@@ -18,7 +18,11 @@
     (dot_index_expression field: (identifier) @name)
   ])
   (expression_list value: (function_definition body: (_)? @body "end" @close))) @function
-(variable_declaration (assignment_statement (variable_list name: (identifier) @name))) @constant
+((variable_declaration
+  (assignment_statement
+    (variable_list name: (identifier) @name)
+    (expression_list . value: (_) @_value))) @constant
+  (#not-starts-with? @_value "{}"))  ; the module's own table, mostly
 (chunk (assignment_statement (variable_list name: (identifier) @name)) @constant)
 (function_definition) @local
 
