@@ -189,6 +189,9 @@ class Settings:
     feedback_code: bool = _setting(
         "user", False, "keep the texts of suggestions with the counts, on this machine"
     )
+    log_level: Literal["error", "warning", "info", "debug"] = _setting(
+        "user", "info", "how much the server logs, never code; debug: how each request was answered"
+    )
 
     @property
     def snippet_sources(self) -> tuple[str, ...]:

@@ -1,12 +1,12 @@
-"""Git, asked about a folder without obeying it.
+"""Asks git about a folder without running anything that the folder names.
 
-A repository's configuration may name programs: filters, hooks, monitors, diff tools, another end
-for a fetch. A list of all such keys would be too short with git's next version, so git never reads
-that configuration here. It is given a repository of our own instead, made anew for each ``Git``: an
-empty configuration, no hooks, no attributes, no remotes; only the objects, the index and the files
-are the person's. What it says besides, such as how lines end, is copied where it can't name a
-program. Nor is the person's own configuration read, since a folder's ``.gitattributes`` would
-choose among the filters that it names.
+A repository's configuration may name programs: filters, hooks, monitors, diff tools, the other end
+of a fetch. A list of such settings would be incomplete with git's next version, so git never reads
+that configuration here. Each :class:`Git` gets a repository of our own instead, with an empty
+configuration and without hooks, attributes and remotes; only the objects, the index and the files
+are the person's. Settings that can't name a program, such as how lines end, are copied. The
+person's own configuration isn't used either, because a folder's ``.gitattributes`` could choose
+among the filters in it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _COPIED = frozenset(
         "core.symlinks",
     }
 )
-"""What changes how files compare with the index. Their values are single words."""
+"""Settings that change how files compare with the index. Their values are single words."""
 
 DIFF = (
     "--no-ext-diff",
@@ -83,29 +83,28 @@ _LINKS_MAX = 5
 
 
 class GitError(FimlsError):
-    """Git can't tell: ``str(error)`` says why."""
+    """Git can't answer: ``str(error)`` says why."""
 
 
 class NoRepositoryError(GitError):
-    """There is nothing to ask: no repository around the folder, or no git."""
+    """There is nothing to ask: the folder is in no repository, or git isn't installed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where a repository's parts are.
-
-    top: the work tree; None: bare. own: the folder of HEAD and the index. common: that of objects,
-    references and configuration, another one in a linked work tree.
-    """
+    """The folders of a repository."""
 
     top: Path | None
+    """The work tree; None: a bare repository."""
     own: Path
+    """The folder of HEAD and the index."""
     common: Path
+    """The folder of objects, references and configuration; another one for a linked work tree."""
 
     @classmethod
     def around(cls, folder: Path) -> Repository | None:
-        """Find the repository that a folder is in, by its ``.git``; never a bare one, which could
-        be part of what somebody else has committed.
+        """Find the repository that a folder is in, by its ``.git``. Bare repositories aren't found:
+        they could be files that somebody has committed.
         """
         for top in (folder, *folder.parents):
             git = top / ".git"
@@ -117,7 +116,7 @@ class Repository:
 
     @classmethod
     def at(cls, folder: Path) -> Repository | None:
-        """The repository that a folder is the top of, or is itself, for those who asked for it."""
+        """Return the repository whose work tree or bare folder is ``folder``; None for another."""
         if (folder / ".git").exists():
             return cls.around(folder)
         found = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
@@ -129,10 +128,10 @@ class Repository:
         return cls(top, own, own / pointer if pointer else own)
 
     def head(self) -> str:
-        """The newest commit's id, "" before the first.
+        """Return the newest commit's id; "" before the first.
 
         Raises:
-            GitError: it is kept in a way that isn't known here.
+            GitError: HEAD has an unknown form.
         """
         name = "HEAD"
         for _ in range(_LINKS_MAX):
@@ -155,7 +154,7 @@ class Repository:
 
 
 class Git:
-    """Git over one repository's objects, index and files. A context manager; see the module."""
+    """Git on one repository's objects, index and files; :func:`opened` makes it."""
 
     def __init__(
         self, program: str, repository: Repository, shadow: Path, settings: Mapping[str, str]
@@ -177,7 +176,7 @@ class Git:
             self._environment["GIT_WORK_TREE"] = str(repository.top)
 
     def start(self, folder: Path, *question: str) -> subprocess.Popen[bytes]:
-        """Start a question; the process has pipes, and is the caller's to end.
+        """Start a git command with pipes; the caller must end the process.
 
         Raises:
             GitError: it can't be started.
@@ -195,10 +194,10 @@ class Git:
             raise NoRepositoryError(f"git can't be started: {error.strerror}") from error
 
     def ask(self, folder: Path, *question: str, timeout_s: float = TIMEOUT_S) -> bytes:
-        """Return what git answers.
+        """Return the output of a git command.
 
         Raises:
-            GitError: it failed, or took longer.
+            GitError: it failed, or took longer than ``timeout_s``.
         """
         command = [*self._command, *question]
         return _run(command, question[0], cwd=folder, env=self._environment, timeout_s=timeout_s)
@@ -206,7 +205,7 @@ class Git:
 
 @contextlib.contextmanager
 def opened(repository: Repository, *, timeout_s: float = TIMEOUT_S) -> Iterator[Git]:
-    """Git on a repository.
+    """Open git on a repository.
 
     Raises:
         NoRepositoryError: git isn't installed. GitError: the repository is of an unknown kind.
@@ -224,7 +223,7 @@ def opened(repository: Repository, *, timeout_s: float = TIMEOUT_S) -> Iterator[
         theirs: dict[str, str] = {}
         configuration = repository.common / "config"
         if configuration.is_file():
-            # Git's own parser reads the list; it runs nothing, and here includes nothing.
+            # Git's own parser reads it; that runs nothing, and includes no other files.
             theirs = _configuration(
                 [program, "config", "--file", str(configuration.absolute()), "--no-includes"],
                 cwd=shadow,
@@ -240,10 +239,10 @@ def opened(repository: Repository, *, timeout_s: float = TIMEOUT_S) -> Iterator[
 
 
 def offered(git: Git) -> str:
-    """Return the address of a repository to clone that has ``git``'s newest commit and objects.
+    """Return the address of a repository of our own that has ``git``'s newest commit, to clone it.
 
     Raises:
-        GitError: it has no commit, or its folder a name that git can't be told.
+        GitError: there is no commit, or the folder's name can't be passed to git.
     """
     objects = str((git.repository.common / "objects").resolve())
     if "\n" in objects or objects.startswith(('"', "#")):
@@ -264,7 +263,7 @@ def offered(git: Git) -> str:
 
 @contextlib.contextmanager
 def opened_around(folder: Path, *, timeout_s: float = TIMEOUT_S) -> Iterator[Git]:
-    """Git on the repository that a folder is in.
+    """Open git on the repository that a folder is in.
 
     Raises:
         NoRepositoryError: there is none, or no git. GitError: it is of an unknown kind.
@@ -280,8 +279,8 @@ def opened_around(folder: Path, *, timeout_s: float = TIMEOUT_S) -> Iterator[Git
 
 
 def git_program() -> str | None:
-    """Return git's path, None without one. Relative parts of PATH, which a folder could fill, are
-    left out.
+    """Return git's path; None if it isn't installed. Relative folders in PATH, in which a
+    repository could place a program, are ignored.
     """
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     found = shutil.which("git", path=os.pathsep.join(filter(os.path.isabs, folders)))
@@ -289,10 +288,9 @@ def git_program() -> str | None:
 
 
 def clone_command(url: str, folder: Path, *options: str) -> tuple[list[str], dict[str, str]]:
-    """Return the command that clones what a person asked for, without its files, and its
-    environment.
+    """Return the command and environment that clone a repository without writing its files.
 
-    This one may use the network, and the person's configuration: their proxies and passwords.
+    Only this command uses the network and the person's configuration, with proxies and passwords.
 
     Raises:
         NoRepositoryError: git isn't installed.
@@ -318,7 +316,7 @@ _PERSONS = (
 
 
 def _environment() -> dict[str, str]:
-    """The environment without what would point git elsewhere, and without questions to anybody."""
+    """Return the environment without variables that redirect git; git asks for no passwords."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     return kept | {
         "GIT_ASKPASS": "true",
@@ -334,7 +332,7 @@ def _environment() -> dict[str, str]:
 def _configuration(
     command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float
 ) -> dict[str, str]:
-    """Keys in lower case -> their last values."""
+    """Return the settings: key in lower case -> last value."""
     listed = _run([*command, "--list", "-z"], "config", cwd=cwd, env=env, timeout_s=timeout_s)
     entries = os.fsdecode(listed[:_CONFIG_BYTES_MAX]).split("\0")
     return {key.lower(): value for key, _, value in (one.partition("\n") for one in entries) if key}
@@ -349,7 +347,7 @@ def _copied(configuration: Mapping[str, str]) -> dict[str, str]:
 
 
 def _make(shadow: Path, repository: Repository, theirs: Mapping[str, str]) -> None:
-    """Write the repository of our own that git is shown."""
+    """Write the repository of our own that git reads."""
     for key in theirs:
         section, _, name = key.partition(".")
         if section == "extensions" and name not in _KNOWN_EXTENSIONS:
@@ -393,7 +391,7 @@ def _run(
 
 
 def _text(path: Path, limit_bytes: int = _POINTER_BYTES_MAX) -> str:
-    """A file's text, "" where there is none of that size."""
+    """Return a file's text; "" if there is none, or if it is larger."""
     try:
         if not path.is_file() or path.stat().st_size > limit_bytes:
             return ""

@@ -108,8 +108,10 @@ class FinishReason(str, enum.Enum):
 
 
 class Suppressed(str, enum.Enum):
-    """Why nothing is shown. A reason may be another string, which nothing compares: the name of the
-    step of post-processing that left nothing, why a file is excluded, or an error's message.
+    """Why nothing is shown.
+
+    The reason may also be a string that nothing compares: the name of the post-processing step that
+    left nothing, why a file is excluded, or an error's message.
     """
 
     SUPERSEDED = "superseded"  # by a later request for the same document
@@ -127,7 +129,7 @@ class Suppressed(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A snapshot of an open document. ``text`` is never changed: an edit makes a new snapshot."""
+    """A snapshot of an open document: an edit makes a new one."""
 
     uri: str
     language_id: str
@@ -137,32 +139,36 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A chunk of another file that goes into the prompt.
-
-    path: workspace-relative, forward slashes. score: the retriever's, higher is better.
-    source: which retriever found it, for ``fimls why``.
-    """
+    """A chunk of another file that goes into the prompt."""
 
     path: str
+    """Relative to the workspace, with forward slashes."""
+
     text: str
     score: float = 0.0
+    """The retriever's: higher is better."""
+
     source: str = ""
+    """Which retriever found it, for ``fimls why``."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionContext:
-    """All that a prompt is built from; training stores the same object with the middle removed.
-
-    prefix and suffix: the whole text before and after the cursor (budgets are applied later).
-    path: workspace-relative, or a bare file name.
-    snippets: in prompt order, the least useful first, so that the best stands nearest the code.
-    """
+    """All that a prompt is built from; training stores the same object with the middle removed."""
 
     prefix: str
+    """The whole text before the cursor: budgets are applied later."""
+
     suffix: str
+    """The whole text after the cursor."""
+
     path: str = ""
+    """Relative to the workspace, or a bare file name."""
+
     language_id: str = ""
     snippets: tuple[Snippet, ...] = ()
+    """In prompt order: the least useful first, so that the best is nearest to the code."""
+
     mode: Mode = Mode.SINGLE
 
 
@@ -187,73 +193,86 @@ class PromptPart:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an engine gets.
-
-    token_ids: the whole prompt, control ids included, BOS included where the format has one.
-    stop_token_ids: any of them ends the generation and is not part of its text.
-    healing: text cut from the prefix's end; the generation must begin by producing exactly it, and
-        the engine leaves it out of the text it reports. "" when nothing was cut.
-    parts: covers ``token_ids`` without gaps, in order.
-    prefix_start, suffix_end: how much of the context the window shows, in code points: the prompt
-        contains ``prefix[prefix_start:]`` and ``suffix[:suffix_end]``.
-    """
+    """What an engine gets."""
 
     token_ids: tuple[int, ...]
+    """The whole prompt, with control ids, and with BOS where the format has one."""
+
     stop_token_ids: frozenset[int]
+    """Any of them ends the generation and is not part of its text."""
+
     healing: str = ""
+    """Text cut from the prefix's end, "" if nothing was cut. The generation must begin with exactly
+    this text, and the engine leaves it out of the text that it reports."""
+
     parts: tuple[PromptPart, ...] = ()
+    """Cover ``token_ids`` without gaps, in order."""
+
     prefix_start: int = 0
+    """The prompt contains the context's ``prefix[prefix_start:]``, in code points."""
+
     suffix_end: int = 0
+    """The prompt contains the context's ``suffix[:suffix_end]``, in code points."""
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
-    """How to sample.
-
-    max_tokens: generated tokens at most, the healed ones included.
-    temperature: 0 is greedy. top_p: nucleus, in (0, 1].
-    candidates: how many generations, told apart by ``Delta.index``; with more than one, candidate
-        0 is greedy and the others are sampled (at ``temperature``, or 0.6 where that is 0).
-    seed: makes sampling repeatable on one engine.
-    deadline_ms: from the call; the generation then ends with ``FinishReason.DEADLINE``. None: none.
-    """
+    """How to sample."""
 
     max_tokens: int = 64
+    """Of generated tokens, the healed ones included."""
+
     temperature: float = 0.0
+    """0 is greedy."""
+
     top_p: float = 1.0
+    """Nucleus sampling, in (0, 1]."""
+
     candidates: int = 1
+    """How many generations, told apart by ``Delta.index``. With more than one, candidate 0 is
+    greedy and the others are sampled (at ``temperature``, or at 0.6 where that is 0)."""
+
     seed: int = 0
+    """Makes sampling repeatable on one engine."""
+
     deadline_ms: float | None = None
+    """From the call; the generation then ends with ``FinishReason.DEADLINE``. None: never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a request cost. reused_tokens: prompt tokens whose keys and values were cached; None
-    where the engine can't tell. ttft_ms: from the call to the first token.
-    """
+    """What a request cost."""
 
     prompt_tokens: int = 0
     reused_tokens: int | None = None
+    """Prompt tokens whose keys and values were cached; None where the engine can't tell."""
+
     ttft_ms: float | None = None
+    """From the call to the first token; None before it."""
+
     total_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of one candidate, as soon as it exists.
-
-    text: the new text; may be "" while a multi-byte character or the healed text is incomplete.
-    logprobs: natural logarithms, one for each token id, or empty where the engine has none.
-    finish_reason: set on the candidate's last delta. usage: set on the request's first delta with
-    tokens, when the prompt's cost is known, and on its last.
-    """
+    """A piece of one candidate, as soon as it exists."""
 
     index: int = 0
+    """Which candidate."""
+
     token_ids: tuple[int, ...] = ()
     text: str = ""
+    """The new text; "" while a multi-byte character or the healed text is incomplete."""
+
     logprobs: tuple[float, ...] = ()
+    """Natural logarithms, one for each token id; empty where the engine has none."""
+
     finish_reason: FinishReason | None = None
+    """Set on the candidate's last delta."""
+
     usage: Usage | None = None
+    """Set on the request's first delta with tokens, when the prompt's cost is known, and on its
+    last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,33 +282,43 @@ class Generation:
     token_ids: tuple[int, ...]
     text: str
     logprobs: tuple[float, ...]
+    """One for each token id, or empty."""
+
     finish_reason: FinishReason
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What is shown: ``text`` replaces the document's ``start:end`` (offsets in code points).
-
-    confidence: mean token probability in (0, 1], or None where the engine has no log-probabilities.
-    """
+    """What is shown: ``text`` replaces the document's ``start:end`` (offsets in code points)."""
 
     id: str
     text: str
     start: int
     end: int
     confidence: float | None = None
+    """The mean token probability in (0, 1]; None where the engine has no log-probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionResult:
-    """The pipeline's answer: completions, best first, or the reason why there are none."""
+    """The pipeline's answer."""
 
     completions: tuple[Completion, ...] = ()
+    """Best first."""
+
     suppressed: str | None = None
+    """Why there are no completions (see :class:`Suppressed`); None if there are some."""
+
     prompt: Prompt | None = None
+    """What the engine was asked; None where it wasn't."""
+
     generations: tuple[Generation, ...] = ()
+    """What it wrote, one for each candidate, the greedy one first."""
+
     usage: Usage = field(default_factory=Usage)
     finish_reason: FinishReason | None = None
+    """Of the greedy candidate."""
+
     mode: Mode = Mode.SINGLE
 
 

@@ -1,4 +1,4 @@
-"""A document's URI: what place on disk it names, if any. Standard library only.
+"""The place on disk that a document's URI names, if any. Standard library only.
 
 A client sends whatever string it likes as a URI, and sends it again with each keystroke.
 """
@@ -15,7 +15,7 @@ _THIS_MACHINE = ("", "localhost")  # RFC 8089
 
 @lru_cache(maxsize=_KEPT)
 def local_path(uri: str) -> Path | None:
-    """Return the path of a file on this machine; None for what is none, or another machine's."""
+    """Return the path of a file on this machine; None if the URI names no such file."""
     parts = _split(uri)
     is_local = parts.scheme == "file" and parts.netloc in _THIS_MACHINE
     return Path(unquote(parts.path)) if is_local else None
@@ -29,7 +29,7 @@ def bare_name(uri: str) -> str:
 
 @lru_cache(maxsize=_KEPT)
 def path_inside(uri: str, folder: str) -> str | None:
-    """Return a URI's path relative to a folder's of the same origin; None where it lies outside."""
+    """Return a URI's path relative to a folder's of the same origin; None if it is outside."""
     parts, folder_parts = _split(uri), _split(folder)
     if parts[:2] != folder_parts[:2] or not _path(uri).is_relative_to(_path(folder)):
         return None

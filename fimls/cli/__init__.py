@@ -23,7 +23,7 @@ from fimls.types import FimlsError, Mode
 
 PLUGIN_GROUP = "fimls.commands"
 _BUILT_IN = ("complete", "doctor", "prompt", "pull", "serve", "stats", "why")
-_PULLING = ("pull", "serve")  # the second where its person says so
+_PULLING = ("pull", "serve")  # serve only after its user has agreed
 _INTERRUPTED = 130
 
 app = typer.Typer(
@@ -136,7 +136,7 @@ def pull(
     source: Annotated[
         Path | None, typer.Option("--from", help="Take the bytes from this file instead.")
     ] = None,
-    verify: Annotated[bool, typer.Option(help="Hash what is already here again.")] = False,
+    verify: Annotated[bool, typer.Option(help="Check the hash of what is already here.")] = False,
 ) -> None:
     """Fetch a model, verify it, and convert it for the engine.
 
@@ -196,11 +196,14 @@ def serve(
     shared: Annotated[
         bool,
         typer.Option(
-            "--shared", help="One server, and its model in memory once, for all that say so."
+            "--shared", help="One server, with one model in memory, for all editors that say so."
         ),
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="With --shared: a new server in the place of that.")
+        bool,
+        typer.Option(
+            "--replace", help="With --shared: start a new server; the old one keeps its editors."
+        ),
     ] = False,
 ) -> None:
     """Run the language server."""
@@ -211,8 +214,7 @@ def serve(
     if replace and not shared:
         raise typer.BadParameter("--replace goes with --shared")
     address = None if tcp is None else _address(tcp)
-    mode: Literal["", "join", "replace"] = "replace" if replace else "join" if shared else ""
-    raise typer.Exit(run(context.obj.overrides, tcp=address, shared=mode))
+    raise typer.Exit(run(context.obj.overrides, tcp=address, shared=shared, replace=replace))
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -15,14 +15,21 @@ from fimls.syntax import language_of
 from fimls.text import LineIndex, read_document
 from fimls.types import Document
 
+PATIENCE_MS = 5000.0
+"""How long a command waits for snippets: longer than a keystroke does, since nobody is typing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A cursor in a file. offset: in code points. path: as shown in prompts."""
+    """A cursor in a file."""
 
     document: Document
     offset: int
+    """In code points."""
+
     path: str
+    """As prompts show it."""
+
     workspace: Path
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fimls.cli.options import Invocation
-from fimls.cli.position import Place, read_place, workspace_context
+from fimls.cli.position import PATIENCE_MS, Place, read_place, workspace_context
 from fimls.completer import context_at, select_snippets
 from fimls.config import Settings
 from fimls.engines.loading import load_prompt_builder
@@ -26,8 +26,6 @@ _STYLES = {
     PartKind.SUFFIX: "yellow",
 }
 _HEALING_STYLE = "bold red"
-# Nobody types meanwhile: a command waits longer for its snippets than a keystroke.
-_PATIENCE_MS = 5000.0
 
 
 def run(invocation: Invocation, position: str, *, as_json: bool) -> None:
@@ -52,7 +50,7 @@ async def _build(place: Place, settings: Settings) -> tuple[Prompt, PromptBuilde
         builder = await load_prompt_builder(settings, Store(), progress=progress)
     async with workspace_context(place, settings) as source:
         selection = await select_snippets(
-            source, place.document, place.offset, builder, timeout_ms=_PATIENCE_MS
+            source, place.document, place.offset, builder, timeout_ms=PATIENCE_MS
         )
     context = context_at(
         place.document,

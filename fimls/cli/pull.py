@@ -21,7 +21,7 @@ _TABLE_COLUMNS = 130
 
 
 def run(invocation: Invocation, model: str | None, *, source: Path | None, verify: bool) -> None:
-    """Make a model ready to use, whatever part of that is still missing."""
+    """Make a model ready to use: fetch, verify and convert what isn't ready yet."""
     settings = invocation.settings(None)
     if model is not None:  # the settings' adapter is one of their own model; none is of any
         adapter = NO_ADAPTER if settings.adapter == NO_ADAPTER else ""

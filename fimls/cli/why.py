@@ -12,15 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from fimls.cli.options import Invocation
-from fimls.cli.position import read_place, workspace_context
+from fimls.cli.position import PATIENCE_MS, read_place, workspace_context
 from fimls.completer import Completer, select_snippets
 from fimls.engines.loading import load_engine
 from fimls.progress import progress_bar
 from fimls.server.why import ANSWERS, describe_flight, last_explanation_path, tokens_by_part
 from fimls.store import Store
 from fimls.types import DocumentError
-
-_PATIENCE_MS = 5000.0
 
 
 def run(invocation: Invocation, position: str | None, *, as_json: bool) -> None:
@@ -61,7 +59,7 @@ async def _at(invocation: Invocation, position: str) -> dict[str, Any]:
                 place.document,
                 place.offset,
                 completer.builder,
-                timeout_ms=_PATIENCE_MS,
+                timeout_ms=PATIENCE_MS,
             )
             await completer.complete(place.document, place.offset, path=place.path)
             return completer.explanations[-1].as_json()

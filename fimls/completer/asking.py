@@ -1,10 +1,4 @@
-"""What is asked of an engine, and when: a request, its context, and what a prompt keeps.
-
-With the suffix first, a bracket that an editor inserts after the cursor changes the prompt from
-its beginning. Inside a call that spans lines it is there for many keystrokes. So a document's
-prompt keeps its suffix as long as the new one differs by closers and blank space at its start only
-(as Copilot keeps a suffix that has hardly changed).
-"""
+"""What to ask an engine, and when: requests, their context, the suffix of a prompt, the pace."""
 
 from __future__ import annotations
 
@@ -38,16 +32,25 @@ _MAY_FOLLOW = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*")
 
 @dataclass(slots=True)
 class Request:
-    """One call of :meth:`Completer.complete`."""
+    """One call of :meth:`Completer.complete`, while it is served."""
 
     document: Document
     offset: int
     path: str
+    """Relative to the workspace."""
+
     invoked: bool
+    """Whether somebody asked for a completion, rather than typed."""
+
     candidates: int
     mode: Mode | None
+    """None where the syntax and the settings decide."""
+
     snippets: Sequence[Snippet] | None
+    """None where the context source is asked for them."""
+
     why: Explanation
+    """What is kept of the request."""
 
     @property
     def prefix(self) -> str:
@@ -73,8 +76,10 @@ class ContextSource(Protocol):
         count_tokens: Callable[[str], int],
         timeout_ms: float,
     ) -> Selection:
-        """The snippets for a prompt at ``offset`` whose window shows ``shown``: from where in the
-        text before the cursor, to where in the text after it.
+        """The snippets for a prompt at ``offset``.
+
+        shown: where the prompt's window starts in the text before the cursor, and where it ends in
+        the text after it.
         """
         ...
 
@@ -134,9 +139,9 @@ async def select_snippets(
 
 
 def may_complete_here(context: CompletionContext) -> bool:
-    """Whether to complete unasked: not inside a line, in front of more than closers.
+    """Whether to complete unasked.
 
-    There people mostly edit what is there.
+    Not inside a line, before more than closers: there people mostly edit what is there.
     """
     return _MAY_FOLLOW.fullmatch(rest_of_line(context)) is not None
 
@@ -144,9 +149,9 @@ def may_complete_here(context: CompletionContext) -> bool:
 class Pace:
     """One document's typing rhythm against the engine's speed.
 
-    A generation that is given up without having been of use is wasted, and the next one waits for
-    its last step. So after one was, the next request waits about a key's interval for another key;
-    with an engine that answers between two keys nothing ever waits.
+    A generation that is given up before it was of use is wasted, and the next one waits for its
+    last step. So after that, the next request waits for another key, about as long as between two
+    keys. With an engine that answers between two keys, nothing ever waits.
     """
 
     def __init__(self) -> None:
@@ -165,7 +170,7 @@ class Pace:
         self._last_key = now
 
     def answered(self, elapsed_ms: float) -> None:
-        """Note how long the engine took to something that could be shown."""
+        """Note how long the engine took until there was something to show."""
         self._answer_ms = _mean(self._answer_ms, elapsed_ms)
         self._wasted = False
 
@@ -186,7 +191,13 @@ def _mean(old: float, new: float) -> float:
 
 
 class SteadySuffixes:
-    """The suffix that each document's last prompt showed."""
+    """The suffix that each document's last prompt showed, and that the next one may keep.
+
+    With the suffix first, a bracket that an editor inserts after the cursor changes the prompt from
+    its beginning, and inside a call that spans lines it stays for many keystrokes. So a document's
+    prompts show the same suffix as long as the new one differs only by closers and blank space at
+    its start (as Copilot keeps a suffix that has hardly changed).
+    """
 
     def __init__(self) -> None:
         self._shown: dict[str, str] = {}
@@ -207,7 +218,7 @@ class SteadySuffixes:
 
 
 def essence(suffix: str) -> str:
-    """What a suffix begins with behind closers and blank space, if these are short."""
+    """What a suffix begins with after closers and blank space, if these are short."""
     start = _START.match(suffix)
     length = start.end() if start else 0
     length = length if length <= _START_CHARS_MAX else 0

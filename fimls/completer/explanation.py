@@ -13,19 +13,20 @@ from fimls.types import Generation, Mode
 
 
 class AnsweredBy(str, enum.Enum):
-    """What a keystroke cost. engine: it started a generation. flight: it waited for one that an
-    earlier keystroke had started. cache: the text was there. none: nothing had to be generated.
-    """
+    """What a keystroke cost."""
 
-    ENGINE = "engine"
-    FLIGHT = "flight"
-    CACHE = "cache"
-    NONE = "none"
+    ENGINE = "engine"  # it started a generation
+    FLIGHT = "flight"  # it waited for one that an earlier keystroke had started
+    CACHE = "cache"  # the text was there
+    NONE = "none"  # nothing had to be generated
 
 
 @dataclass(slots=True)
 class Explanation:
-    """One request, filled in on its way through the pipeline. Times are milliseconds."""
+    """One request, filled in on its way through the pipeline. Times are milliseconds.
+
+    It keeps no document: that would hold the text of each keystroke in memory.
+    """
 
     id: int
     uri: str
@@ -109,8 +110,10 @@ class Explanation:
         return "; ".join([*parts, times])
 
     def as_json(self, *, ids: bool = False, code: bool = True) -> dict[str, object]:
-        """As plain JSON. ids: with the prompt's token ids. code: with texts; without them there are
-        lengths, so that it may be written to disk.
+        """As plain JSON.
+
+        ids: with the prompt's token ids. code: with texts; otherwise there are lengths in their
+        place, so that it may be written to disk.
         """
 
         def text(value: str) -> object:
@@ -144,7 +147,7 @@ class Explanation:
         }
 
     def _stages(self) -> dict[str, float]:
-        """The request's own stages; and what the engine did, if it was asked by this request."""
+        """The request's own stages, and the engine's if this request asked it."""
         if self.flight is None or self.answered_by is not AnsweredBy.ENGINE:
             return self.stages_ms
         usage = self.flight.usage

@@ -1,8 +1,8 @@
 """A generation under way, or just landed, that several keystrokes may share.
 
-Somebody types faster than a model writes. A keystroke that agrees with what is being generated
-waits for the same generation instead of starting another, and one that agrees with what was
-generated is answered without the engine.
+People type faster than a model writes. A keystroke that agrees with what is being generated waits
+for that generation instead of starting another, and one that agrees with what was generated is
+answered without the engine.
 """
 
 from __future__ import annotations
@@ -32,28 +32,29 @@ from fimls.types import (
 )
 
 AHEAD_TOKENS = 40
-"""How much a flight goes on writing behind a finished line, for the keystrokes to come."""
+"""How much a flight goes on writing after a finished line, for the keystrokes to come."""
 # About two tokens.
 _BEHIND_CHARS_MAX = 6
-# Beyond the deadline that the engine itself keeps: then it hangs.
+# After the deadline that the engine itself keeps: an engine that takes longer hangs.
 _GRACE_S = 2.0
 
 
 @dataclass(slots=True)
 class Candidate:
-    """What has been generated so far of one candidate.
-
-    ends: where each token's text ends, in code points of ``text``. complete: nothing that follows
-    would be shown. complete_chars: how much text there was when that became clear.
-    """
+    """What has been generated so far of one candidate."""
 
     token_ids: list[int] = field(default_factory=list)
     text: str = ""
     logprobs: list[float] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    """Where each token's text ends, in code points of ``text``."""
+
     finish_reason: FinishReason | None = None
     complete: bool = False
+    """Whether nothing that follows would be shown."""
+
     complete_chars: int = 0
+    """How much text there was when it became complete."""
 
     def add(self, delta: Delta, context: CompletionContext) -> None:
         """Take a piece."""
@@ -67,7 +68,7 @@ class Candidate:
             self.complete_chars = len(self.text)
 
     def token_texts(self, start: int) -> tuple[str, ...]:
-        """The text of each token that ends behind ``start``."""
+        """The text of each token that ends after ``start``."""
         first = bisect_right(self.ends, start)
         starts = [start, *self.ends[first:]]
         return tuple(self.text[at:end] for at, end in itertools.pairwise(starts))
@@ -78,10 +79,10 @@ class Candidate:
         return self.complete or self.finish_reason is not None
 
     def generation(self, start: int = 0, end: int | None = None) -> Generation:
-        """The text from ``start`` to ``end`` (code points) with the tokens that end in it."""
+        """The text from ``start`` to ``end`` (code points), with the tokens that end in it."""
         first = bisect_right(self.ends, start)
         last = len(self.ends) if end is None else bisect_right(self.ends, end)
-        # Cut short because it was complete: as good as a model that stops by itself.
+        # Cut short because it was complete: as good as one that the model ended itself.
         reason = FinishReason.STOP if self.complete else self.finish_reason
         if end is not None and end < len(self.text):
             reason = FinishReason.LENGTH
@@ -156,11 +157,11 @@ class Flight:
 
     @property
     def settled(self) -> bool:
-        """Whether every candidate is."""
+        """Whether every candidate is settled."""
         return self.landed or all(one.settled for one in self.candidates)
 
     def along(self, typed: str) -> bool:
-        """Whether ``typed``, behind where the flight started, agrees with its text so far."""
+        """Whether what was typed since the flight started agrees with its text so far."""
         text = self.first.text
         if len(typed) < len(text):
             return text.startswith(typed)
@@ -169,8 +170,8 @@ class Flight:
     def serves(self, typed: str) -> bool:
         """Whether a keystroke should wait for this flight, or take what it has.
 
-        Not where the typist is ahead of it: decoding what was typed takes a step for each token,
-        reading it as a prompt one for all.
+        Not where the typist is ahead of it: to decode what was typed takes a step for each token,
+        to read it as a prompt takes one for all.
         """
         text = self.first.text
         behind = bool(text) and not self.landed and len(typed) - len(text) > _BEHIND_CHARS_MAX
@@ -182,7 +183,7 @@ class Flight:
         self._task = asyncio.create_task(self._run(engine))
 
     def cancel(self) -> None:
-        """Give the flight up; those who wait find it landed."""
+        """Give the flight up; the keystrokes that wait find it landed."""
         if self.landed:
             return
         self.given_up = True
@@ -191,7 +192,7 @@ class Flight:
             self._task.cancel()
 
     def wake(self) -> None:
-        """Let everybody who waits look again."""
+        """Let the keystrokes that wait look again."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -231,7 +232,7 @@ class Flight:
                     if self._has_enough():
                         break
                     self.wake()
-        except Exception as error:  # noqa: BLE001 - raised again in everybody who waits
+        except Exception as error:  # noqa: BLE001 - raised again for every keystroke that waits
             self.error = error
         finally:
             self.landed = True
@@ -257,8 +258,8 @@ async def _with_timeout(
 ) -> AsyncGenerator[Delta, None]:
     """Pass deltas on; give up on an engine that doesn't keep its deadline.
 
-    Not asyncio.wait_for, which before Python 3.12 loses a cancellation that comes together with a
-    delta: the generation would go on.
+    Not by asyncio.wait_for: before Python 3.12 it loses a cancellation that comes together with a
+    delta, and the generation would go on.
 
     Raises:
         EngineError: nothing came for ``timeout_s``.

@@ -1,9 +1,9 @@
 """The flights that a keystroke may be answered from.
 
-A flight is found by the text around the cursor, not by where that text stands: edits elsewhere in
-the file and a moved prompt window leave it usable. It fits when the prefix ends as the flight's did
-plus what was typed since, the suffix begins as it did (but for closers, which come and go), and
-what was typed is what it wrote.
+A flight is found by the text around the cursor, not by its offset: edits elsewhere in the file and
+a moved prompt window leave it usable. It fits if the prefix ends as the flight's did plus what was
+typed since, the suffix begins as it did (but for closers, which come and go), and what was typed is
+what the flight wrote.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fimls.completer.asking import Request, essence
 from fimls.completer.flight import Flight
 
 TYPED_CHARS_MAX = 200
-"""How far behind its start a flight is looked up."""
+"""How much may have been typed since a flight started."""
 _PREFIX_CHARS = 1500
 _FLIGHTS_MAX = 64
 
@@ -33,7 +33,7 @@ class Flights:
             oldest.cancel()
 
     def find(self, request: Request) -> tuple[Flight, str] | None:
-        """The latest flight that fits, and what was typed behind its start."""
+        """The latest flight that fits, and what was typed since it started."""
         suffix = essence(request.suffix)
         for flight, uri in reversed(self._kept.items()):
             if uri != request.document.uri or not _is_usable(flight, request):
@@ -47,11 +47,11 @@ class Flights:
         return None
 
     def under_way(self, uri: str) -> list[Flight]:
-        """A document's flights that the engine still works on."""
+        """A document's flights that have not landed."""
         return [one for one, its_uri in self._kept.items() if its_uri == uri and not one.landed]
 
     def take_failure(self, uri: str) -> Exception | None:
-        """Why a document's generation failed when nobody waited for it any more; told once."""
+        """Why a document's generation failed after nobody waited for it any more; told once."""
         for flight, its_uri in self._kept.items():
             if its_uri == uri and flight.error is not None:
                 del self._kept[flight]
@@ -93,7 +93,7 @@ def _is_usable(flight: Flight, request: Request) -> bool:
 
 
 def _typed_since(flight: Flight, prefix: str) -> str | None:
-    """What stands behind the flight's prefix if the flight agrees with it."""
+    """What follows the flight's prefix, if the flight agrees with it."""
     base = flight.context.prefix
     tail = base[-_PREFIX_CHARS:]
     whole = len(base) <= _PREFIX_CHARS

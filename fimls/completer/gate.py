@@ -1,11 +1,10 @@
 """How much of a text is likely enough to be shown, and whether it is worth showing at all.
 
 Two decisions, both for completions that nobody asked for. ``likely_end`` cuts a text before the
-token at which the model's own estimate of being right so far falls below a minimum: what stands in
-front of it can be shown while the rest is still guesswork, and nobody has to wait for that.
-``judge`` then weighs what is left with a logistic model over likelihood, position and names, fitted
-on replayed typing (``benchmarks/calibrate_gate.py``; as Copilot's filter, with features that are at
-hand here).
+token at which the model's own estimate of being right so far falls below a minimum: the text before
+it can be shown while the rest is still guesswork, and nobody has to wait for that. ``judge`` then
+weighs what is left by a logistic model of likelihood, position and names, fitted on replayed typing
+(``benchmarks/calibrate_gate.py``; as Copilot's filter, with the features that are at hand here).
 """
 
 from __future__ import annotations
@@ -35,15 +34,19 @@ WEIGHTS: Mapping[str, float] = {
     "unknown_names": -0.006,
     "comment": -0.357,
 }
-"""Of the logistic model: ``benchmarks/results/gate.json`` says on what they were fitted."""
+"""The logistic model's; ``benchmarks/results/gate.json`` says on what they were fitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a completion is shown. probability: that a person goes on to type just that."""
+    """Whether a completion is shown."""
 
     probability: float
+    """Of the person going on to type just that."""
+
     threshold: float
+    """The least probability that is shown."""
+
     features: Mapping[str, float]
 
     @property
@@ -53,17 +56,17 @@ class Verdict:
 
 
 def likely_end(candidate: Candidate, start: int, minimum: float) -> int | None:
-    """Where the part behind ``start`` that is right with probability ``minimum`` ends.
+    """Where the text after ``start`` stops being right with probability ``minimum``.
 
-    In code points of the candidate's text, never inside a word; None while all of it is likely.
-    Without log-probabilities everything is.
+    In code points of the candidate's text, never inside a word; None while all of it is likely, as
+    everything is without log-probabilities.
     """
     if minimum <= 0 or not candidate.logprobs:
         return None
     text, so_far, least = candidate.text, 0.0, math.log(minimum)
     token_start = 0
     for end, logprob in zip(candidate.ends, candidate.logprobs, strict=True):
-        # Of a token that was typed in part, the rest follows: it costs nothing.
+        # The rest of a token that was typed in part is certain.
         if token_start >= start and end > start:
             so_far += logprob
         if so_far < least:
@@ -87,7 +90,7 @@ def features(
     context: CompletionContext,
     unknown_names: int,
 ) -> dict[str, float]:
-    """What the gate looks at. ``logprobs``: of the tokens that ``text`` consists of."""
+    """What the gate looks at. logprobs: of the tokens of ``text``."""
     line = context.prefix[context.prefix.rfind("\n") + 1 :]
     last = line[-1:]
     return {
@@ -113,10 +116,10 @@ def judge(found: Mapping[str, float], threshold: float) -> Verdict:
 
 
 def names(text: str, prefix: str = "") -> frozenset[str]:
-    """The names in a completion, the first one with its part that stands in front of the cursor.
+    """The names in a completion, the first one with its part before the cursor.
 
-    The last word counts only if something follows it: it may not be finished. One letter is no
-    name worth knowing.
+    The last word counts only if something follows it: it may be unfinished. A single letter does
+    not count.
     """
     start = len(prefix)
     while start and len(prefix) - start < _LONG_CHARS and is_word_character(prefix[start - 1]):
@@ -130,6 +133,6 @@ def names(text: str, prefix: str = "") -> frozenset[str]:
 
 
 def unseen(words: Collection[str], context: CompletionContext) -> frozenset[str]:
-    """Those of the names that stand nowhere in the document or the snippets as whole words."""
+    """The words that occur nowhere in the document or the snippets as whole words."""
     places = (context.prefix, context.suffix, *(snippet.text for snippet in context.snippets))
     return frozenset(word for word in words if not any(has_word(place, word) for place in places))

@@ -60,7 +60,8 @@ _ASKED_PATIENCE_MS = 2000.0
 class Completer:
     """Completes documents with one engine.
 
-    context: snippets of other files; None for none. name: starts every completion's id.
+    context: where snippets of other files come from; None for none. name: starts every completion's
+    id.
 
     Raises:
         PromptError: at construction, when the engine's format or tokenizer and the settings don't
@@ -116,9 +117,9 @@ class Completer:
         """Complete ``document`` at ``offset`` (code points).
 
         A call supersedes the one under way for the same document, which then returns without
-        completions. invoked: the user asked for it: languages that are switched off are served too,
-        nothing is held back, and the answer is waited for. mode: overrides the choice by syntax.
-        snippets: in place of those that the context source finds.
+        completions. invoked: the user asked for it, so that languages that are switched off are
+        served too, nothing is held back, and the answer has no time limit. mode: overrides the
+        choice by syntax. snippets: replace those that the context source finds.
 
         Raises:
             EngineError: the engine failed, or does not answer although its deadline has passed.
@@ -191,9 +192,9 @@ class Completer:
         return result
 
     async def _answer(self, request: Request, flight: Flight, typed: str) -> CompletionResult:
-        """What is finished; if nothing is, the first that will be.
+        """What is finished; if nothing is yet, what will be finished first.
 
-        Who hasn't typed on meanwhile would rather see it late than not at all.
+        Somebody who hasn't typed on would rather see it late than not at all.
         """
         while self._is_latest(request) and not flight.given_up:
             if flight.error is not None:
@@ -249,7 +250,7 @@ class Completer:
         if flight.landed and not reached and flight.first.finish_reason is not FinishReason.STOP:
             return None  # it ended here for want of tokens or time
         if typed.rstrip(" \t").endswith("\n") and _opens_block(typed):
-            return None  # a new block wants several lines, which this flight didn't write for
+            return None  # a new block wants several lines, for which this flight wasn't asked
         return found
 
     async def _take_off(self, request: Request, pace: Pace) -> Flight | None:
@@ -277,10 +278,7 @@ class Completer:
                 return None
         context = replace(context, snippets=tuple(snippets))
         shown_suffix = self._suffixes.steady(document.uri, context.suffix)
-        prompt = build_prompt(
-            replace(context, suffix=shown_suffix),
-            self.builder,
-        )
+        prompt = build_prompt(replace(context, suffix=shown_suffix), self.builder)
         why.lap("prompt", lap)
         ahead = settings.ahead and not request.invoked
         sampling = self._sampling(context.mode, request.candidates, ahead=ahead)
@@ -371,7 +369,7 @@ class Completer:
 
 
 def _note_speed(pace: Pace, why: Explanation) -> None:
-    """What was there already says nothing about the engine."""
+    """Note how fast the engine was, unless it had finished before."""
     if why.answered_by is not AnsweredBy.CACHE:
         pace.answered(why.stages_ms["wait"])
 

@@ -26,8 +26,8 @@ _PARSE_BUDGET_MS = 10.0
 class Presenter:
     """Makes completions of what flights have generated so far.
 
-    control_tokens: no text goes on beyond one. known: which names occur in the workspace. new_id:
-    gives each completion its id.
+    control_tokens: a text is cut at the first of them. source: knows which names occur in the
+    workspace. new_id: gives each completion its id.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ def _context_now(request: Request, flight: Flight, typed: str) -> CompletionCont
 def _shown_logprobs(
     generation: Generation, shown: str, candidate: Candidate, typed: str
 ) -> tuple[float, ...]:
-    """Of the tokens that a shown text consists of: post-processing mostly cuts the end off."""
+    """The log-probabilities of the shown text's tokens; post-processing mostly cuts the end."""
     raw = generation.text
     length = next(
         (at for at, (one, other) in enumerate(zip(shown, raw, strict=False)) if one != other),

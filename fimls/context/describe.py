@@ -15,12 +15,12 @@ from fimls.syntax.definitions import Definition
 from fimls.syntax.outline import skeleton
 from fimls.syntax.words import identifiers, known_words
 
-# What a line of a class is worth, as a share of what the class is
+# How much a line of a class is worth, as a share of the class's score
 _CONSTRUCTOR, _NOT_CONSTRUCTED = 0.95, 0.5
-_NAMED, _NAMED_FAR = 1.0, 0.75  # behind some dot near the cursor, or elsewhere in the window
+_NAMED, _NAMED_FAR = 1.0, 0.75  # used as a member near the cursor, or elsewhere in the window
 _FIELD, _ATTRIBUTE, _UNWANTED_FIELD = 0.8, 0.45, 0.4  # declared, or set in the constructor
-_MEMBER, _MEMBER_ALIKE = 0.6, 0.35  # a method, and what all of its sub-words add
-_UNWANTED_MEMBER = 0.25  # of a class whose instances nobody near the cursor uses
+_MEMBER, _MEMBER_ALIKE = 0.6, 0.35  # a method, and how much all of its sub-words add
+_UNWANTED_MEMBER = 0.25  # of a class whose instances aren't used near the cursor
 _HIDDEN = 0.2  # private or special
 _NEXT_MEMBER = 0.97
 
@@ -37,10 +37,12 @@ _SIGNATURE_CHARS_MAX, _PARAMETER_CHARS_MAX = 160, 24
 
 
 class Wanted(enum.Enum):
-    """What of a class: what the surroundings suggest, or its members for sure."""
+    """What is wanted of a class."""
 
     BY_USE = enum.auto()
+    """What the surroundings suggest."""
     MEMBERS = enum.auto()
+    """Its members: the code at the cursor has an instance."""
 
 
 def describe(
@@ -48,12 +50,11 @@ def describe(
     definition: Definition,
     score: float,
     around: Surroundings,
-    source: str,
     wanted: Wanted = Wanted.BY_USE,
 ) -> Candidate:
     """Describe a definition that the prompt's window doesn't show."""
-    if score < SCORE_MIN:  # it won't be used: only say that it was there
-        return Candidate(file.path, definition.start, source, score, (), definition.name)
+    if score < SCORE_MIN:  # it won't be used, only listed
+        return Candidate(file.path, definition.start, score, (), definition.name)
     if definition.kind in {"class", "type"} and definition.body < definition.end:
         parts = _ranked(list(_class_parts(file, definition, score, around, wanted)))
     elif definition.kind in {"function", "method"}:
@@ -62,14 +63,12 @@ def describe(
         parts = (Part(_joined(skeleton(file.text, file.outline, definition).split("\n"))),)
         value = parts[0].text
         if len(value) > _LINE_CHARS_MAX or value.endswith(" ...") or _NOTHING.search(value):
-            score = 0.0  # a table or a list, whose first line says nothing, or no value yet
-    return Candidate(file.path, definition.start, source, score, parts, definition.name)
+            score = 0.0  # a table or list, whose first line says nothing, or no value yet
+    return Candidate(file.path, definition.start, score, parts, definition.name)
 
 
-def describe_method(
-    file: SourceFile, definition: Definition, score: float, source: str
-) -> Candidate:
-    """Describe one method, under the head of its class where it stands in that."""
+def describe_method(file: SourceFile, definition: Definition, score: float) -> Candidate:
+    """Describe one method, under the head of its class if it is defined in there."""
     text = _signature(file, definition)
     for owner in file.outline.definitions:
         if owner.name == definition.container and owner.start <= definition.start < owner.end:
@@ -77,14 +76,14 @@ def describe_method(
             head = [Part(line) for line in lines[: _head_lines(file, owner)]]
             method = Part(_indented(text, file, definition))
             parts = (*head, method)
-            return Candidate(file.path, owner.start, source, score, parts, definition.name)
+            return Candidate(file.path, owner.start, score, parts, definition.name)
     parts = (Part(text),)
-    return Candidate(file.path, definition.start, source, score, parts, definition.name)
+    return Candidate(file.path, definition.start, score, parts, definition.name)
 
 
 @remembered
 def methods_of(file: SourceFile, owner: Definition) -> tuple[Definition, ...]:
-    """The methods of a class, wherever in its file they stand, without overloads and setters."""
+    """Return the methods of a class in its whole file, without overloads and setters."""
     return tuple(
         definition
         for definition in file.outline.definitions
@@ -95,7 +94,7 @@ def methods_of(file: SourceFile, owner: Definition) -> tuple[Definition, ...]:
 
 
 def returned_names(file: SourceFile, definition: Definition, around: Surroundings) -> set[str]:
-    """The names in what a function, or the methods of a class that are used here, return."""
+    """Return the names in the return types of a function, or of the methods used of a class."""
     functions = [definition]
     if definition.kind in {"class", "type"}:
         functions = [one for one in methods_of(file, definition) if one.name in around.receivers]
@@ -103,14 +102,14 @@ def returned_names(file: SourceFile, definition: Definition, around: Surrounding
     for function in functions:
         before, found, after = file.text[function.header : function.body].rpartition(")")
         if found:
-            # Most languages write it behind the parameters, C's and Java's before the name.
+            # Most languages write the type after the parameters, C and Java before the name.
             names.update(identifiers(after))
             names.update(identifiers(before[: max(before.find(function.name), 0)]))
     return names - known_words(file.language_id)
 
 
 def _indented(text: str, file: SourceFile, definition: Definition) -> str:
-    """A member's text as deep as it stands in its class."""
+    """Return a member's text, indented as in its class."""
     line = file.text.rfind("\n", 0, definition.start) + 1
     before = file.text[line : definition.start]
     indent = before[: len(before) - len(before.lstrip())]
@@ -127,7 +126,7 @@ def _class_parts(
     around: Surroundings,
     wanted: Wanted,
 ) -> Iterator[Part]:
-    """The skeleton's lines: its head is required, each member is worth what it's worth."""
+    """Yield the skeleton's lines: the head is required, each member has a score of its own."""
     methods = methods_of(file, definition)
     own = file.path == around.query.path and definition == around.owner
     used = (
@@ -136,8 +135,7 @@ def _class_parts(
         or definition.name in around.receivers
         or _is_base(definition, around)
     )
-    # Called in this file, or not named yet: where only annotations name it, instances come from
-    # elsewhere.
+    # If only annotations name a class, its instances come from elsewhere.
     constructed = not around.counts[definition.name] or around.calls(definition.name)
     lines = _skeleton_lines(file, definition)
     head = _head_lines(file, definition)
@@ -172,7 +170,7 @@ def _skeleton_lines(file: SourceFile, definition: Definition) -> tuple[str, ...]
 
 
 def _end_line(lines: Sequence[str], head: int, file: SourceFile) -> int:
-    """Which line of a class's skeleton closes it; how many there are, where none does."""
+    """Return which line of a class's skeleton closes it; the number of lines if none does."""
     language = get_language(file.language_id)
     words = language.block_ends if language else ()
     closing = (
@@ -183,7 +181,7 @@ def _end_line(lines: Sequence[str], head: int, file: SourceFile) -> int:
 
 @remembered
 def _declared_fields(file: SourceFile, definition: Definition) -> tuple[str, ...]:
-    """The fields in a class's skeleton, between its head and its end."""
+    """Return the fields in a class's skeleton, between its head and its end."""
     lines = _skeleton_lines(file, definition)
     head = _head_lines(file, definition)
     return tuple(_fields(lines[head : _end_line(lines, head, file)], file, definition))
@@ -203,7 +201,7 @@ def _constructor_attributes(file: SourceFile, definition: Definition) -> tuple[s
 
 
 def _ranked(parts: list[Part]) -> tuple[Part, ...]:
-    """Let each further member of a class count for a little less than the better ones."""
+    """Lower the score of each further member of a class a little, the best first."""
     optional = [at for at, part in enumerate(parts) if part.score != REQUIRED]
     optional.sort(key=lambda at: (-parts[at].score, at))
     for rank, at in enumerate(optional):
@@ -212,14 +210,14 @@ def _ranked(parts: list[Part]) -> tuple[Part, ...]:
 
 
 def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterator[str]:
-    """The fields in a class's skeleton: what is no method, broken lines joined."""
+    """Yield the fields in a class's skeleton: all that aren't methods, broken lines joined."""
     heads = tuple(
         head
         for one in file.outline.definitions
         if one.container == owner.name
         if (head := _squeezed(file.text[one.header : one.body].partition("(")[0]))
     )
-    # With a hole in the file, the parser may take the rest of a method for a class's fields.
+    # In a file without its middle, the parser may take the rest of a method for fields.
     language = get_language(file.language_id)
     is_field = language.field_line.match if language else str.strip
     depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
@@ -229,7 +227,7 @@ def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterat
         quotes = line.count('"""')
         if in_docstring or (quotes and line.lstrip().startswith('"""')):
             in_docstring = in_docstring != (quotes == 1)
-        elif in_method:  # its header is broken into lines
+        elif in_method:  # its header is broken over several lines
             in_method = not line.rstrip().endswith(_HEADER_ENDS)
         elif len(line) - len(line.lstrip()) > depth or _CLOSER.match(line):
             if field:
@@ -249,7 +247,7 @@ def _squeezed(text: str) -> str:
 
 
 def _head_lines(file: SourceFile, definition: Definition) -> int:
-    """How many lines of a class's skeleton are its head."""
+    """Return how many lines of a class's skeleton are its head."""
     return file.text[definition.header : definition.body].rstrip().count("\n") + 1
 
 
@@ -298,9 +296,9 @@ def _named(member: str, around: Surroundings) -> float:
 
 @remembered
 def _signature(file: SourceFile, definition: Definition) -> str:
-    """Return a function's header with a mark for its body.
+    """Return a function's header, and ``...`` for its body.
 
-    Its docstring would take as many tokens as another signature, which says more.
+    The docstring is left out: another signature says more in as many tokens.
     """
     lines = skeleton(file.text, file.outline, definition).split("\n")
     if len(lines) > 2 and lines[-1].strip() == "...":
@@ -313,13 +311,13 @@ def _signature(file: SourceFile, definition: Definition) -> str:
 
 
 def _joined(lines: list[str]) -> str:
-    """Join the lines of a header or a value that was broken inside brackets."""
+    """Join the lines of a header or value that is broken inside brackets."""
     line = " ".join(line.strip() for line in lines)
     return re.sub(r",? ([)\]])", r"\1", re.sub(r"([(\[]) ", r"\1", line))
 
 
 def _shortened(header: str) -> str:
-    """Leave long types and default values out: the names tell most."""
+    """Leave out long types and default values: the names say most."""
     opening = header.find("(")
     parameters, closing = _split(header, opening + 1)
     short = [
@@ -330,7 +328,7 @@ def _shortened(header: str) -> str:
 
 
 def _split(header: str, start: int) -> tuple[list[str], int]:
-    """Split at the commas that stand in no brackets, up to the closing one; return that, too."""
+    """Split at commas outside brackets, up to the closing bracket; return its offset, too."""
     found, depth = [], 0
     for at in range(start, len(header)):
         character = header[at]

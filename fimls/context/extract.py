@@ -1,7 +1,7 @@
-"""What the index keeps of one file: its words in windows of lines, and the names it defines.
+"""What the index keeps of one file: the words in windows of lines, and the names it defines.
 
-By table look-ups and regular expressions over the bytes, at about 15 MB/s: a parser takes five
-times as long, and is for the few files that retrieval picks.
+Table look-ups and regular expressions read the bytes at about 15 MB/s. A parser takes five times as
+long, so only the few files that retrieval picks are parsed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from fimls.syntax import get_language
 from fimls.syntax.words import known_words
 
 WINDOW_LINES = 32
-"""Lines in a window: the unit of lexical retrieval. Windows don't overlap."""
-
+"""Lines in a window, the unit of lexical retrieval. Windows don't overlap."""
 
 # Everything but letters, digits, "_", line ends and what isn't ASCII becomes a space.
 _WORD_BYTES = b"_\n" + bytes(c for c in range(128) if chr(c).isalnum()) + bytes(range(128, 256))
@@ -28,21 +27,20 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the index keeps of a file.
-
-    lines: how many it has. definitions: the names it defines. windows: for each
-    :data:`WINDOW_LINES` lines the words in them.
-    """
+    """What the index keeps of a file."""
 
     lines: int
+    """How many it has."""
     definitions: frozenset[str]
+    """The names that it defines."""
     windows: tuple[frozenset[str], ...]
+    """The words in each :data:`WINDOW_LINES` lines."""
 
 
 def extract(data: bytes, language_id: str) -> Contents:
-    """Look through a file's UTF-8 bytes; lines end as in :mod:`fimls.text`.
+    """Read a file's UTF-8 bytes; lines end as in :mod:`fimls.text`.
 
-    Words that the language itself brings, single letters and small numbers are left out.
+    Words of the language itself, single letters and small numbers are left out.
     """
     data = data.removeprefix(_BOM)
     if b"\r" in data:
@@ -61,12 +59,12 @@ def extract(data: bytes, language_id: str) -> Contents:
 
 @functools.cache
 def _left_out(language_id: str) -> frozenset[str]:
-    """Words that say nothing: the language's own, letters and common numbers."""
+    """Return words that say nothing: the language's own, letters and common numbers."""
     return known_words(language_id) | {*ascii_letters, "_"} | {*map(str, range(1000))}
 
 
 def terms(words: Iterable[str]) -> str:
-    """What the full-text index has for some words: it knows no case, so ``aB`` becomes ``a^B``."""
+    """Return the terms of the full-text index, which ignores case: ``aB`` becomes ``a^B``."""
     return " ".join([word if word.islower() else _with_marks(word) for word in words])
 
 
@@ -83,18 +81,18 @@ def _definitions(data: bytes, language_id: str) -> frozenset[str]:
     return frozenset(name.decode() for name in found - _NOT_NAMES)
 
 
-# Calls and statements that look like the head of a method.
+# Calls and statements that look like the header of a method.
 _NOT_NAMES = frozenset(
     b" assert await case catch do else for foreach function if in new of return sizeof super switch"
     b" synchronized throw typeof using void while with yield".split(b" ")
 )
-# What NAME stands for in a pattern.
+# What NAME means in a pattern.
 _NAME = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
 
 
 @functools.cache
 def _pattern(language_id: str) -> re.Pattern[bytes] | None:
-    """Each match has a defined name in one of its groups."""
+    """Return an expression whose matches have a defined name in one of their groups."""
     language = get_language(language_id)
     if language is None or language.definitions is None:
         return None

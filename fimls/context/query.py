@@ -81,8 +81,6 @@ class Candidate:
     path: str
     start: int
     """Its offset in its file. Snippets keep the file's order."""
-    source: str
-    """The name of the source that found it."""
     score: float
     """How likely it is needed, 0 to 1."""
     parts: tuple[Part, ...]
@@ -90,7 +88,9 @@ class Candidate:
     name: str = ""
     """What it defines; "" for other lines."""
     is_window: bool = False
-    """Whether it was chosen for its likeness to the code at the cursor. Two such are enough."""
+    """Whether it was found only because it resembles the code at the cursor."""
+    source: str = ""
+    """The name of the source that found it."""
 
     @property
     def required(self) -> str:

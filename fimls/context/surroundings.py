@@ -1,10 +1,10 @@
-"""What the code around the cursor names, and how near: the question that retrieval answers.
+"""Which names occur around the cursor, and how near: the question that retrieval answers.
 
-A name's *nearness* is 1 beside the cursor and falls with the distance; a name in the enclosing
-function, above all in its signature, stays near wherever it stands. Variables stand for their
-types: in ``self.store = Store(path)`` and ``store: Store``, what is near as ``store`` makes
-``Store`` as near. That is read from the text with patterns, not inferred: it must be fast, work in
-every language, and a wrong guess costs a few tokens.
+A name's *nearness* is 1 beside the cursor and falls with the distance; names in the enclosing
+function, above all in its signature, are near wherever they are. A variable makes its type as near
+as itself: ``Store`` is as near as ``store`` after ``self.store = Store(path)`` or ``store: Store``.
+Patterns find such types in the text. Nothing is inferred, because this must be fast and work in
+every language, and a wrong guess costs only a few tokens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from fimls.context.query import Query
@@ -31,8 +31,8 @@ _IN_FUNCTION = 0.75
 _IN_SIGNATURE = 0.9
 _SHOWN = 0.35
 _ELSEWHERE = 0.15
-_UNUSED_MAX = 12  # more is a module that hands names on
-_BESIDE_LINES = 15  # what lies within is compared with windows of other files
+_UNUSED_MAX = 12  # a module with more only re-exports names
+_BESIDE_LINES = 15  # lines this near are compared with windows of other files
 
 NEAR = 0.75
 """How near a variable must be for its type to matter."""
@@ -72,45 +72,49 @@ _SUBWORD_LENGTH_MIN = 3
 
 
 class Line(NamedTuple):
-    """A line of code. number: from 0. start: its offset."""
+    """A line of code."""
 
     number: int
+    """From 0."""
     start: int
+    """Its offset."""
     content: str
 
 
 @dataclass(frozen=True)  # no slots: it caches
 class Surroundings:
-    """The query's file as seen from the cursor.
-
-    text: prefix + suffix. function, owner: the innermost enclosing function, and class or type.
-    nearness: of each identifier, import statements aside. counts: how often each stands in the
-    file, import statements aside. imports: its import statements, one a line.
-    receivers: types (or what makes them) whose members are used
-    near the cursor. members: names behind a dot in the window. beside: the lines around the
-    cursor. subwords: of the identifiers beside it, lower-case.
-    """
+    """The query's file as seen from the cursor."""
 
     query: Query
     text: str
+    """prefix + suffix."""
     outline: Outline
     function: Definition | None
+    """The innermost enclosing function."""
     owner: Definition | None
+    """The innermost enclosing class or type."""
     nearness: dict[str, float]
+    """Of each identifier outside import statements."""
     counts: Counter[str]
+    """How often each identifier occurs outside import statements."""
     imports: tuple[Line, ...]
+    """The import statements; those over several lines are joined."""
     receivers: frozenset[str]
+    """Names whose members are used near the cursor, and the types of such variables."""
     members: frozenset[str]
+    """Names of members in the prompt's window."""
     beside: str
-    subwords: frozenset[str] = field(default_factory=frozenset)
+    """The lines around the cursor."""
+    subwords: frozenset[str]
+    """The sub-words of the identifiers in ``beside``, in lower case."""
 
     def near(self, name: str) -> float:
-        """How near a name is, 0 where it doesn't occur."""
+        """Return how near a name is; 0 if it doesn't occur."""
         return self.nearness.get(name, 0.0)
 
     @functools.cached_property
     def unused(self) -> frozenset[str]:
-        """The names that are imported but used nowhere yet: among them is what comes next."""
+        """The names that are imported but not used yet: the next one to be used is often here."""
         names = {alias for found in self.outline.imports for _, alias in found.names}
         names |= {found.alias.rpartition(".")[2] for found in self.outline.imports if found.alias}
         unused = {name for name in names if name != "*" and not self.counts[name]}
@@ -118,7 +122,7 @@ class Surroundings:
 
     def calls(self, name: str) -> bool:
         """Whether the file calls a name, or makes an instance of it."""
-        at = self.text.find(name)  # an expression that begins with the name takes 20 times as long
+        at = self.text.find(name)  # a regular expression takes 20 times as long
         while at >= 0:
             begins = at == 0 or not is_word_character(self.text[at - 1])
             if begins and _CALL.match(self.text, at + len(name)):
@@ -127,7 +131,7 @@ class Surroundings:
         return False
 
     def likeness(self, name: str) -> float:
-        """Which share of a name's sub-words stands beside the cursor, 0 to 1."""
+        """Return which share of a name's sub-words occurs beside the cursor, 0 to 1."""
         own = subwords(name)
         return len(own & self.subwords) / len(own) if own else 0.0
 
@@ -183,10 +187,10 @@ def surroundings(query: Query) -> Surroundings:
 
 
 def _outline(query: Query) -> Outline:
-    """The outline of a file whose middle is missing.
+    """Return the outline of a file whose middle is missing.
 
-    Where a body is empty, or the cursor stands on a new line at its end, the parser doesn't see
-    that the cursor is inside; with a statement on the cursor's line it does.
+    If a body is empty, or the cursor is on a new line at its end, the parser doesn't see that the
+    cursor is inside; with a statement on the cursor's line it does.
     """
     text, offset = query.prefix + query.suffix, len(query.prefix)
     seen = outline(text, query.language_id) or Outline((), ())
@@ -220,7 +224,7 @@ def _outline(query: Query) -> Outline:
 
 
 def _enclosing(seen: Outline, offset: int) -> tuple[Definition | None, Definition | None]:
-    """The innermost function and the innermost class or type around an offset."""
+    """Return the innermost function and the innermost class or type around an offset."""
     function = owner = None
     for definition in seen.definitions:
         if definition.start < offset <= definition.end:
@@ -232,7 +236,7 @@ def _enclosing(seen: Outline, offset: int) -> tuple[Definition | None, Definitio
 
 
 def _lines(text: str, language_id: str) -> tuple[list[Line], list[Line]]:
-    """The lines of code, and the import statements, those over several lines joined."""
+    """Return the lines of code, and the import statements; those over several lines are joined."""
     code: list[Line] = []
     imports: list[Line] = []
     language = get_language(language_id)
@@ -281,9 +285,9 @@ def _variable_types(
     owner: Definition | None,
     nearness: Mapping[str, float],
 ) -> dict[str, set[str]]:
-    """For variables near the cursor, the names in what they are declared as or made by.
+    """Return for variables near the cursor the names in their declared types or constructors.
 
-    Other functions' variables don't count, though their assignments to attributes of the class do.
+    Variables of other functions don't count, but their assignments to attributes of the class do.
     """
     language = get_language(seen.language_id)
     declares = language.declares if language else (Declares.ANNOTATED, Declares.MADE)
@@ -293,7 +297,7 @@ def _variable_types(
     declared: dict[str, str] = {}  # parameters of the class's methods, the last one seen
     near = frozenset(name for name, value in nearness.items() if value >= NEAR)
     for line in lines:
-        # Most lines are other functions': the cheapest question first.
+        # Most lines are in other functions, so the cheapest question comes first.
         inside, in_header = scope.place(line.start)
         if not inside and not (scope.owned(line.start) and (in_header or _own(line))):
             continue
@@ -305,7 +309,7 @@ def _variable_types(
                 declared[name] = match["type"]
                 if name in near and (inside or match["own"]):
                     types.setdefault(name, set()).update(identifiers(match["type"]))
-        # self.store = store, behind a parameter `store: Store`
+        # self.store = store, after a parameter `store: Store`
         alias = _ALIAS.search(line.content)
         if alias and alias["other"] in declared and alias["name"] in near:
             types.setdefault(alias["name"], set()).update(identifiers(declared[alias["other"]]))
@@ -314,17 +318,17 @@ def _variable_types(
 
 @functools.lru_cache(maxsize=1 << 14)
 def _words(line: str) -> frozenset[str]:
-    """A line's names: from one cursor to the next most lines of a file are the same."""
+    """Return a line's names. Most lines stay the same from one cursor to the next."""
     return frozenset(identifiers(line))
 
 
 def _own(line: Line) -> bool:
-    """Whether a line has to do with the attributes of its class."""
+    """Whether a line mentions attributes of its class."""
     return _MENTIONS_OWN.search(line.content) is not None
 
 
 class _Scope:
-    """Which places the code at the cursor sees variables of."""
+    """Knows where the variables are that the code at the cursor can use."""
 
     def __init__(
         self, seen: Outline, function: Definition | None, owner: Definition | None
@@ -334,8 +338,8 @@ class _Scope:
         self._starts = [one.start for one in self._functions]
 
     def place(self, offset: int) -> tuple[bool, bool]:
-        """Whether it is the function at the cursor, or none at all; and whether it is a header,
-        where a function's parameters may stand.
+        """Return whether an offset is in the function at the cursor or in no function, and whether
+        it is in a header, where parameters may be.
         """
         at = bisect_right(self._starts, offset) - 1
         if at < 0:
@@ -347,5 +351,5 @@ class _Scope:
         return inside, offset < last.body
 
     def owned(self, offset: int) -> bool:
-        """Whether it is the class at the cursor; without one, everything is."""
+        """Whether an offset is in the class at the cursor; without a class, every offset is."""
         return self._owner is None or self._owner.start <= offset < self._owner.end

@@ -15,7 +15,7 @@ from fimls.types import UnknownModelError
 
 
 class Order(str, enum.Enum):
-    """Which part of the code stands first: the prefix (PSM) or the suffix (SPM)."""
+    """Which part of the code comes first: the prefix (PSM) or the suffix (SPM)."""
 
     PSM = "psm"
     SPM = "spm"
@@ -29,7 +29,7 @@ class Slot(enum.Enum):
 
 
 class PathPlace(enum.Enum):
-    """Where the edited file's path stands. All but ALWAYS: once a prompt names other files."""
+    """Where the edited file's path goes. Only ALWAYS names it in a prompt without other files."""
 
     AFTER_FILE = enum.auto()  # <file>path\n, before the fill-in-the-middle part
     BEFORE_PREFIX = enum.auto()  # path\n at the start of the prefix's text
@@ -42,27 +42,33 @@ Layout = tuple["str | Slot", ...]
 
 @dataclass(frozen=True, slots=True)
 class FimFormat:
-    """One family's prompt.
-
-    layouts: one for each order the family can serve; the first is its default.
-    end: the token that ends a middle, and is learnt in training.
-    stops: other tokens at which a generation ends; those a tokenizer lacks are left out.
-    bos: the token in front of everything, where the family wants one.
-    file: the separator of repository-level prompts (for each file ``file`` path, newline, code);
-        without it, a snippet follows a comment with its path.
-    path: where the edited file's own path stands.
-    adds_tokens: the layout's tokens are added to a base that has none, and their rows trained.
-    """
+    """One family's prompt."""
 
     name: str
     layouts: Mapping[Order, Layout]
+    """One for each order that the family can serve; the first is its default."""
+
     end: str
+    """The token that ends a middle, which training teaches."""
+
     stops: tuple[str, ...] = ()
+    """Other tokens at which a generation ends; those that a tokenizer lacks are left out."""
+
     bos: str | None = None
+    """The token before everything else, where the family wants one."""
+
     file: str | None = None
+    """Separates files: before each there are this token, its path and a newline. Without it, a
+    snippet follows a comment with its path."""
+
     path: PathPlace = PathPlace.AFTER_FILE
+    """Where the edited file's own path goes."""
+
     adds_tokens: bool = False
+    """Whether the layout's tokens are added to a base that has none, and their rows trained."""
+
     models: tuple[str, ...] = field(default=())
+    """Parts of the names of models that take this prompt."""
 
     @property
     def default_order(self) -> Order:

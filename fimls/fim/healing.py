@@ -1,26 +1,27 @@
-"""Token healing: a cursor often stands inside a token.
+"""Token healing: a cursor is often inside a token.
 
 ``ret|`` tokenizes as ``ret``, after which a model never writes ``urn``: in its training text the
-token was `` return``. So the prompt ends before the last piece that following text could change,
-and the first generated tokens are constrained to begin with the text that was cut. Training cuts
-the same piece, so that a model sees the seams it will be served with.
+token was `` return``. So the prompt ends before the last piece that the text to come could change,
+and the first generated tokens must begin with the text that was cut. Training cuts the same piece,
+so that a model sees the seams that it will be served with.
 """
 
 from __future__ import annotations
 
 from fimls.fim.tokenizer import Tokenizer
 
-# A cut word is generated again, a decoding step for each of its tokens: longer ones aren't cut.
+# A cut word is generated again, one decoding step for each token: longer words aren't cut.
 MAX_HEALED_CHARS = 24
-# How far back to look for the piece's start: a piece never spans more than a line's end.
+# How far back to look for the piece's start; a piece never goes back beyond a line's end.
 _LOOK_BACK_CHARS = 200
 
 
 def split_for_healing(prefix: str, tokenizer: Tokenizer) -> tuple[str, str]:
     """Split a prefix into what stays in the prompt and what is generated again.
 
-    Nothing is cut after a line's end (no token continues across it that matters) or where the last
-    piece is a word longer than ``MAX_HEALED_CHARS``; indentation is a token or two at any length.
+    Nothing is cut after a line's end, since hardly any token continues across it, nor where the
+    last piece is a word longer than ``MAX_HEALED_CHARS``. Indentation of any length is one token or
+    two.
     """
     if not prefix or prefix[-1] in "\r\n":
         return prefix, ""
@@ -47,7 +48,7 @@ class HealingFilter:
         self._left = healing
 
     def push(self, text: str) -> str:
-        """The part of ``text`` that lies beyond the healed text.
+        """The part of ``text`` that comes after the healed text.
 
         Raises:
             ValueError: the generation doesn't begin with the healed text: the engine's constraint

@@ -12,34 +12,46 @@ from fimls import __version__
 from fimls.types import AdapterMismatchError
 
 MANIFEST_FILE = "fimls_manifest.json"
-"""Stands beside an adapter's weights."""
+"""Lies beside an adapter's weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What training and serving have to agree on.
-
-    format, orders: a row of ``FORMATS`` and the orders it was trained in, or is served in.
-    control_ids: each control token of the format and its id.
-    tokenizer_sha256: of the token table. base, base_sha256: the base model's name and file.
-    budget, context: window sizes in tokens, and the retrieval settings: recorded, not compared,
-        since a smaller window of the same format is still the same format.
-    corpus_sha256: of the training corpus, "" when nothing was trained.
-    tie_word_embeddings: whether the embedding was also the output head in training; recorded, and
-        needed to merge the adapter into a file that stores the two apart.
-    """
+    """What training and serving have to agree on, and what is recorded beside it."""
 
     format: str
+    """The name of a row of ``FORMATS``."""
+
     orders: tuple[str, ...]
+    """The orders that an adapter was trained in, or the one that is served."""
+
     control_ids: Mapping[str, int]
+    """Each control token of the format, and its id."""
+
     tokenizer_sha256: str
+    """Of the token table."""
+
     base: str
+    """The base model's name; recorded, not compared."""
+
     base_sha256: str
+    """Of the base model's file."""
+
     budget: Mapping[str, int] = field(default_factory=dict)
+    """Window sizes in tokens; recorded, since a smaller window is still the same format."""
+
     context: Mapping[str, Any] = field(default_factory=dict)
+    """The retrieval settings; recorded."""
+
     corpus_sha256: str = ""
+    """Of the training corpus, "" when nothing was trained; recorded."""
+
     tie_word_embeddings: bool = False
+    """Whether the embedding was also the output head in training; recorded, and needed to merge
+    the adapter into a file that stores the two apart."""
+
     code_version: str = __version__
+    """Recorded."""
 
     def require_fit(self, served: Manifest) -> None:
         """Check that an adapter with this manifest may be served under ``served``.
@@ -54,7 +66,7 @@ class Manifest:
             if name not in {"orders", "control_ids"}
             and (mine := getattr(self, name)) != (theirs := getattr(served, name))
         ]
-        # It may know more tokens than a prompt needs: a dialogue's, say.
+        # The adapter may know more tokens than a prompt needs: a dialogue's, say.
         used = {token: self.control_ids.get(token) for token in served.control_ids}
         if used != dict(served.control_ids):
             differences.append(
@@ -120,7 +132,7 @@ _COMPARED = ("format", "orders", "control_ids", "tokenizer_sha256", "base_sha256
 
 
 def _differing(value: object, other: object) -> str:
-    """``value`` for a message: of a mapping what ``other`` has otherwise, of a hash its ends."""
+    """``value`` for a message: of a mapping the items that differ, of a hash its ends."""
     if isinstance(value, Mapping) and isinstance(other, Mapping):
         return str({key: item for key, item in value.items() if other.get(key) != item})
     text = str(value)

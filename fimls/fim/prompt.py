@@ -13,7 +13,7 @@ from fimls.fim.window import prefix_window, suffix_window
 from fimls.syntax import get_language
 from fimls.types import CompletionContext, PartKind, Prompt, PromptError, PromptPart, Snippet
 
-# The characters that a token of code takes, at the upper end.
+# The most characters that a token of code takes, on average.
 _CHARS_PER_TOKEN = 4
 
 IGNORED_LABEL = -100
@@ -32,9 +32,10 @@ class Budget:
     snippet_tokens: int = 256
 
     def reach(self, offset: int) -> tuple[int, int]:
-        """How far a prompt's window may reach around an offset: what no snippet has to repeat.
+        """How far a prompt's window may reach around an offset: no snippet has to repeat that.
 
-        From where in the text before it, to where in the text after it, in code points.
+        Returns where it starts in the text before the offset, and where it ends in the text after
+        it, in code points.
         """
         start = max(0, offset - self.prefix_tokens * _CHARS_PER_TOKEN)
         return start, self.suffix_tokens * _CHARS_PER_TOKEN
@@ -42,22 +43,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedExample:
-    """A training example.
-
-    ``labels`` are ``input_ids`` with the prompt masked by -100, so that the loss falls on the
-    middle and its end token alone. Both have the same length.
-    """
+    """A training example."""
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
+    """``input_ids`` with the prompt masked by -100, so that the loss falls on the middle and its
+    end token alone; of the same length."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptBuilder:
     """The format, order, budget and tokenizer that a model is served or trained with.
-
-    healing: whether the prefix is cut back to a token boundary; needs an engine that can constrain
-    its first tokens.
 
     Raises:
         PromptError: at construction: the format has no such order, or the tokenizer lacks one of
@@ -69,6 +65,8 @@ class PromptBuilder:
     budget: Budget = Budget()
     order: Order = Order.SPM
     healing: bool = True
+    """Whether the prefix is cut back to a token boundary, which needs an engine that can constrain
+    its first tokens."""
 
     def __post_init__(self) -> None:
         if self.order not in self.format.layouts:
@@ -102,7 +100,7 @@ class PromptBuilder:
 
     @property
     def stop_token_ids(self) -> frozenset[int]:
-        """Every control id ends a middle: none of them can stand inside one."""
+        """Every control id ends a middle: none of them can be inside one."""
         return frozenset(self.control_ids.values())
 
     def manifest(self, *, base: str, base_sha256: str) -> Manifest:
@@ -123,7 +121,7 @@ class PromptBuilder:
 
 
 class _Assembly:
-    """Token ids with a note of what each run of them is."""
+    """A prompt in the making: its ids, and which part each run of them is."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -147,8 +145,8 @@ class _Assembly:
 def build_prompt(context: CompletionContext, builder: PromptBuilder) -> Prompt:
     """Turn a context into token ids.
 
-    The order is what an engine can reuse longest: snippets, then (SPM) the suffix, then the
-    prefix, whose end is where typing happens.
+    What changes least comes first, so that an engine can reuse it longest: snippets, then (SPM) the
+    suffix, then the prefix, whose end is where somebody types.
 
     Raises:
         PromptError: the budget leaves no room for the prefix and the suffix.
@@ -191,9 +189,9 @@ def build_prompt(context: CompletionContext, builder: PromptBuilder) -> Prompt:
 def _add_files(
     assembly: _Assembly, context: CompletionContext, builder: PromptBuilder, path: str
 ) -> bool:
-    """Write what stands before the layout: the snippets, and the edited file's path.
+    """Add what comes before the layout: the snippets, and the edited file's path.
 
-    True if the path belongs at the start of the prefix's text instead.
+    Returns whether the path belongs at the start of the prefix's text instead.
     """
     row = builder.format
     separator = row.file if row.file and builder.tokenizer.control_id(row.file) else None
@@ -215,7 +213,7 @@ def _add_files(
 def _within_budget(
     snippets: tuple[Snippet, ...], heading: str, builder: PromptBuilder
 ) -> list[tuple[list[int], list[int]]]:
-    """The ids of path and text of the most useful snippets, whole, that fit; the best come last."""
+    """The most useful whole snippets that fit, the best last: the ids of each path and text."""
     encode, left = builder.tokenizer.encode, builder.budget.snippet_tokens
     kept: list[tuple[list[int], list[int]]] = []
     for snippet in reversed(snippets):

@@ -24,9 +24,9 @@ class Tokenizer:
       :meth:`control_id` alone. (Qwen and CodeGemma list theirs as ``special=False``: any other
       way of encoding turns the literal into the id.)
     - Normalizers that change text (NFC, a prepended space) are taken out: ``decode(encode(text))``
-      is ``text`` for every text (SentencePiece's, which write a space as U+2581, can't tell the two
-      apart).
-    - Nothing is added: no BOS, no template. The prompt's format says what stands where.
+      is ``text`` for every text. (SentencePiece writes a space as U+2581 and can't tell the two
+      apart.)
+    - Nothing is added: no BOS, no template. The prompt's format says what goes where.
     """
 
     def __init__(self, description: Mapping[str, Any]) -> None:
@@ -134,9 +134,9 @@ class Tokenizer:
         return list(encoding.ids), [start for start, _ in encoding.offsets]
 
     def last_pre_token_start(self, text: str) -> int | None:
-        """Where the last piece that BPE merges within begins in ``text``; None if it never splits.
+        """The offset of the last piece that BPE merges within; None if ``text`` is one piece.
 
-        Text before that offset is tokenized the same whatever follows ``text``.
+        Text before that offset is tokenized the same, whatever follows ``text``.
         """
         pre_tokenizer = self._tokenizer.pre_tokenizer
         if pre_tokenizer is None or not text:
@@ -150,8 +150,8 @@ class Tokenizer:
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes that ``token_id`` stands for (UTF-8; may be part of a character); ``b""`` for
-        an id that the vocabulary leaves unused (models pad their output layer).
+        """The bytes of a token (UTF-8, perhaps part of a character); ``b""`` for an id that the
+        vocabulary leaves unused, since models pad their output layer.
         """
         if (content := self._control_text.get(token_id)) is not None:
             return content.encode()
@@ -195,9 +195,9 @@ class StreamDecoder:
 
 
 def _built(description: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """The library's tokenizer, in half the time that it takes to read the same from one JSON text.
+    """The library's tokenizer, made in half the time that reading it from one JSON text takes.
 
-    A server that starts has little else to do before its first answer.
+    A starting server has little else to do before its first answer.
     """
     model = {name: value for name, value in description["model"].items() if value is not None}
     model.pop("type", None)
@@ -210,9 +210,9 @@ def _built(description: Mapping[str, Any]) -> tokenizers.Tokenizer:
 
 
 def _is_text(content: str, vocab: Mapping[str, int]) -> bool:
-    """Whether an added token is a run of white space that the model's own merges make, too.
+    """Whether an added token is a run of white space that the model's own merges make too.
 
-    Gemma lists such runs as added tokens; without them its indentation would fall apart.
+    Gemma lists such runs as added tokens; without them its indentation would take many tokens.
     """
     return content in vocab and not content.replace("\u2581", " ").strip()
 

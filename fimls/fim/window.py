@@ -1,7 +1,7 @@
 """Windows of text that fit a token budget and hardly move while someone types.
 
 An engine reuses the keys and values of a prompt's unchanged start. A window that slides by a token
-at each keystroke changes everything behind its edge, so the prefix's start moves in steps of a
+at each keystroke changes everything after its edge, so the prefix's start moves in steps of a
 quarter of the budget, and only from line to line.
 """
 
@@ -11,7 +11,7 @@ from bisect import bisect_left
 
 from fimls.fim.tokenizer import Tokenizer
 
-# More characters than any useful window holds; bounds the work on a file with one huge line.
+# More than code takes; bounds the work on a file with one huge line.
 _CHARS_PER_TOKEN_MAX = 8
 # Left free for the piece being typed, whose tokens still change and merge.
 _TYPED_TOKENS = 16
@@ -31,8 +31,8 @@ def prefix_window(text: str, max_tokens: int, tokenizer: Tokenizer) -> int:
     floor = max(0, len(text) - max_tokens * _CHARS_PER_TOKEN_MAX)
     tail = text[floor:]
     ids, starts = tokenizer.encode_with_starts(tail)
-    # The tokens of the last piece still merge while it is typed, and counting them alone would move
-    # the start back and forth; those before it are settled, and counted with room for the piece.
+    # The tokens of the last piece still merge while it is typed: counting them alone would move the
+    # start back and forth. Those before it are settled, and are counted with room for the piece.
     typed = tail[-_PIECE_CHARS_MAX:]
     settled = len(tail) - len(typed) + (tokenizer.last_pre_token_start(typed) or len(typed))
     settled_starts = starts[: bisect_left(starts, settled)]
@@ -58,10 +58,10 @@ def _last(count: int, starts: list[int]) -> int:
 
 
 def _step(window: int, max_tokens: int) -> int:
-    """How far starts lie apart, for a full window of ``window`` characters.
+    """How far apart two starts are, for a full window of ``window`` characters.
 
-    A quarter of a window, at code's four characters to a token; where characters take more tokens,
-    half of it at most, so that a step leaves something of it.
+    A quarter of a window, at code's four characters to a token. Where characters take more tokens
+    it is half of it at most, so that a step never leaves an empty window.
     """
     step = max_tokens
     while step > max(1, window // 2):

@@ -14,6 +14,7 @@
     host           the engine of a session: loaded, replaced, fetched
     pool           engines that several sessions use
     feedback       what became of completions, from the editor's events
+    logs           the log, and where it is
     why            the explanation of the last request
 
 Positions are converted here and nowhere else. Nothing but the protocol is written to standard

@@ -17,7 +17,7 @@ class Configuration:
     """Merges the sources again whenever the editor sends other settings.
 
     options: initializationOptions; what the editor sends later wins over them key by key.
-    command_line: is right already.
+    command_line: has been checked.
     """
 
     def __init__(

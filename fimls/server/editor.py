@@ -18,6 +18,7 @@ from fimls.progress import Progress, silent
 from fimls.server.configuration import SECTION
 from fimls.server.handshake import Client
 from fimls.server.host import Status, explain
+from fimls.server.logs import log_file
 from fimls.store import ModelSpec
 from fimls.syntax import LANGUAGES
 from fimls.types import FimlsError
@@ -83,7 +84,7 @@ class Editor:
         return answer is not None and answer.title == download
 
     async def register(self) -> None:
-        """Ask to be told of changed settings and files, where the editor wants to be asked."""
+        """Ask to be told of changed settings and files, if the editor lets servers ask for that."""
         registrations = []
         if self._client.dynamic_configuration:
             options = lsp.DidChangeConfigurationRegistrationOptions(section=SECTION)
@@ -123,8 +124,13 @@ class Editor:
 
 
 def status_json(status: Status) -> dict[str, object]:
-    """A status as it is sent."""
-    return {**dataclasses.asdict(status), "state": status.state.value}
+    """A status as it is sent; of a server that logs to a file, with its path."""
+    log = log_file()
+    return {
+        **dataclasses.asdict(status),
+        "state": status.state.value,
+        **({"log": log} if log else {}),
+    }
 
 
 def _watcher_of_sources() -> lsp.FileSystemWatcher:

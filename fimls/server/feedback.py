@@ -53,7 +53,10 @@ class Feedback:
         model: str,
         adapter: str,
     ) -> None:
-        """Note an answer. What goes on with the last suggestion, typed along, is the same one."""
+        """Note an answer.
+
+        What is left of the last suggestion after some of it was typed is the same suggestion.
+        """
         if not completions:
             return
         first = completions[0]
@@ -180,7 +183,10 @@ class Feedback:
 
 
 class _Known:
-    """A suggestion under way. text, start: as last answered. taken: what was accepted of it."""
+    """A suggestion that is followed, by the text and the offset of its last answer.
+
+    taken: what was accepted of it. texts: of all its completions, by id.
+    """
 
     __slots__ = ("start", "suggestion", "taken", "text", "texts", "uri")
 

@@ -1,4 +1,4 @@
-"""The first message: who the client is, and what it is told about this server.
+"""The handshake: who the client is, and what this server can do.
 
 Standard library only. Importing lsprotocol takes 0.8 s, because it generates its 550 classes then;
 ``initialize`` is answered before that, so that an editor doesn't wait.

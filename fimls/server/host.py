@@ -27,7 +27,7 @@ from fimls.types import EngineDeadError, FimlsError, ModelMissingError, UnknownM
 PROMOTIONS_LOOKED_AT_S = 1.0
 """How often a running server looks whether another adapter was promoted; a look is one ``stat``."""
 
-_LOADING_WAIT_S = 10.0  # a model that takes longer is asked again by the next keystroke
+_LOADING_WAIT_S = 10.0  # then nothing is answered, and the next keystroke asks again
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ OpenBar = Callable[[str], AbstractAsyncContextManager[Progress]]
 class EngineHost:
     """Keeps one engine running, the one that the settings name.
 
-    on_status: called in the event loop at every change. open_bar: shows how loading goes.
+    on_status: called in the event loop at every change. open_bar: shows the progress of loading.
     context: where completers find snippets. engines: those that other sessions use too.
     """
 
@@ -92,7 +92,7 @@ class EngineHost:
         self.status = self._status(State.LOADING, "waiting for the editor")
 
     def configure(self, settings: Settings) -> None:
-        """Take other settings. Another engine is loaded where they need one, or none could be.
+        """Take other settings; another engine is loaded if they need one, or if loading failed.
 
         Raises:
             PromptError: the engine can't work with them; the earlier ones stay.
@@ -108,8 +108,8 @@ class EngineHost:
     def load(self, *, anew: bool = False) -> None:
         """Start loading what the settings name; a load under way is given up.
 
-        The engine before it serves until the new one can; its requests are waited for. anew: even
-        if another session uses such an engine already; its files may have changed.
+        The present engine serves until the new one can, and closes after its last request. anew:
+        load it even if another session uses it already, since its files may have changed.
         """
         if self._loading is not None:
             self._loading.cancel()
@@ -118,7 +118,7 @@ class EngineHost:
         self._loading = asyncio.create_task(self._load(self.settings, anew=anew))
 
     async def loaded(self) -> Completer | None:
-        """Return what completes, waited for while it is loading; None if there is nothing yet."""
+        """Return the completer, after waiting while it loads; None if there still is none."""
         if self.completer is None:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._settled.wait(), _LOADING_WAIT_S)
@@ -132,7 +132,7 @@ class EngineHost:
         """
         if self._pulling is None or self._pulling.done():
             self._pulling = asyncio.create_task(self._pull())
-        await asyncio.shield(self._pulling)  # who asked may lose interest; the bytes are wanted
+        await asyncio.shield(self._pulling)  # the caller may give up, but the bytes are wanted
 
     def missing_model(self) -> ModelSpec | None:
         """Return the model that has to be fetched, if one has to be."""
@@ -188,7 +188,7 @@ class EngineHost:
             self._tell(State.MISSING, explain(error))
         except FimlsError as error:
             self._tell(State.ERROR, explain(error))
-        except Exception as error:  # noqa: BLE001 - whatever a library raises, the server lives
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the server goes on
             _log.exception("loading %s failed", _name(settings))
             self._tell(State.ERROR, f"loading {_name(settings)} failed: {type(error).__name__}")
         else:

@@ -32,7 +32,7 @@ class Protocol(LanguageServerProtocol):
 
     @property
     def shutdown_requested(self) -> bool:
-        """Whether the client said goodbye before it left."""
+        """Whether the client has sent ``shutdown``."""
         return self._shutdown
 
     def receive(self, message: Message) -> None:

@@ -23,6 +23,7 @@ from fimls.server.feedback import Feedback
 from fimls.server.framing import BadMessage, encode, error_response, read_message
 from fimls.server.handshake import Client, Command
 from fimls.server.host import EngineHost, State, Status, explain
+from fimls.server.logs import set_level
 from fimls.server.pool import EnginePool
 from fimls.server.protocol import (
     DID_PARTIALLY_ACCEPT_COMPLETION,
@@ -67,6 +68,7 @@ class Session(LanguageServer):
         self._broken_sources = self._configuration.drop_broken_sources()
         settings = self._configuration.merged()
         self._feedback.configure(settings)
+        set_level(settings.log_level)
         self._host = EngineHost(
             settings, self._on_status, self._editor.progress, self._context, engines
         )
@@ -87,7 +89,7 @@ class Session(LanguageServer):
                 return
             try:
                 self.protocol.receive(message)
-            except Exception as error:  # noqa: BLE001 - an answer to no question; the server lives
+            except Exception as error:  # noqa: BLE001 - an answer to nothing, say; go on
                 _log.warning("a message could not be handled: %s", type(error).__name__)
 
     async def aclose(self) -> None:
@@ -261,6 +263,7 @@ class Session(LanguageServer):
             self._editor.show_error(error)
         else:
             self._feedback.configure(self._host.settings)
+            set_level(self._host.settings.log_level)
             self._look_around()
 
     def _look_around(self) -> None:
@@ -313,9 +316,9 @@ def _text_change(change: lsp.TextDocumentContentChangeEvent) -> TextChange:
 
 
 def _settle_memory() -> None:
-    """Look for garbage once now, and never again in what is loaded.
+    """Collect garbage now, and never again among the objects that exist by now.
 
-    That is most of what there is; a full collection of it takes 70 ms, in which a key waits.
+    They are most of all objects; collecting them takes 70 ms, in which a keystroke waits.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
 """One server for several editors: this process passes bytes on to it, and starts it if need be.
 
-Nothing heavy is imported: what an editor waits for is the bytes. The server listens at a Unix
+Nothing heavy is imported, since an editor is waiting. The server listens at a Unix
 socket in a folder that only its owner may enter; there is one for each version, home and set of
 command-line settings. Each editor's session in it has its own documents and settings; what they
 share is the process and, where their settings name the same one, the engine.
@@ -27,10 +27,11 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from fimls import IMPORT_ROOT, __version__
+from fimls.server.logs import open_for_owner
 from fimls.types import FimlsError
 
 END = b"\0"
-"""Stands before the exit code, after the last message."""
+"""Sent after the last message, before the exit code."""
 
 LISTENING = b"listening\n"
 """What the server prints once it can be connected to."""
@@ -43,7 +44,7 @@ _PLACES = (
     "XDG_DATA_HOME",
     "XDG_STATE_HOME",
 )
-"""Of the environment, what says where things are; the rest may differ from window to window."""
+"""Environment variables that say where things are; the others may differ between windows."""
 _CRASHED = 1
 _CHUNK_BYTES = 65_536
 _START_TIMEOUT_S = 15.0
@@ -59,13 +60,15 @@ class NotSharedError(FimlsError):
 def serve_shared(settings: Mapping[str, object], *, replace: bool = False) -> int:
     """Pass standard input and output on to the shared server; return the session's exit code.
 
-    settings: the command line's. replace: leave the server that runs to those who use it, and
-    start another.
+    settings: the command line's. replace: start a new server even if one is running, which keeps
+    its present sessions.
 
     Raises:
-        NotSharedError: this system can't, or the server doesn't start.
+        NotSharedError: this system has no such servers, or it doesn't start.
     """
-    connection = _connect_or_start(address(settings), settings, replace=replace)
+    path = address(settings)
+    connection = _connect_or_start(path, settings, replace=replace)
+    _log.info("a shared server answers, and logs to %s", log_path(path))
     threading.Thread(target=_send, args=(connection,), name="fimls-stdin", daemon=True).start()
     return _receive(connection)
 
@@ -101,8 +104,8 @@ def address(settings: Mapping[str, object]) -> Path:
 
 
 def log_path(listening_at: Path) -> Path:
-    """Where the server that listens there logs."""
-    return listening_at.with_suffix(".log")
+    """Where the server that listens there logs: in the user's folder of logs."""
+    return platformdirs.user_log_path("fimls") / f"server-{listening_at.stem}.log"
 
 
 def _connect_or_start(
@@ -136,7 +139,7 @@ def _connect(path: Path) -> socket.socket | None:
 def _start(path: Path, settings: Mapping[str, object]) -> None:
     """Start a server of its own process group, and wait until it listens or has died."""
     path.unlink(missing_ok=True)
-    with open(log_path(path), "wb", opener=_for_owner) as log:
+    with open_for_owner(log_path(path)) as log:
         server = subprocess.Popen(  # noqa: S603 - ourselves
             [sys.executable, "-m", "fimls.server.listener", str(path)],
             stdin=subprocess.PIPE,
@@ -158,11 +161,7 @@ def _start(path: Path, settings: Mapping[str, object]) -> None:
     if not listening:
         server.kill()
         server.wait()
-    # Otherwise it outlives this process if others use it, and is nobody's to wait for.
-
-
-def _for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    # Otherwise it may outlive this process, and nobody waits for it.
 
 
 def _send(connection: socket.socket) -> None:

@@ -15,11 +15,12 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fimls import config
 from fimls.server.framing import encode
 from fimls.server.handshake import Client, greet
+from fimls.server.logs import log_loop_error, log_to_standard_error, set_level
 from fimls.types import FimlsError
 
 if TYPE_CHECKING:
@@ -51,44 +52,40 @@ def serve(
     settings: Mapping[str, object],
     *,
     tcp: tuple[str, int] | None = None,
-    shared: Literal["", "join", "replace"] = "",
+    shared: bool = False,
+    replace: bool = False,
 ) -> int:
     """Serve one client, and return the exit code: 0 after ``shutdown``, otherwise 1 (LSP).
 
     settings: the command line's, which win over the editor's. tcp: the host and port to listen at
     for a client, in place of standard input and output; port 0 takes a free one, which the log
-    names. shared: by a server that other editors use too: the one that runs, or another in its
-    place; where there can be none, by this process.
+    names. shared: have a server do it that other editors use too, or this process if none can be
+    started; replace: a new one, even if one is running.
 
-    Does not return where a thread would keep the process alive after its client has gone: it then
-    ends the process itself.
+    If a thread would keep the process alive after its client has gone, this ends the process
+    instead of returning.
 
     Raises:
         ConfigError: the settings are wrong. FimlsError: the address can't be listened at.
     """
-    config.load(None, command_line=settings)
     log_to_standard_error()
+    set_level(config.load(None, command_line=settings).log_level)
     if shared:
         from fimls.server.shared import NotSharedError, serve_shared  # late: only then needed
 
         try:
-            return serve_shared(settings, replace=shared == "replace")
+            return serve_shared(settings, replace=replace)
         except NotSharedError as error:
             _log.warning("no server is shared: %s", error)
     return asyncio.run(_main(settings, tcp))
 
 
-def log_to_standard_error() -> None:
-    """Set up logging; no line of it holds code."""
-    logging.basicConfig(stream=sys.stderr, format="fimls: %(levelname)s: %(message)s")
-    logging.getLogger("fimls.server").setLevel(logging.INFO)
-    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # it logs messages, and so code
-
-
 def work_in_threads() -> ThreadPoolExecutor:
     """The event loop's threads, by a name that :func:`leave_if_stuck` knows."""
     threads = ThreadPoolExecutor(thread_name_prefix=_THREAD_NAME)
-    asyncio.get_running_loop().set_default_executor(threads)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads)
+    loop.set_exception_handler(log_loop_error)
     return threads
 
 

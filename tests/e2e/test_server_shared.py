@@ -24,6 +24,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where sockets are, in a folder with a name short enough for them."""
     with tempfile.TemporaryDirectory() as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        monkeypatch.setenv("XDG_STATE_HOME", f"{folder}/state")
         yield Path(folder)
         for process_id in shared_servers(Path(folder)):
             os.kill(process_id, signal.SIGKILL)
@@ -32,6 +33,16 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def sockets(runtime: Path) -> list[Path]:
     """Where an editor would find a server."""
     return list(runtime.glob("fimls/*.sock"))
+
+
+def mode(path: Path) -> int:
+    """Who may do what with a file."""
+    return path.stat().st_mode & 0o777
+
+
+def read(path: Path) -> str:
+    """A file's text."""
+    return path.read_text(encoding="utf-8")
 
 
 async def gone(runtime: Path) -> None:
@@ -130,6 +141,23 @@ async def test_two_starts_at_once(runtime: Path, tmp_path: Path) -> None:
     assert len(shared_servers(runtime)) == 1
     await asyncio.gather(*(one.aclose() for one in started))
     await gone(runtime)
+
+
+async def test_the_log(runtime: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Editors are told where it is; it is its owner's alone and holds no code."""
+    options = ("--shared", *scripted(tmp_path, [RETURN]), "--set", "log_level=debug")
+    async with editor(*options) as session:
+        await completes(session)
+        log = Path((await session.status())["log"])
+        assert str(log) == (await session.until("ready"))["log"]
+    await gone(runtime)
+    assert log.is_relative_to(runtime / "state")
+    assert [0o600, 0o700] == [mode(log), mode(log.parent)]
+    written = read(log)
+    assert "answered by engine; flight 1 from offset 26" in written
+    assert "a + b" not in written
+    assert "def add" not in written
+    assert f"logs to {log}" in capfd.readouterr().err
 
 
 async def test_no_folder_for_sockets(

@@ -59,6 +59,7 @@ CHANGED: dict[str, object] = {  # every field, with a valid value that is not it
     "exclude": ["*.min.js"],
     "feedback": False,
     "feedback_code": True,
+    "log_level": "debug",
 }
 RELOADING = {
     *("engine", "model", "adapter", "quantization", "device", "order"),

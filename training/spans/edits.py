@@ -1,4 +1,4 @@
-"""Where people really put new lines: added hunks of a repository's latest commits, from git."""
+"""Places where people added lines: hunks of a repository's latest commits, from git."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from training.spans.draw import CHARS_MAX, adjust
 from training.types import Span, SpanKind
 
 COMMITS_MAX = 500
-"""How far back: older code says less about what is written next."""
+"""Older commits say less about the lines that come next."""
 
 _LOG_BYTES_MAX = 64_000_000
 _TIMEOUT_S = 60.0
 _FILE_BYTES_MAX = 1_000_000
-_LINES_MAX = 20  # more is code that was moved or generated, not typed
+_LINES_MAX = 20  # longer hunks are code that was moved or generated, not typed
 _LOG = (
     *("log", f"--max-count={COMMITS_MAX}", "--no-merges", "--format=commit %H"),
     *("--no-show-signature", "--patch", *DIFF, "--diff-filter=M", "--", "."),
@@ -31,27 +31,28 @@ _LOG = (
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A middle that somebody wrote. text: the whole file as that commit left it.
-
-    age: how many commits with edits are newer.
-    """
+    """A middle that somebody wrote."""
 
     commit: str
     age: int
+    """How many commits with edits are newer."""
     path: str
     text: str
+    """The whole file after that commit."""
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class _Hunk:
-    """Added lines. start_line: from 0; end_line: exclusive."""
+    """Added lines."""
 
     commit: str
     age: int
     path: str
     start_line: int
+    """From 0."""
     end_line: int
+    """Exclusive."""
 
 
 def edits(
@@ -59,15 +60,15 @@ def edits(
 ) -> Iterator[Edit]:
     """Draw at most ``count`` edits of the latest commits' changes to files that existed before.
 
-    wanted: whether a file, by its path relative to ``root``, may be learnt from. No edits where
-    there is no git, no repository, or a history that can't be read in bounded time.
+    wanted: whether a file may be learnt from, by its path relative to ``root``. There are no edits
+    without git or a repository, or if the history can't be read in time.
     """
     if count <= 0:
         return
     try:
         with opened_around(root) as git:
             yield from _drawn(git, root, count, rng, wanted)
-    except GitError:  # no git here, or nothing that it can tell
+    except GitError:  # there is no git or no repository
         return
 
 
@@ -89,7 +90,7 @@ def _drawn(
 
 
 def _hunks(lines: Sequence[bytes]) -> list[_Hunk]:
-    """Read the hunks of a few added lines from a log without context lines, the newest first."""
+    """Read the hunks with a few added lines from a log, the newest first."""
     # A diff's own lines begin with other signs.
     starts = [at for at, line in enumerate(lines) if line.startswith(b"commit ")]
     ends = [*starts[1:], len(lines)]
@@ -102,7 +103,7 @@ def _hunks(lines: Sequence[bytes]) -> list[_Hunk]:
 
 
 def _span(text: str, hunk: _Hunk, rng: random.Random) -> Span | None:
-    """The added lines, without white space at the ends, cut as a cursor could have stood."""
+    """Return the added lines without surrounding white space, cut where a cursor could be."""
     index = LineIndex(text)
     if hunk.end_line > index.line_count:
         return None
@@ -118,7 +119,7 @@ def _span(text: str, hunk: _Hunk, rng: random.Random) -> Span | None:
 
 
 def _log(git: Git, root: Path) -> list[bytes]:
-    """The log's lines, [] without commits; cut where it gets long or slow."""
+    """Return the log's lines; it is cut where it gets long or slow."""
     process = git.start(root, *_LOG)
     timer = threading.Timer(_TIMEOUT_S, process.kill)
     timer.start()
@@ -132,7 +133,7 @@ def _log(git: Git, root: Path) -> list[bytes]:
 
 @contextmanager
 def _reading(git: Git, root: Path) -> Iterator[Callable[[str], str | None]]:
-    """A function that reads files of commits by one process of git."""
+    """Yield a function that reads files of commits through one git process."""
     process: subprocess.Popen[bytes] | None = None
 
     def read(name: str) -> str | None:
@@ -149,7 +150,7 @@ def _reading(git: Git, root: Path) -> Iterator[Callable[[str], str | None]]:
             process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
             process.stdin.flush()
             return _blob(process.stdout)
-        except BrokenPipeError:  # it has died, or was ended for its slowness
+        except BrokenPipeError:  # it has died, or was too slow
             return None
         finally:
             timer.cancel()
@@ -162,7 +163,7 @@ def _reading(git: Git, root: Path) -> Iterator[Callable[[str], str | None]]:
 
 
 def _blob(output: IO[bytes]) -> str | None:
-    """Read one answer of ``git cat-file --batch``; None where it is no text of a fit size."""
+    """Read one answer of ``git cat-file --batch``; None if it isn't text, or is too large."""
     _, _, rest = output.readline().partition(b" ")
     kind, _, size = rest.strip().partition(b" ")
     if not size.isdigit():  # "missing"

@@ -22,7 +22,7 @@ export function registerCommands(server: Server, log: vscode.LogOutputChannel): 
     'fimls.chooseAdapter': () => chooseAdapter(server),
     'fimls.fetchModel': () => server.execute('fimls.pull'),
     'fimls.restart': () => server.restart({ replace: true }),
-    'fimls.showLog': () => log.show(),
+    'fimls.showLog': () => showLog(server, log),
     'fimls.install': install,
   };
   return Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(name, run));
@@ -60,6 +60,14 @@ async function showMenu(server: Server): Promise<void> {
   );
   const picked = await vscode.window.showQuickPick(entries, { title: 'fimls', placeHolder: server.status?.message || server.status?.state });
   await picked?.run();
+}
+
+/** Show how the server was started and, where windows share it, the file that it logs to. */
+async function showLog(server: Server, log: vscode.LogOutputChannel): Promise<void> {
+  log.show(true);
+  if (server.logFile !== undefined) {
+    await vscode.window.showTextDocument(vscode.Uri.file(server.logFile), { preview: true });
+  }
 }
 
 async function toggleLanguage(): Promise<void> {

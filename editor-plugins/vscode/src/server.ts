@@ -22,6 +22,8 @@ interface Status {
   model: string;
   engine: string;
   adapter: string;
+  /** The file that the server logs to, where windows share one. */
+  log?: string;
 }
 
 interface Progress {
@@ -34,6 +36,8 @@ interface Progress {
 export class Server {
   readonly suggestions = new Suggestions(this);
   status: Status | undefined;
+  /** The log of the server that runs, or ran last; undefined where that is this extension's own. */
+  logFile: string | undefined;
   private client: LanguageClient | undefined;
   private readonly backoff = new Backoff();
   private timer: NodeJS.Timeout | undefined;
@@ -178,6 +182,7 @@ export class Server {
 
   private onStatus(status: Status): void {
     this.status = status;
+    this.logFile = status.log;
     this.log.info(`${status.state}: ${status.message || status.model}`);
     switch (status.state) {
       case 'ready':
@@ -209,7 +214,7 @@ export class Server {
           if (choice === 'Restart') {
             void this.restart({ replace: true });
           } else if (choice === 'Show Log') {
-            this.log.show();
+            void vscode.commands.executeCommand('fimls.showLog');
           }
         });
       return;

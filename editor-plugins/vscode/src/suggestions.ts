@@ -2,7 +2,7 @@
 
 import * as vscode from 'vscode';
 
-import type { Server } from './server';
+import type { StatusBar } from './statusBar';
 
 type Result = vscode.InlineCompletionItem[] | vscode.InlineCompletionList | null | undefined;
 type Next = (
@@ -12,9 +12,16 @@ type Next = (
   token: vscode.CancellationToken,
 ) => vscode.ProviderResult<Result>;
 
+/** What is asked of the server. */
+interface Server {
+  readonly bar: StatusBar;
+  readonly status: { state: string } | undefined;
+  execute<T>(command: string, ...args: unknown[]): Promise<T | undefined>;
+  notify(method: string, params: unknown): void;
+}
+
 interface Explanation {
-  outcome?: string;
-  reason?: string;
+  suppressed: string | null;
 }
 
 // An empty answer's reason is asked for once typing pauses.
@@ -83,8 +90,8 @@ export class Suggestions {
 
   private async explainQuiet(): Promise<void> {
     const explained = await this.server.execute<Explanation[]>('fimls.why').catch(() => undefined);
-    const why = explained?.[0]?.reason;
-    if (why !== undefined && why !== '' && this.waiting === 0 && this.server.status?.state === 'ready') {
+    const why = explained?.[0]?.suppressed;
+    if (why !== undefined && why !== null && why !== '' && this.waiting === 0 && this.server.status?.state === 'ready') {
       this.server.bar.state = { kind: 'quiet', why };
     }
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 from fimls.context.query import Candidate, Query, Session
 from fimls.context.sources.base import Lookup, Reader
@@ -42,7 +43,7 @@ def retrieve(
     """Return the cursor's surroundings and what the sources find for them."""
     around = surroundings(query)
     found = [
-        candidate
+        replace(candidate, source=name)
         for name, source in _TABLE.items()
         if name in sources
         for candidate in source(around, files, index, session)

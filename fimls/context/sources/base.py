@@ -38,11 +38,11 @@ class Lookup(Protocol):
 
 
 def words_beside(around: Surroundings) -> frozenset[str]:
-    """The identifiers beside the cursor that tell one piece of code from another."""
+    """Return the identifiers beside the cursor, without short and common ones."""
     return _words(around.beside, around.query.language_id)
 
 
-def window(file: SourceFile, start: int, end: int, score: float, source: str) -> Candidate:
+def window(file: SourceFile, start: int, end: int, score: float) -> Candidate:
     """Make a candidate of a file's lines ``start`` to ``end`` (exclusive, from 0)."""
     lines = [line.rstrip() for line in file.lines[start:end]]
     while lines and not lines[-1]:
@@ -51,7 +51,7 @@ def window(file: SourceFile, start: int, end: int, score: float, source: str) ->
         lines.pop(0)
     offset = file.line_starts[start] if start < len(file.lines) else len(file.text) + 1
     parts = (Part("\n".join(lines)),)
-    return Candidate(file.path, offset, source, score, parts, is_window=True)
+    return Candidate(file.path, offset, score, parts, is_window=True)
 
 
 def overlap(lines: Sequence[str], language_id: str, words: frozenset[str]) -> tuple[int, float]:
@@ -77,11 +77,11 @@ def densest(
     return start + best, start + best + size
 
 
-def cut(file: SourceFile, start: int, end: int, score: float, source: str) -> Candidate:
-    """Make a candidate of a definition's text: of its first lines where it is long."""
+def cut(file: SourceFile, start: int, end: int, score: float) -> Candidate:
+    """Make a candidate of a definition's text, or of its first lines if it is long."""
     first = file.text.count("\n", 0, start)
     last = file.text.count("\n", 0, end) + 1
-    found = window(file, first, min(last, first + _LINES_MAX), score, source)
+    found = window(file, first, min(last, first + _LINES_MAX), score)
     return replace(found, is_window=False)
 
 

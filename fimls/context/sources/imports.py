@@ -1,4 +1,4 @@
-"""Signatures and class skeletons of what the file imports from the workspace."""
+"""Signatures and class skeletons of definitions that the file imports from the workspace."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from fimls.syntax.definitions import Definition
 from fimls.syntax.imports import targets
 from fimls.syntax.modules import Target
 
-SOURCE = "imports"
-
-_UNUSED = 1.0  # imported and not used yet, it is what comes next ten times as often as the rest
+_UNUSED = 1.0  # names that aren't used yet come next ten times as often as the rest
 _NEAR_MAX = 0.95
 _LIKENESS = 0.35
 _MODULE_MEMBERS_MAX = 12
@@ -27,11 +25,11 @@ _REEXPORTS_MAX = 4
 
 
 Found = tuple[SourceFile, Definition]
-"""A definition and the file it stands in."""
+"""A definition and its file."""
 
 
 def imported(around: Surroundings, files: Reader) -> Iterator[Candidate]:
-    """Describe the definitions behind the file's imports, those near the cursor best."""
+    """Describe the definitions that the file imports; names near the cursor score best."""
     query = around.query
     for found in around.outline.imports:
         for target in targets(found, query.path, query.language_id, files):
@@ -47,11 +45,11 @@ def imported(around: Surroundings, files: Reader) -> Iterator[Candidate]:
 
 
 def find(name: str, path: str, files: Reader, hops: int = _REEXPORTS_MAX) -> Found | None:
-    """Find where a file defines a top-level name, or where the file has it from."""
+    """Find where a file defines a top-level name, or where it imports it from."""
     file = files.read(path)
     if file is None:
         return None
-    # The last one: before it stand overloads and forward declarations.
+    # The last one: overloads and forward declarations come before it.
     for definition in reversed(file.outline.definitions):
         if definition.name == name and not definition.container:
             return file, definition
@@ -74,7 +72,7 @@ def _reexported(name: str, file: SourceFile, files: Reader, hops: int) -> Found 
 
 
 def _names(target: Target, around: Surroundings, files: Reader) -> Iterator[tuple[str, str]]:
-    """What is wanted of a target: (name there, name here)."""
+    """Yield what is wanted of a target: (name there, name here)."""
     for name, alias in target.names:
         if name != "*":
             yield name, alias
@@ -87,7 +85,7 @@ def _names(target: Target, around: Surroundings, files: Reader) -> Iterator[tupl
 
 
 def _module_members(target: Target, around: Surroundings, files: Reader) -> Iterator[Candidate]:
-    """What a module that is named as a whole offers: those of its names that suggest themselves."""
+    """Describe members of a module that is imported as a whole, the likeliest first."""
     near = _score(target.namespace.rpartition(".")[2], around)
     used = rf"\b{re.escape(target.namespace)}\s*(?:\.|::|->)\s*(\w+)"
     named = set(re.findall(used, around.query.shown_text))
@@ -104,7 +102,7 @@ def _module_members(target: Target, around: Surroundings, files: Reader) -> Iter
     found.sort(key=lambda one: (-one[0], one[1]))
     for rank, (score, _, file, definition) in enumerate(found[:_MODULE_MEMBERS_MAX]):
         if file is not None:
-            yield describe(file, definition, score * _NEXT_MEMBER**rank, around, SOURCE)
+            yield describe(file, definition, score * _NEXT_MEMBER**rank, around)
 
 
 def _score(alias: str, around: Surroundings) -> float:
@@ -121,9 +119,9 @@ def _described(
     around: Surroundings,
     files: Reader,
 ) -> Iterator[Candidate]:
-    yield describe(file, definition, score, around, SOURCE)
+    yield describe(file, definition, score, around)
     used = alias in around.receivers
     for name in sorted(returned_names(file, definition, around)) if used else ():
         place = find(name, file.path, files)
         if place is not None and place[1] != definition and place[0].path != around.query.path:
-            yield describe(*place, score * _RETURNED, around, SOURCE, Wanted.MEMBERS)
+            yield describe(*place, score * _RETURNED, around, Wanted.MEMBERS)

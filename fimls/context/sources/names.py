@@ -1,7 +1,7 @@
 """Definitions of names near the cursor that neither the file nor its imports explain.
 
-In Go, Java, C and C++ much of what a file uses needs no import, or one that names no file; in every
-language a method's receiver may have a type that nothing in the file tells.
+In some languages, such as Go, Java, C and C++, many names need no import, or one that names no
+file. In every language the type of a method's receiver may be unknown.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from fimls.context.sources.base import Lookup, Reader
 from fimls.context.surroundings import Surroundings
 from fimls.syntax import get_language, known_words, language_of
 
-SOURCE = "names"
-
 _NEAR = 0.7
 _LENGTH_MIN = 3
 _NAMES_MAX = 40
 _SAME_PACKAGE = 0.85  # in languages where a folder is a package and needs no import
-# by how many files define the name: the more, the likelier it's another one
+# By the number of files that define the name: with more, another definition is likely meant.
 _AMBIGUITY = {1: 0.75, 2: 0.5}
 
 
 def named(around: Surroundings, files: Reader, index: Lookup) -> Iterator[Candidate]:
-    """Describe what the index knows under the names near the cursor."""
+    """Describe the definitions that the index has for names near the cursor."""
     query = around.query
     known = set(known_words(query.language_id))
     known.update(definition.name for definition in around.outline.definitions)
@@ -63,9 +61,9 @@ def _described(
             score = around.near(name) * trust
             if definition.kind == "method":
                 if name in around.members:
-                    yield describe_method(file, definition, score, SOURCE)
+                    yield describe_method(file, definition, score)
             elif definition.kind != "function" or not definition.container:
-                yield describe(file, definition, score, around, SOURCE)
+                yield describe(file, definition, score, around)
 
 
 def _may_be_elsewhere(name: str, around: Surroundings) -> bool:
@@ -84,7 +82,7 @@ def _is_packaged(language_id: str) -> bool:
 
 
 def _related(path: str, language_id: str) -> bool:
-    """Whether code of one language can use definitions of the other file's."""
+    """Whether code of one language can use the definitions of a file."""
     other = language_of(path)
     if other == language_id:
         return True

@@ -14,13 +14,11 @@ from fimls.context.surroundings import Surroundings, subwords
 from fimls.syntax import LANGUAGES
 from fimls.syntax.definitions import Definition
 
-SOURCE = "siblings"
-
 _TEST_NAME = re.compile(
     r"^(?:test_(?P<a>.+)|(?P<b>.+?)(?:_test|_spec|\.test|\.spec|-test|-spec|Tests?|IT))$"
 )
 _TEST_FOLDERS = ("tests", "test", "__tests__", "spec")
-# suffix -> those of the files that belong to it, as C's sources to its headers
+# suffix -> the suffixes of its counterparts, as C's headers have sources
 _COUNTERPARTS = {
     suffix: tuple(other for group in language.counterparts if group != own for other in group)
     for language in LANGUAGES
@@ -34,7 +32,7 @@ _LIKENESS_MIN = 0.6
 
 
 def siblings(around: Surroundings, files: Reader) -> Iterator[Candidate]:
-    """Describe what the file's counterpart says about the code at the cursor."""
+    """Describe what the file's counterpart has about the code at the cursor."""
     path = around.query.path
     stem, suffix = splitext(basename(path))
     for other in _COUNTERPARTS.get(suffix, ()):
@@ -54,7 +52,7 @@ def siblings(around: Surroundings, files: Reader) -> Iterator[Candidate]:
 
 
 def _beside(path: str, name: str, files: Reader) -> str:
-    """Where a C file's counterpart lies: beside it, or in include/ against src/."""
+    """Return where a C file's counterpart is: beside it, or in src/ for one in include/."""
     folder = dirname(path)
     places = [folder, folder.replace("src", "include", 1), folder.replace("include", "src", 1)]
     places += [join(dirname(folder), "include"), join(dirname(folder), "src")]
@@ -66,11 +64,11 @@ def _named(file: SourceFile, around: Surroundings, score: float) -> Iterator[Can
     for definition in file.outline.definitions:
         near = around.near(definition.name)
         if near and not definition.container:
-            yield describe(file, definition, near * score, around, SOURCE)
+            yield describe(file, definition, near * score, around)
 
 
 def _tested(file: SourceFile, around: Surroundings) -> Iterator[Candidate]:
-    """What the test at the cursor is about: named near it, or alike the test's own name."""
+    """Describe what the test at the cursor tests: names near it, or names like the test's."""
     test = subwords(around.function.name) if around.function else frozenset()
     for definition in file.outline.definitions:
         own = subwords(definition.name)
@@ -79,24 +77,24 @@ def _tested(file: SourceFile, around: Surroundings) -> Iterator[Candidate]:
         if not near:
             continue
         if definition.kind == "method":
-            yield describe_method(file, definition, near * _TESTED, SOURCE)
+            yield describe_method(file, definition, near * _TESTED)
         elif definition.kind != "function" or not definition.container:
-            yield describe(file, definition, near * _TESTED, around, SOURCE)
+            yield describe(file, definition, near * _TESTED, around)
 
 
 def _test_of(file: SourceFile, function: Definition) -> Iterator[Candidate]:
-    """The lines of a test that call the function at the cursor."""
+    """Yield the lines of a test that calls the function at the cursor."""
     calls = re.compile(rf"\b{re.escape(function.name)}\s*\(")
     for definition in file.outline.definitions:
         if definition.kind not in {"function", "method"}:
             continue
         if calls.search(file.text, definition.body, definition.end):
-            yield cut(file, definition.start, definition.end, _TEST, SOURCE)
+            yield cut(file, definition.start, definition.end, _TEST)
             return
 
 
 def _source_paths(path: str, name: str) -> Iterator[str]:
-    """Where the source of a test may lie."""
+    """Yield where the source of a test may be."""
     folder = dirname(path)
     yield join(folder, name)
     yield join(dirname(folder), name)
@@ -109,7 +107,7 @@ def _source_paths(path: str, name: str) -> Iterator[str]:
 
 
 def _test_paths(path: str, stem: str, suffix: str) -> Iterator[str]:
-    """Where the test of a source may lie."""
+    """Yield where the test of a source may be."""
     folder = dirname(path)
     names = [f"test_{stem}{suffix}", f"{stem}_test{suffix}", f"{stem}.test{suffix}"]
     names += [f"{stem}.spec{suffix}", f"{stem}Test{suffix}"]

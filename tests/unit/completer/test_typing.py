@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator, Collection
 from typing import Any
@@ -263,6 +264,13 @@ async def test_unlikely_text_is_not_shown_unasked() -> None:
         result.suppressed,
     )
     assert ["guess"] == texts(await completer.complete(*cursor("x = ¦\n"), invoked=True))
+
+
+def test_a_reason_reads_as_its_value() -> None:
+    """In JSON, in a message and in a log, a reason is the words that people know."""
+    reason = Suppressed.LATE
+    said = [str(reason), f"{reason}", "%s" % reason, json.loads(json.dumps(reason))]  # noqa: UP031
+    assert ["nothing finished in time"] * 4 == said
 
 
 async def test_unlikely_end_is_cut_without_waiting() -> None:

@@ -48,7 +48,7 @@ def described(text: str, name: str, path: str = "a.py", near: str = CURSOR) -> C
     file = SourceFile(path, text)
     definition = next(one for one in file.outline.definitions if one.name == name)
     around = surroundings(query(Path("/w"), "other.py", near))
-    return describe(file, definition, 1.0, around, "test")
+    return describe(file, definition, 1.0, around)
 
 
 def text_of(candidate: Candidate) -> str:
@@ -207,4 +207,4 @@ def test_a_method_stands_under_the_head_of_its_class() -> None:
     file = SourceFile("a.py", STORE)
     method = next(one for one in file.outline.definitions if one.name == "fetch_item")
     expected = "class Store(Base):\n    def fetch_item(self, key: str) -> Item: ..."
-    assert expected == text_of(describe_method(file, method, 1.0, "test"))
+    assert expected == text_of(describe_method(file, method, 1.0))

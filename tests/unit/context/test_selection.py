@@ -25,7 +25,7 @@ def candidate(
 ) -> Candidate:
     """A candidate that requires a text and may have more."""
     parts = (Part(text), *(Part(*member) for member in members))
-    return Candidate(path, start, source, score, parts, text.rpartition(" ")[2])
+    return Candidate(path, start, score, parts, text.rpartition(" ")[2], source=source)
 
 
 def a_window(text: str, score: float, path: str) -> Candidate:

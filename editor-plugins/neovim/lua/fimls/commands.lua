@@ -104,7 +104,8 @@ local COMMANDS = {
     client.stop(false)
   end,
   log = function()
-    vim.cmd.edit(vim.lsp.log and vim.lsp.log.get_filename and vim.lsp.log.get_filename() or vim.lsp.get_log_path())
+    local of_client = vim.lsp.log and vim.lsp.log.get_filename and vim.lsp.log.get_filename() or vim.lsp.get_log_path()
+    vim.cmd.edit(status.log or of_client)
   end,
   model = function(name)
     client.configure({ model = name })

@@ -1,5 +1,5 @@
 -- What the server is doing, for the status line and :Fimls status.
-local M = { state = 'off', message = '', model = '', adapter = '', percent = nil }
+local M = { state = 'off', message = '', model = '', adapter = '', log = nil, percent = nil }
 
 local TEXT = { off = 'fimls off', ready = 'fimls', missing = 'fimls ?', error = 'fimls !' }
 
@@ -17,7 +17,7 @@ end
 
 --- Take a `fimls/status` notification.
 function M.of_server(status)
-  M.model, M.adapter = status.model, status.adapter
+  M.model, M.adapter, M.log = status.model, status.adapter, status.log
   M.set(status.state, status.message)
 end
 
