@@ -218,7 +218,7 @@ def _function(node: tree_sitter.Node, text: str) -> Function | None:
 
 
 def _after_docstring(node: tree_sitter.Node, body: tree_sitter.Node) -> int:
-    """Return the byte behind a Python function's colon, or behind its docstring."""
+    """Return the byte after a function's signature, or after its docstring."""
     first = body.named_children[0]
     if [child.type for child in first.named_children] == ["string"]:
         return first.end_byte
