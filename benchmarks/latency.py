@@ -15,6 +15,7 @@ import math
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,12 +32,15 @@ from fimls.engines import openvino
 from fimls.engines.base import Engine
 from fimls.engines.loading import load_engine, prompt_builder
 from fimls.fim import PromptBuilder, build_prompt, find_format
+from fimls.report.machine import resident_bytes
 from fimls.store import QUANTIZATIONS, Store
 from fimls.types import CancelToken, Document, Mode, Prompt, SamplingParams, Usage
+from training.evaluation.typing.client import Client, server_command
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX_TOKENS, SUFFIX_TOKENS = 860, 330
 DECODED_TOKENS = 24
+_READY_TIMEOUT_S = 300.0
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -97,12 +101,6 @@ async def cancel_ms(engine: Engine, prompt: Prompt, *, after_s: float | None) ->
     return (time.perf_counter() - cancelled_at) * 1000
 
 
-def resident_mb(pid: int) -> float:
-    """Resident memory in megabytes (10^6 bytes)."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1.024e-3
-
-
 async def measure_engine(settings: Settings, repeats: int) -> dict[str, Any]:
     """Each figure of the engine, at ``repeats`` places."""
     began = time.perf_counter()
@@ -130,7 +128,7 @@ async def measure_engine(settings: Settings, repeats: int) -> dict[str, Any]:
             found["cancel_while_decoding_ms"].append(decoding)
             fresh = prompt_at(builder, settings, text[::-1], offset)  # nothing of it is kept
             found["cancel_in_prefill_ms"].append(await cancel_ms(engine, fresh, after_s=0.4))
-        worker_mb = resident_mb(engine.worker_pid or 0)
+        worker_mb = (resident_bytes(engine.worker_pid or 0) or 0) / 1e6
     finally:
         await engine.aclose()
     return {
@@ -151,85 +149,34 @@ def measure_cli(repeats: int) -> dict[str, float]:
     return spread(seconds)
 
 
-class Server:
-    """``fimls serve --stdio``, spoken to directly."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fimls", "serve", "--stdio"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-        if self.process.stdin is None or self.process.stdout is None:
-            raise SystemExit("no pipes to the server")
-        self.input, self.output = self.process.stdin, self.process.stdout
-
-    def send(self, method: str, params: object, request_id: int | None = None) -> None:
-        """Send a notification, or with an id a request."""
-        message = {"jsonrpc": "2.0", "method": method, "params": params}
-        body = json.dumps(message if request_id is None else {**message, "id": request_id}).encode()
-        self.input.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
-        self.input.flush()
-
-    def read(self) -> dict[str, Any]:
-        """The next message."""
-        length = 0
-        while (line := self.output.readline()) not in (b"", b"\r\n"):
-            name, _, value = line.partition(b":")
-            length = int(value) if name.lower() == b"content-length" else length
-        message: dict[str, Any] = json.loads(self.output.read(length))
-        return message
-
-    def initialize(self) -> float:
-        """Returns milliseconds from the process's start to the answer."""
-        params: dict[str, object] = {"processId": None, "rootUri": None, "capabilities": {}}
-        self.send("initialize", params, 1)
-        while self.read().get("id") != 1:
-            pass
-        return (time.perf_counter() - self.started) * 1000
-
-    def wait_until_ready(self) -> None:
-        """Until the model is loaded."""
-        self.send("initialized", {})
-        while True:
-            message = self.read()
-            state = message.get("method") == "fimls/status" and message["params"]["state"]
-            if state == "ready":
-                return
-            if state in ("error", "missing"):
-                raise SystemExit(f"the server can't load the model: {message['params']}")
-
-    def resident_mb(self) -> float:
-        """Of the server and the engine's process."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        pids = [self.process.pid, *map(int, children.read_text(encoding="utf-8").split())]
-        return sum(map(resident_mb, pids))
-
-
-def measure_server(repeats: int) -> dict[str, object]:
+async def measure_server(repeats: int) -> dict[str, object]:
     """Start to the answer to ``initialize``, and memory after a completion of a large prompt."""
     milliseconds = []
-    for _ in range(repeats):
-        server = Server()
-        milliseconds.append(server.initialize())
-        server.process.kill()
-    server = Server()
-    server.initialize()
-    server.wait_until_ready()
-    text = sources()
-    line = text[: len(text) // 2].count("\n")
-    document = {"uri": "file:///latency.py", "languageId": "python", "version": 1, "text": text}
-    server.send("textDocument/didOpen", {"textDocument": document})
-    place = {"textDocument": {"uri": document["uri"]}, "position": {"line": line, "character": 0}}
-    server.send("textDocument/inlineCompletion", {**place, "context": {"triggerKind": 1}}, 2)
-    while server.read().get("id") != 2:
-        pass
-    resident = server.resident_mb()
-    server.process.kill()
-    return {"initialize_ms": spread(milliseconds), "server_resident_mb": round(resident)}
+    with tempfile.TemporaryFile() as log:
+        for index in range(repeats + 1):
+            began = time.perf_counter()
+            client = await Client.start(server_command([]), None, environment={}, log=log)
+            milliseconds.append((time.perf_counter() - began) * 1000)
+            if index < repeats:
+                await client.aclose()
+        try:
+            await client.ready(_READY_TIMEOUT_S)
+            text = sources()
+            line = text[: len(text) // 2].count("\n")
+            document = {"uri": "file:///latency.py", "languageId": "python"}
+            client.notify(
+                "textDocument/didOpen", {"textDocument": {**document, "version": 1, "text": text}}
+            )
+            params = {
+                "textDocument": {"uri": document["uri"]},
+                "position": {"line": line, "character": 0},
+                "context": {"triggerKind": 1},
+            }
+            await client.request("textDocument/inlineCompletion", params)
+            resident = resident_bytes(client.pid) or 0
+        finally:
+            await client.aclose()
+    return {"initialize_ms": spread(milliseconds), "server_resident_mb": round(resident / 1e6)}
 
 
 def main() -> None:
@@ -250,7 +197,7 @@ def main() -> None:
     result = asyncio.run(measure_engine(settings, options.repeats))
     if not options.engine_only:
         result["complete_s"] = measure_cli(options.repeats)
-        result |= measure_server(options.repeats)
+        result |= asyncio.run(measure_server(options.repeats))
     result["chunk"] = openvino.PREFILL_CHUNK_TOKENS
     write_result(options.name, {**result, "settings": asdict(settings)}, seed=0)
 

@@ -34,7 +34,12 @@ def settings_table() -> str:
 def measured_table() -> str:
     """The figures, each with the file they come from."""
     rows = [*_typing(), *_adapter_while_typing(), *_quality(), *_editors(), *_latency()]
-    return "\n".join(["| what | measured | in |", "| --- | --- | --- |", *rows])
+    head = "| what | with the shipped adapter | the model alone | file |"
+    return "\n".join([head, "| --- | --- | --- | --- |", *rows])
+
+
+def _row(what: str, name: str, *, adapter: str = "", alone: str = "") -> str:
+    return f"| {what} | {adapter} | {alone} | `{name}.json` |"
 
 
 def _typing() -> list[str]:
@@ -42,25 +47,28 @@ def _typing() -> list[str]:
     all_of_it = _result(name)["figures"]["all"]
     engine, cached = (all_of_it["latency_ms"][key] for key in ("with_engine", "without_engine"))
     rows = {
-        "typing at human pace, the model alone: keys answered without the engine": (
+        "Typing at a human pace: keys answered without the engine": (
             f"{_percent(all_of_it['without_engine_share'])}, p95 {cached['p95']['value']:.0f} ms"
         ),
-        "the others, key to ghost text": (
+        "- key to ghost text, for the other keys": (
             f"p50 {engine['p50']['value']:.0f} ms, p95 {engine['p95']['value']:.0f} ms"
         ),
-        "characters saved": _percent(all_of_it["saved_share"]),
-        "of the characters shown, right": _percent(all_of_it["right_share"]),
-        "prompt tokens reused": _percent(all_of_it["prompts"]["reused_share"]),
+        "- characters saved, of those typed": _percent(all_of_it["saved_share"]),
+        "- shown characters that were right": _percent(all_of_it["right_share"]),
+        "- prompt tokens reused from the key before": _percent(
+            all_of_it["prompts"]["reused_share"]
+        ),
     }
-    return [f"| {what} | {measured} | `{name}.json` |" for what, measured in rows.items()]
+    return [_row(what, name, alone=measured) for what, measured in rows.items()]
 
 
 def _adapter_while_typing() -> list[str]:
     name = "keystrokes-adapter-2"
     sides = [_result(name)[side]["figures"]["all"] for side in ("on", "off")]
     shown = {
-        "saved_share": f"{sides[0]['functions']} functions, each look waited for: characters saved",
-        "right_share": "there, of the characters shown, right",
+        "saved_share": f"Typing {sides[0]['functions']} functions, waiting for each suggestion: "
+        "characters saved",
+        "right_share": "- shown characters that were right",
     }
     return [
         _with_and_alone(name, what, *(side[measure] for side in sides))
@@ -71,10 +79,7 @@ def _adapter_while_typing() -> list[str]:
 def _with_and_alone(
     name: str, what: str, with_it: dict[str, float], alone: dict[str, float]
 ) -> str:
-    return (
-        f"| {what}, with fimls-0.5b; the model alone | "
-        f"{_percent(with_it)}; {_percent(alone)} | `{name}.json` |"
-    )
+    return _row(what, name, adapter=_percent(with_it), alone=_percent(alone))
 
 
 def _percent(figure: dict[str, float]) -> str:
@@ -92,15 +97,15 @@ def _quality() -> list[str]:
     }
     rows = [
         (
-            f"HumanEval-infilling {title}, pass@1",
+            f"HumanEval-infilling, {title}: pass@1",
             "passed",
             result[suite]["comparisons"][0]["changes"],
         )
         for suite, title in suites.items()
     ]
-    unseen = "middles of code that it has not seen, exact"
+    unseen = "Middles of unseen packages: exact match"
     rows.append((unseen, "exact", result["held_out_together"]))
-    tested = "functions of packages that it has not seen, passing their tests,"
+    tested = "Emptied functions of unseen packages: tests passed"
     return [
         *(_changed(name, *row) for row in rows),
         _changed("functions", tested, "passed", _result("functions")["together"]),
@@ -111,22 +116,25 @@ def _changed(name: str, title: str, measure: str, changes: Mapping[str, Any]) ->
     figures = changes["all"]["all"]
     change = figures[measure]
     return _with_and_alone(
-        name, f"{title} of {figures['items']}", change["after"], change["before"]
+        name, f"{title} (n={figures['items']:,})", change["after"], change["before"]
     )
 
 
 def _editors() -> list[str]:
     shown = {
-        "ghost_after_answer_ms": "ghost text after the server's answer",
+        "ghost_after_answer_ms": "server's answer to ghost text on the screen",
         "activation_ms": "activation of the extension",
-        "start_up_ms": "start-up that the plugin adds",
-        "window_to_ready_s": "window up to the server ready, model loaded",
-        "window_to_first_ghost_s": "window up to the first ghost text",
+        "start_up_ms": "start-up time that the plugin adds",
+        "window_to_ready_s": "open window to loaded model",
+        "window_to_first_ghost_s": "open window to first ghost text",
     }
     editors = {"nvim-0.12": "Neovim 0.12", "nvim-0.12 native": "Neovim 0.12", "vscode": "VS Code"}
     return [
-        f"| {editors[one['editor']]}: {shown[one['name']]} | "
-        f"{one['median']:.3g} {one['name'].rpartition('_')[2]} | `editors.json` |"
+        _row(
+            f"{editors[one['editor']]}: {shown[one['name']]}",
+            "editors",
+            adapter=f"{one['median']:.3g} {one['name'].rpartition('_')[2]}",
+        )
         for one in _result("editors")["measured"]
         if one["editor"] in editors
     ]
@@ -135,23 +143,26 @@ def _editors() -> list[str]:
 def _latency() -> list[str]:
     result = _result("latency")
     shown = {
-        "first token, a cold prompt of {prompt_tokens} tokens": ("cold_ttft_ms", "ms"),
-        "first token, after a typed character": ("typed_ttft_ms", "ms"),
-        "prompt tokens reused after a typed character": ("typed_reused_percent", "%"),
-        "a decoded token": ("decode_ms_per_token", "ms"),
-        "engine free after a cancel, while decoding": ("cancel_while_decoding_ms", "ms"),
-        "engine free after a cancel, in prefill": ("cancel_in_prefill_ms", "ms"),
-        "`fimls complete`, process start included": ("complete_s", "s"),
-        "`fimls serve`, start to initialize reply": ("initialize_ms", "ms"),
+        "First token, cold prompt of {prompt_tokens} tokens": ("cold_ttft_ms", "ms"),
+        "First token after a typed character": ("typed_ttft_ms", "ms"),
+        "Prompt tokens reused after a typed character": ("typed_reused_percent", "%"),
+        "Each further token": ("decode_ms_per_token", "ms"),
+        "Cancel to free engine, while decoding": ("cancel_while_decoding_ms", "ms"),
+        "Cancel to free engine, during prefill": ("cancel_in_prefill_ms", "ms"),
+        "`fimls complete`, including the start of the process": ("complete_s", "s"),
+        "`fimls serve`: start to `initialize` reply": ("initialize_ms", "ms"),
     }
     prompt_tokens = f"{result['prompt_tokens']['median']:.0f}"
     rows = [
-        f"| {what.format(prompt_tokens=prompt_tokens)} | {result[key]['median']:g} {unit} | "
-        "`latency.json` |"
+        _row(
+            what.format(prompt_tokens=prompt_tokens),
+            "latency",
+            alone=f"{result[key]['median']:g} {unit}",
+        )
         for what, (key, unit) in shown.items()
     ]
     resident = result["server_resident_mb"]
-    return [*rows, f"| resident memory, server and engine | {resident:,} MB | `latency.json` |"]
+    return [*rows, _row("Memory of server and engine", "latency", alone=f"{resident:,} MB")]
 
 
 def _result(name: str) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from training.corpus.decontamination import Decontaminator
 from training.corpus.duplicates import Duplicates, Fingerprint, file_key, fingerprint
 from training.corpus.files import Dropped, Limits, Listed, Reason, is_broken, list_files, read_file
 from training.corpus.git import change_times
-from training.corpus.licences import ALLOWED_LICENCES, is_allowed, licence_of
+from training.corpus.licences import is_allowed, licence_of
 from training.corpus.scrubbing import scrub
 from training.corpus.sources import open_sources
 from training.corpus.splits import Splits, SplitUnit, assign_splits
 from training.corpus.words import words_of
 
 __all__ = [
-    "ALLOWED_LICENCES",
     "Decontaminator",
     "Dropped",
     "Duplicates",

@@ -12,13 +12,11 @@ An example refers to the whole text, so that training rebuilds exactly the promp
 send. Training decides on the order of its parts, and whether it keeps its snippets.
 """
 
-from training.dataset.format import FORMAT_VERSION, Counts, DatasetInfo, RepositoryInfo, ShardInfo
+from training.dataset.format import DatasetInfo, RepositoryInfo, ShardInfo
 from training.dataset.reader import Dataset
 from training.dataset.writer import DatasetWriter
 
 __all__ = [
-    "FORMAT_VERSION",
-    "Counts",
     "Dataset",
     "DatasetInfo",
     "DatasetWriter",

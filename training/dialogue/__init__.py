@@ -13,7 +13,6 @@ from training.dialogue.messages import (
     DialogueSource,
     Message,
     Role,
-    parse_dialogue,
     scan_dialogues,
 )
 from training.dialogue.render import (
@@ -32,7 +31,6 @@ __all__ = [
     "Message",
     "Role",
     "chat_template",
-    "parse_dialogue",
     "render",
     "scan_dialogues",
     "write_chat_template",

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fimls.report.page import render_page
 from training.corpus import Dropped
 from training.dataset import Dataset
 from training.dataset.format import shard_paths
 from training.dataset.writer import write_json
-from training.preparation.page import render
 from training.preparation.planning import Plan, PlannedRepository
 from training.preparation.reading import ReadChunk, ReadFile
 from training.types import FimExample, Split
 
+_TEMPLATE = Path(__file__).with_name("report.html.jinja")
+_MEGABYTE = 1_000_000
+_REPOSITORIES_MAX = 200
+_PREFIX_CHARS, _SUFFIX_CHARS = 900, 400
+_MIDDLES = ("examples", "median_chars", "p90_chars", "max_chars")
 _SHOWN_EXAMPLES = 5
 _SHOWN_OF_A_KIND = 1
 
@@ -31,7 +37,7 @@ def write_report(dataset: Dataset, planned: Plan, read: Sequence[ReadChunk]) -> 
     """
     report = numbers(dataset, planned, read)
     write_json(dataset.folder / "report.json", report)
-    page = render(report, _shown(dataset))
+    page = _page(report, _shown(dataset))
     (dataset.folder / "report.html").write_text(page, "utf-8")
 
 
@@ -129,3 +135,51 @@ def _shown(dataset: Dataset) -> list[FimExample]:
         if len(shown) == _SHOWN_EXAMPLES:
             break
     return shown
+
+
+def _page(report: Mapping[str, Any], examples: Sequence[FimExample]) -> str:
+    """The page of a report's numbers and a few examples."""
+    repositories = report["repositories"]
+    splits: Mapping[str, Any] = report["splits"]
+    return render_page(
+        _TEMPLATE,
+        report=report,
+        lost=sum(one["files"] for one in report["dropped"].values()),
+        splits=[
+            [name, one["files"], one["examples"]]
+            for name, one in splits.items()
+            if isinstance(one, dict)
+        ],
+        kinds=[[kind, *(one[name] for name in _MIDDLES)] for kind, one in report["kinds"].items()],
+        repositories=list(map(_row, repositories[:_REPOSITORIES_MAX])),
+        more=len(repositories) - _REPOSITORIES_MAX,
+        examples=[(example, *_around(example)) for example in examples],
+        size=_size,
+        sizes=_sizes,
+    )
+
+
+def _sizes(counts: Mapping[str, Mapping[str, int]]) -> list[list[object]]:
+    """Rows of files and bytes by a name."""
+    return [[name, one["files"], _size(one["bytes"])] for name, one in counts.items()]
+
+
+def _row(one: Mapping[str, Any]) -> list[object]:
+    dropped = (f"{count['files']:,} {reason}" for reason, count in one["dropped"].items())
+    kept = one["kept"]
+    return [
+        *(one["name"], one["commit"][:12], one["licence"] or "none"),
+        *(kept["files"], _size(kept["bytes"]), ", ".join(dropped)),
+    ]
+
+
+def _around(example: FimExample) -> tuple[str, str]:
+    """The code to show before an example's middle, from the start of a line, and after it."""
+    text, span = example.file.text, example.span
+    start = max(0, span.start - _PREFIX_CHARS)
+    start = text.find("\n", start, span.start) + 1 if start else 0
+    return text[start : span.start], text[span.end : span.end + _SUFFIX_CHARS]
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / _MEGABYTE:,.2f} MB"

@@ -73,7 +73,7 @@ async def test_requests_are_answered(tmp_path: Path) -> None:
     async with session(tmp_path) as client:
         await client.ready(60)
         asked = [client.ask("echo", {"number": number})[1] for number in (1, 2)]
-        assert [{"number": 1}, {"number": 2}] == [(await answer).result for answer in asked]
+        assert [{"number": 1}, {"number": 2}] == [(await answer)[0] for answer in asked]
         with pytest.raises(RequestFailedError) as failed:
             await client.request("refuse")
         assert -32601 == failed.value.code

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from training.evaluation.typing.looks import Suggestion, suggestions_of, take
+from training.evaluation.typing.looks import Suggestion, suggestions_of, taken_length
 from training.evaluation.typing.typist import Typist
 
 TEXT = "a = '\U0001f600'\nreturn (x)\n"
@@ -51,17 +51,17 @@ def test_no_items_is_nothing_shown(result: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("return a", ("whole", "return a")),
-        ("return a\n    more", ("whole", "return a\n    more")),
-        ("return a\n    less", ("line", "return a")),
-        ("return a\n    more + b\n    x", ("line", "return a\n    more + b")),
-        ("ret", ("whole", "ret")),
-        ("re", None),  # a key for two characters saves too little
-        ("return b", None),
-        ("ret\n    more", None),  # the body's line goes on there
+        ("return a", "return a"),
+        ("return a\n    more", "return a\n    more"),
+        ("return a\n    less", "return a"),
+        ("return a\n    more + b\n    x", "return a\n    more + b"),
+        ("ret", "ret"),
+        ("re", ""),  # a key for two characters saves too little
+        ("return b", ""),
+        ("ret\n    more", ""),  # the body's line goes on there
     ],
 )
-def test_what_is_taken(text: str, expected: tuple[str, str] | None) -> None:
+def test_what_is_taken(text: str, expected: str) -> None:
     """All of it, or the lines that are right to their ends."""
-    taken = take(Suggestion(text), Typist("", 0, "return a\n    more + b"))
-    assert expected == (taken and (taken.how, taken.suggestion.text))
+    typist = Typist("", 0, "return a\n    more + b")
+    assert expected == text[: taken_length(text, typist.rest, typist.agreement(text))]

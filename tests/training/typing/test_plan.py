@@ -9,11 +9,15 @@ import pytest
 
 from fimls.types import DocumentError
 from training.evaluation.repository import copy_with_holes, read_repository
-from training.evaluation.typing.functions import find_functions
-from training.evaluation.typing.imports import imports_of
-from training.evaluation.typing.names import Names
-from training.evaluation.typing.neighbours import neighbours
-from training.evaluation.typing.plan import LOCAL, OTHER_FILE, Plan, make_plan, typed_characters
+from training.evaluation.typing.dependencies import Names, imports_of, neighbours
+from training.evaluation.typing.plan import (
+    LOCAL,
+    OTHER_FILE,
+    Plan,
+    find_functions,
+    make_plan,
+    typed_characters,
+)
 from training.evaluation.typing.rhythm import rhythm
 
 MAIN = '''\
@@ -121,9 +125,8 @@ def test_a_librarys_attribute_is_no_workspace_name() -> None:
 def test_imports_are_followed() -> None:
     """Relative and absolute modules are found; what isn't in the workspace comes from outside."""
     found = imports_of(MAIN, "pkg/main.py", SOURCES)
-    assert ("pkg/shapes.py", "pkg/store.py") == found.files
-    assert {"shapes", "Shop"} == found.inside
-    assert {"asyncio"} == found.outside
+    expected = [("shapes", "pkg/shapes.py"), ("Shop", "pkg/store.py"), ("asyncio", None)]
+    assert expected == found
 
 
 def test_script_imports_are_followed() -> None:
@@ -131,9 +134,8 @@ def test_script_imports_are_followed() -> None:
     text = "import {a, b as c} from './util'\nimport fs from 'fs'\nconst d = require('../top.js')\n"
     files = {"src/util.ts", "top.js"}
     found = imports_of(text, "src/main.ts", files)
-    assert ("src/util.ts", "top.js") == found.files
-    assert {"a", "c", "d"} == found.inside
-    assert {"fs"} == found.outside
+    util = [(name, "src/util.ts") for name in "ac"]
+    assert [*util, ("fs", None), ("d", "top.js")] == found
 
 
 def test_neighbours_are_imports_and_siblings() -> None:

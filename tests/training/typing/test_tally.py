@@ -9,9 +9,8 @@ from typing import Any
 
 from training.evaluation.typing.client import Client, RequestFailedError
 from training.evaluation.typing.explainer import Explainer
-from training.evaluation.typing.functions import Function
-from training.evaluation.typing.looks import Look, Suggestion, Taken
-from training.evaluation.typing.plan import LOCAL, Task
+from training.evaluation.typing.looks import Look, Suggestion
+from training.evaluation.typing.plan import LOCAL, Function, Task
 from training.evaluation.typing.rhythm import Key
 from training.evaluation.typing.tally import Tally
 
@@ -93,7 +92,7 @@ def test_indentation_is_not_saved() -> None:
     tally = Tally(task())
     accepted = look(13, "beta\n    return alpha")
     tally.looked(accepted)
-    tally.took(accepted, Taken("whole", accepted.suggestions[0]))
+    tally.took(accepted, len("beta\n    return alpha"))
     row = tally.row()
     assert len("beta\nreturn alpha") == row["saved_characters"]
     assert len("\nalpha = beta\nreturn alpha") == row["characters"]

@@ -1,6 +1,6 @@
-"""A language server in a process of its own, spoken to as an editor does.
+"""A language server in a process of its own, and the client that talks to it as an editor does.
 
-Not an LSP library: what is timed is the server, so as little as possible stands between its pipe
+Not an LSP library: what is timed is the server, so there is as little as possible between its pipe
 and the clock.
 """
 
@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,7 +32,7 @@ STATUS_COMMAND, WHY_COMMAND = "fimls.status", "fimls.why"
 _METHOD_NOT_FOUND = -32601
 _ANSWER_TIMEOUT_S = 60.0
 _CLOSE_TIMEOUT_S = 10.0
-# Not `-m`: that imports from the folder one stands in first, be it a stranger's repository.
+# Not `-m`: that imports from the current folder first, even from a stranger's repository.
 _START = (
     "import sys; sys.path = [path for path in sys.path if path]; sys.argv[0] = 'fimls'; "
     "from fimls.cli import main; main()"
@@ -56,12 +55,8 @@ class RequestFailedError(EngineError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A result, and when it came (perf_counter, seconds)."""
-
-    result: Any
-    at_s: float
+Answer = tuple[Any, float]
+"""A result, and when it came (perf_counter, seconds)."""
 
 
 def server_command(options: Sequence[str]) -> list[str]:
@@ -85,9 +80,14 @@ class Client:
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], folder: Path, *, environment: Mapping[str, str], log: IO[bytes]
+        cls,
+        command: Sequence[str],
+        folder: Path | None,
+        *,
+        environment: Mapping[str, str],
+        log: IO[bytes],
     ) -> Client:
-        """Start a server and initialize it with a folder as its workspace; ``log`` gets its log.
+        """Start a server and initialize it, with a folder as its workspace; ``log`` gets its log.
 
         Raises:
             ServerGoneError: it doesn't start.
@@ -102,15 +102,14 @@ class Client:
             start_new_session=True,  # an interrupt is ours to handle; the server is told to end
         )
         client = cls(process)
+        folders = [] if folder is None else [{"uri": folder.as_uri(), "name": folder.name}]
+        params = {
+            "processId": os.getpid(),
+            "capabilities": _CAPABILITIES,
+            "workspaceFolders": folders or None,
+        }
         try:
-            await client.request(
-                "initialize",
-                {
-                    "processId": os.getpid(),
-                    "capabilities": _CAPABILITIES,
-                    "workspaceFolders": [{"uri": folder.as_uri(), "name": folder.name}],
-                },
-            )
+            await client.request("initialize", params)
             client.notify("initialized", {})
         except BaseException:
             await client.aclose()
@@ -153,7 +152,7 @@ class Client:
         """
         request_id = next(self._ids)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        # Nobody may ask for it any more: a superseded request's failure is no news.
+        # A superseded request's failure is no news: nobody may look at its answer any more.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waiting[request_id] = answer
         self._send({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
@@ -176,7 +175,7 @@ class Client:
         await asyncio.wait({answer}, timeout=timeout_s)
         if not answer.done():
             raise ServerGoneError(f"no answer to {method} within {timeout_s:.0f} s")
-        return answer.result().result
+        return answer.result()[0]
 
     async def command(self, name: str, *arguments: Any) -> Any:
         """Run one of the server's commands; raises as :meth:`request`."""
@@ -225,7 +224,7 @@ class Client:
             self._state = message["params"] if isinstance(message["params"], dict) else {}
             self._changed.set()
         elif method is not None and "id" in message:
-            error = error_response(message["id"], _METHOD_NOT_FOUND, "the replay has none")
+            error = error_response(message["id"], _METHOD_NOT_FOUND, "this client has none")
             self._send(error)
         elif method is None:
             self._settle(message, at_s)
@@ -239,7 +238,7 @@ class Client:
             code = int(error.get("code", 0))
             waiting.set_exception(RequestFailedError(code, str(error.get("message"))))
         else:
-            waiting.set_result(Answer(message.get("result"), at_s))
+            waiting.set_result((message.get("result"), at_s))
 
     def _give_up(self) -> None:
         waiting, self._waiting = list(self._waiting.values()), {}

@@ -1,20 +1,25 @@
-"""Fetches the server's own account of each request, outside of what is timed."""
+"""The server's own account of each request, fetched outside of what is timed.
+
+Of each prompt it also says how much would have been computed had the prefix come first. Both orders
+go through the same model of the engine's cache, so that nothing but the order differs.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
+from fimls.engines.prefix_blocks import PrefixBlocks
 from training.evaluation.typing.client import WHY_COMMAND, Client, RequestFailedError
 from training.evaluation.typing.looks import Look
 from training.evaluation.typing.plan import Task
-from training.evaluation.typing.reuse import OrderComparison
 from training.evaluation.typing.tally import Tally
 
 _TRUTH_CHARACTERS = 400
 # Requests end in another order than they began: as many earlier ones are asked for again.
 _OVERLAP = 4
+_PREFIX, _SUFFIX, _CONTROL = "prefix", "suffix", "control"
 
 
 class Explainer:
@@ -110,3 +115,53 @@ def _without_ids(explanation: Mapping[str, Any]) -> dict[str, Any]:
         for part in prompt.get("parts") or []
     ]
     return {**explanation, "prompt": {**prompt, "parts": parts}}
+
+
+class OrderComparison:
+    """One engine's two caches: of the prompts as they were sent, and put prefix first."""
+
+    def __init__(self) -> None:
+        self._sent = PrefixBlocks()
+        self._prefix_first = PrefixBlocks()
+
+    def add(self, parts: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
+        """Take the next prompt: ``{"kind": ..., "ids": [...]}`` in order.
+
+        Returns the tokens that are left to compute as sent, and prefix first; None without ids.
+        """
+        runs = [(str(part.get("kind")), part.get("ids")) for part in parts]
+        if not all(isinstance(ids, list) for _, ids in runs):
+            return None
+        ids = [token for _, run in runs for token in run or ()]
+        turned = prefix_first([(kind, run or []) for kind, run in runs])
+        return _compute(self._sent, ids), _compute(self._prefix_first, turned)
+
+
+def prefix_first(parts: Sequence[tuple[str, Sequence[int]]]) -> list[int]:
+    """Return a prompt's ids with the code before the cursor in front of the code behind it.
+
+    The snippets stay first; each control token keeps its rank, since what matters is their number.
+    """
+    kinds = [kind for kind, _ in parts]
+    code = [index for index, kind in enumerate(kinds) if kind in {_PREFIX, _SUFFIX}]
+    if not code:
+        return _flat(ids for _, ids in parts)
+    first = code[0]
+    while first and kinds[first - 1] == _CONTROL:
+        first -= 1
+    layout = parts[first:]
+    controls = _flat(ids for kind, ids in layout if kind == _CONTROL)
+    prefix = _flat(ids for kind, ids in layout if kind not in {_CONTROL, _SUFFIX})
+    suffix = _flat(ids for kind, ids in layout if kind == _SUFFIX)
+    head = _flat(ids for _, ids in parts[:first])
+    return [*head, *controls[:1], *prefix, *controls[1:2], *suffix, *controls[2:]]
+
+
+def _compute(cache: PrefixBlocks, ids: Sequence[int]) -> int:
+    computed = len(ids) - cache.match(ids)
+    cache.add(ids)
+    return computed
+
+
+def _flat(runs: Iterable[Sequence[int]]) -> list[int]:
+    return [token for run in runs for token in run]

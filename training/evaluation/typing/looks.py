@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fimls.text import Encoding, LineIndex, Position
-from training.evaluation.typing.typist import Typist
 
 ENCODING: Encoding = "utf-16"
 
@@ -89,25 +88,6 @@ def _suggestion(item: Any, text: str, offset: int, lines: LineIndex) -> Suggesti
     if not start <= offset <= end or not inserted.startswith(before):
         return None
     return Suggestion(inserted[len(before) :], end - offset, item.get("command"))
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a typist takes of a suggestion. how: "whole" or "line" (its first lines)."""
-
-    how: str
-    suggestion: Suggestion
-
-
-def take(suggestion: Suggestion, typist: Typist) -> Taken | None:
-    """Decide as a typist who knows what comes next: all of it, its first lines, or nothing."""
-    text = suggestion.text
-    length = taken_length(text, typist.rest, typist.agreement(text))
-    if not length:
-        return None
-    if length == len(text):
-        return Taken("whole", suggestion)
-    return Taken("line", Suggestion(text[:length], suggestion.replaced))
 
 
 def taken_length(text: str, rest: str, right: int) -> int:

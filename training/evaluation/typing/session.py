@@ -12,7 +12,7 @@ from fimls.syntax import get_language, language_of
 from fimls.text import LineIndex
 from training.evaluation.typing.client import Answer, Client, RequestFailedError
 from training.evaluation.typing.explainer import Explainer
-from training.evaluation.typing.looks import ENCODING, Look, Taken, suggestions_of, take
+from training.evaluation.typing.looks import ENCODING, Look, suggestions_of, taken_length
 from training.evaluation.typing.plan import Task
 from training.evaluation.typing.rhythm import Key
 from training.evaluation.typing.tally import Tally
@@ -180,8 +180,8 @@ class Session:
         if self._habits.pace == "human" and pause_ms > 0:
             await asyncio.sleep(pause_ms / 1000)
 
-    def _settle(self, look: Look, answer: asyncio.Future[Answer]) -> tuple[Look, Taken] | None:
-        """Note an answer; return what a person takes of it.
+    def _settle(self, look: Look, answer: asyncio.Future[Answer]) -> tuple[Look, int] | None:
+        """Note an answer; return its look, and how much a person takes of the first suggestion.
 
         Raises:
             ServerGoneError: the server ended.
@@ -192,34 +192,39 @@ class Session:
             self._client.cancel(look.request_id)
         else:
             try:
-                result = answer.result()
+                result, at_s = answer.result()
             except RequestFailedError as error:
                 look.outcome = "superseded" if error.code == _CANCELLED else "failed"
             else:
                 look.outcome = "answered"
-                look.latency_ms = (result.at_s - self._sent_s) * 1000
+                look.latency_ms = (at_s - self._sent_s) * 1000
                 text, offset = self._typist.text, self._typist.cursor
-                look.suggestions = suggestions_of(result.result, text, offset)
+                look.suggestions = suggestions_of(result, text, offset)
                 if look.suggestions:
                     self._tell_about("textDocument/didShowCompletion", look)
         self.tally.looked(look)
-        taken = take(look.suggestions[0], self._typist) if look.suggestions else None
-        return None if taken is None else (look, taken)
+        if not look.suggestions:
+            return None
+        text = look.suggestions[0].text
+        length = taken_length(text, self._typist.rest, self._typist.agreement(text))
+        return (look, length) if length else None
 
-    async def _accept(self, look: Look, taken: Taken) -> None:
+    async def _accept(self, look: Look, length: int) -> None:
+        """Take the first ``length`` characters of a look's suggestion."""
         await self._rest(self._habits.read_ms)
-        suggestion = taken.suggestion
-        edit = self._typist.accept(suggestion.text, suggestion.replaced)
-        self.tally.took(look, taken)
+        suggestion = look.suggestions[0]
+        text = suggestion.text[:length]
+        edit = self._typist.accept(text, suggestion.replaced)
+        self.tally.took(look, length)
         self._send(edit, accepted=True)
-        if taken.how == "whole" and suggestion.command is not None:
+        if length < len(suggestion.text):
+            units = len(text.encode(f"{ENCODING}-le")) // 2
+            self._tell_about(
+                "textDocument/didPartiallyAcceptCompletion", look, acceptedLength=units
+            )
+        elif suggestion.command is not None:
             command = {name: suggestion.command.get(name) for name in ("command", "arguments")}
             self._client.ask("workspace/executeCommand", command)
-        elif taken.how == "line":
-            length = len(suggestion.text.encode(f"{ENCODING}-le")) // 2
-            self._tell_about(
-                "textDocument/didPartiallyAcceptCompletion", look, acceptedLength=length
-            )
 
     def _tell_about(self, method: str, look: Look, **more: int) -> None:
         """Tell the server what became of a look's first suggestion, as editors do."""

@@ -6,9 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from training.evaluation.typing.looks import FEWEST_SAVED, Look, Suggestion, Taken
+from training.evaluation.typing.looks import FEWEST_SAVED, Look, Suggestion
 from training.evaluation.typing.plan import Task
-from training.evaluation.typing.reuse import Computed
 from training.evaluation.typing.typist import common_length
 
 _EXAMPLE_CHARACTERS = 300
@@ -50,13 +49,17 @@ class Tally:
             self._counts["answers_with_items"] += 1
             self._show(look, look.suggestions[0])
 
-    def took(self, look: Look, taken: Taken) -> None:
-        """Note an accepted suggestion."""
-        self._counts[f"accepted_{taken.how}"] += 1
-        self._mark(self._accepted, look.typed, len(taken.suggestion.text))
+    def took(self, look: Look, length: int) -> None:
+        """Note that the first ``length`` characters of a look's suggestion were accepted."""
+        whole = length == len(look.suggestions[0].text)
+        self._counts["accepted_whole" if whole else "accepted_line"] += 1
+        self._mark(self._accepted, look.typed, length)
 
-    def explained(self, look: Look, computed: Computed | None) -> None:
-        """Note the server's account of a look, or that it gave none."""
+    def explained(self, look: Look, computed: tuple[int, int] | None) -> None:
+        """Note the server's account of a look, or that it gave none.
+
+        computed: what its prompt left to compute, as sent and prefix first, in tokens.
+        """
         if look.outcome == "answered" and look.latency_ms is not None:
             self._answered_by[look.answered_by] += 1
             self._latencies[look.answered_by].append(round(look.latency_ms, 2))
@@ -140,15 +143,15 @@ class Tally:
     def _mark(self, marks: bytearray, start: int, length: int) -> None:
         marks[start : start + length] = b"\1" * length
 
-    def _prompt(self, prompt: Mapping[str, Any], computed: Computed | None) -> None:
+    def _prompt(self, prompt: Mapping[str, Any], computed: tuple[int, int] | None) -> None:
         if not prompt:
             return
         if prompt.get("computed") is not None:  # the engine doesn't tell of what it gave up
             self._prompts.append([int(prompt[name]) for name in ("tokens", "computed")])
         if computed is not None:
             self._counts["modelled_prompts"] += 1
-            self._counts["modelled_as_sent"] += computed.as_sent
-            self._counts["modelled_prefix_first"] += computed.prefix_first
+            self._counts["modelled_as_sent"] += computed[0]
+            self._counts["modelled_prefix_first"] += computed[1]
 
 
 def _typed_mask(body: str) -> bytearray:

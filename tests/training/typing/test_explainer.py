@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fimls.engines.prefix_blocks import KV_BLOCK_TOKENS
-from training.evaluation.typing.reuse import Computed, OrderComparison, prefix_first
+from training.evaluation.typing.explainer import OrderComparison, prefix_first
 
 
 def suffix_first(prefix: list[int], suffix: list[int]) -> list[tuple[str, list[int]]]:
@@ -51,10 +51,10 @@ def test_typing_costs_less_with_the_suffix_first() -> None:
         text = [*prefix, *range(3000, 3000 + typed)]
         parts = [{"kind": kind, "ids": ids} for kind, ids in suffix_first(text, suffix)]
         found.append(orders.add(parts))
-    assert Computed(326, 326) == found[0]
+    assert (326, 326) == found[0]
     for computed in found[1:]:
         assert computed is not None
-        assert computed.as_sent <= KV_BLOCK_TOKENS < len(suffix) <= computed.prefix_first
+        assert computed[0] <= KV_BLOCK_TOKENS < len(suffix) <= computed[1]
 
 
 def test_without_ids_there_is_no_comparison() -> None:
