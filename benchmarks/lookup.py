@@ -93,11 +93,11 @@ class Runner:
         self, prompt: Prompt, step_tokens: int, newlines: frozenset[int], arm: Arm
     ) -> list[int]:
         """Generate after a prompt; returns the tokens."""
-        lease = self._blocks.lease(prompt.token_ids, TOKENS + max(STEP_TOKENS))
-        if lease is None:
+        allocation = self._blocks.allocate(prompt.token_ids, TOKENS + max(STEP_TOKENS))
+        if allocation is None:
             raise SystemExit("a prompt is larger than the cache")
-        if lease.copy is not None:
-            self._model.copy_block(*lease.copy)
+        if allocation.copy is not None:
+            self._model.copy_block(*allocation.copy)
         message: dict[str, Any] = {
             "ids": prompt.token_ids,
             "max_tokens": TOKENS,
@@ -106,7 +106,7 @@ class Runner:
             "top_p": 1.0,
             "seed": 0,
         }
-        generation = Generation(message, lease, Healing(np.empty(0, dtype=np.int64), []))
+        generation = Generation(message, allocation, Healing(np.empty(0, dtype=np.int64), []))
         tokens: list[int] = []
         times: list[float] = []
         finished, line_ends = False, 0
@@ -124,7 +124,7 @@ class Runner:
             if not line_ends and not newlines.isdisjoint(output.ids):
                 line_ends = len(times)
             finished = output.finish is not None
-        self._blocks.release(lease)
+        self._blocks.release(allocation)
         arm.steps += len(times)
         arm.line_steps += line_ends or len(times)
         arm.step_ms += times

@@ -1,6 +1,6 @@
 """Which blocks of an engine's cache hold the keys and values of which tokens.
 
-Bookkeeping alone, without the cache: the openvino engine's process runs its memory by it, and a
+Bookkeeping alone, without the cache: the openvino engine's process manages its memory by it, and a
 replay can ask it what any sequence of prompts would cost to compute.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 KV_BLOCK_TOKENS = 32
 """OpenVINO's paged attention keeps keys and values in blocks of this size on a CPU."""
@@ -19,55 +19,36 @@ _ID_BYTES = array("i").itemsize
 
 
 @dataclass(slots=True, eq=False)
-class Lease:
-    """The blocks of one sequence while it is computed.
-
-    table: block numbers in the order of the sequence. ids: the tokens whose keys and values are in
-    them; whoever computes more appends them. reused: how many were there from the start.
-    copy: a block whose content must be copied to another, ``(source, target)``, before the first
-    computation; None where reuse ends with a block.
-    """
+class Allocation:
+    """The blocks of one sequence while it is computed."""
 
     table: list[int]
+    """Block numbers in the order of the sequence."""
     ids: list[int]
+    """The tokens whose keys and values are in the blocks. The caller appends what it computes."""
     reused: int
+    """How many of the tokens were there from the start."""
     copy: tuple[int, int] | None
+    """A block whose content must be copied to another, ``(source, target)``, before the first
+    computation; None where reuse ends with a block."""
 
 
-@dataclass(slots=True, eq=False)
-class _Kept:
-    """A finished sequence, for others that begin like it. key: its ids as bytes."""
-
-    table: list[int]
-    key: bytes
-
-
-@dataclass(slots=True, eq=False)
 class PrefixBlocks:
     """A fixed number of blocks, shared by all sequences that begin alike.
 
     A new sequence takes over the longest start that it has in common with any other, to the token:
-    whole blocks are shared, the one in which they part is copied. One token is always computed,
-    for its logits. Finished sequences are kept until their blocks are needed, the one that ended
-    first going first.
+    whole blocks are shared, and the block in which they part is copied. One token is always
+    computed, for its logits. Finished sequences are kept until their blocks are needed; the one
+    that was used first goes first.
     """
 
-    capacity: int = KV_BLOCKS
-    block_tokens: int = KV_BLOCK_TOKENS
-    _free: list[int] = field(init=False)
-    _users: list[int] = field(init=False)
-    _kept: list[_Kept] = field(init=False)
-    _leases: list[Lease] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._free = list(range(self.capacity))
-        self._users = [0] * self.capacity
-        self._kept = []
-        self._leases = []
+    def __init__(self, capacity: int = KV_BLOCKS, block_tokens: int = KV_BLOCK_TOKENS) -> None:
+        self.capacity = capacity
+        self.block_tokens = block_tokens
+        self._free = list(range(capacity))
+        self._users = [0] * capacity
+        self._running: list[Allocation] = []
+        self._kept: dict[bytes, list[int]] = {}  # tables of finished sequences by their ids
 
     def match(self, ids: Sequence[int]) -> int:
         """How many of the first tokens of ``ids`` need not be computed."""
@@ -75,14 +56,14 @@ class PrefixBlocks:
 
     def add(self, ids: Sequence[int]) -> None:
         """Note that a sequence was computed from start to end."""
-        if lease := self.lease(ids, 0):
-            lease.ids = list(ids)
-            self.release(lease)
+        if allocation := self.allocate(ids, 0):
+            allocation.ids = list(ids)
+            self.release(allocation)
 
-    def lease(self, ids: Sequence[int], room_tokens: int) -> Lease | None:
+    def allocate(self, ids: Sequence[int], room_tokens: int) -> Allocation | None:
         """Blocks for ``ids`` and ``room_tokens`` more; None while others have too many.
 
-        The lease's ``copy`` must be done before any other block is written.
+        The allocation's ``copy`` must be done before any other block is written.
         """
         reused, donor = self._longest(ids)
         whole, partial = divmod(reused, self.block_tokens)
@@ -95,50 +76,46 @@ class PrefixBlocks:
             return None
         copy = (shared[whole], new[0]) if partial else None
         self._let_go(shared[whole:])
-        lease = Lease([*shared[:whole], *new], list(ids[:reused]), reused, copy)
-        self._leases.append(lease)
-        return lease
+        allocation = Allocation([*shared[:whole], *new], list(ids[:reused]), reused, copy)
+        self._running.append(allocation)
+        return allocation
 
-    def release(self, lease: Lease) -> None:
-        """The sequence has ended: keep what was computed for the next, free the rest."""
-        self._leases.remove(lease)
-        used = -(-len(lease.ids) // self.block_tokens)
-        self._let_go(lease.table[used:])
-        kept = _Kept(lease.table[:used], _key(lease.ids))
-        self._kept.append(kept)
-        for other in self._kept[:-1]:
-            if kept.key.startswith(other.key):
-                self._forget(other)
-            elif other.key.startswith(kept.key):
-                self._forget(kept)
-                self._kept.append(self._kept.pop(self._kept.index(other)))  # the latest used
-                break
+    def release(self, allocation: Allocation) -> None:
+        """The sequence has ended: keep what was computed for the next one, free the rest."""
+        self._running.remove(allocation)
+        used = -(-len(allocation.ids) // self.block_tokens)
+        self._let_go(allocation.table[used:])
+        key, table = _key(allocation.ids), allocation.table[:used]
+        for other in [*self._kept]:
+            if other != key and other.startswith(key):
+                self._let_go(table)
+                self._kept[other] = self._kept.pop(other)  # used last
+                return
+            if key.startswith(other):
+                self._let_go(self._kept.pop(other))
+        self._kept[key] = table
 
     def _longest(self, ids: Sequence[int]) -> tuple[int, list[int]]:
         """The longest start in common with a sequence, and that sequence's blocks."""
         key = _key(ids[:-1])
         held, table = 0, list[int]()
-        running = [_Kept(lease.table, _key(lease.ids)) for lease in self._leases]
-        for other in (*running, *self._kept):
+        running = [(_key(one.ids), one.table) for one in self._running]
+        for other, blocks in (*running, *self._kept.items()):
             more = (held + 1) * _ID_BYTES
-            if len(other.key) >= more and key[:more] == other.key[:more] != b"":
-                held, table = _common(key, other.key), other.table
+            if len(other) >= more and key[:more] == other[:more] != b"":
+                held, table = _common(key, other), blocks
         return held, table
 
     def _take(self, count: int, shared: Sequence[int]) -> list[int] | None:
         """Free blocks, made so where they are only kept."""
-        busy = set(shared).union(*(lease.table for lease in self._leases))
+        busy = set(shared).union(*(one.table for one in self._running))
         if count > self.capacity - len(busy):
             return None
         while len(self._free) < count:
-            self._forget(self._kept[0])
+            self._let_go(self._kept.pop(next(iter(self._kept))))
         taken = [self._free.pop() for _ in range(count)]
         self._hold(taken)
         return taken
-
-    def _forget(self, kept: _Kept) -> None:
-        self._kept.remove(kept)
-        self._let_go(kept.table)
 
     def _hold(self, table: Sequence[int]) -> None:
         for block in table:

@@ -19,14 +19,13 @@ CONFIG, WEIGHTS, MANIFEST = (
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """An adapter folder.
-
-    config: peft's ``adapter_config.json``. manifest: what training wrote beside it, {} if nothing.
-    """
+    """An adapter folder."""
 
     folder: Path
     config: dict[str, Any]
+    """peft's ``adapter_config.json``."""
     manifest: dict[str, Any] = field(default_factory=dict)
+    """What training wrote beside it, {} if nothing."""
 
     @classmethod
     def open(cls, folder: Path) -> Adapter:

@@ -3,7 +3,7 @@
 ::
 
     <root>/adapters/<name>/    a registered adapter: a copy, never changed
-           promoted.json       which of them serve for which base
+           promoted.json       which of them serve which base
 
 An adapter that comes with fimls serves its base until another is promoted there.
 """
@@ -41,16 +41,17 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True, slots=True)
 class RegisteredAdapter:
-    """An adapter. base, base_sha256: what it was trained on. promoted: it serves its base.
-    shipped: it comes with fimls.
-    """
+    """An adapter in the registry."""
 
     name: str
     folder: Path
     base: str
+    """The name of the model that it was trained on."""
     base_sha256: str
     promoted: bool
+    """Whether it serves its base."""
     shipped: bool = False
+    """Whether it comes with fimls."""
 
 
 class AdapterRegistry:
@@ -306,22 +307,23 @@ def promote(adapter: str | Path, *, name: str | None = None, root: Path | None =
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What serves a base. name: of the adapter, "" for the base alone. before: what served until
-    the latest change.
-    """
+    """What serves a base."""
 
     base: str
     base_sha256: str
     name: str
+    """The adapter's name, "" for the base alone."""
     before: str
+    """What served until the latest change."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The adapters promoted for a base, the last one serving."""
+    """The adapters that were promoted for a base."""
 
     base: str
     promoted: tuple[str, ...] = ()
+    """Their names; the last one serves."""
 
     @property
     def current(self) -> str:

@@ -56,34 +56,34 @@ _PLAIN_DTYPES: dict[GGMLQuantizationType, npt.DTypeLike] = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A metadata value. item_kind: of an array's items, None where it isn't an array."""
+    """A metadata value."""
 
     kind: GGUFValueType
     item_kind: GGUFValueType | None
+    """The kind of an array's items; None: it is no array."""
     content: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor in a file.
-
-    shape: logical, rows first (GGUF stores it the other way round). data: the bytes as they lie
-    in the file; float for plain kinds, else uint8 ``(rows, bytes of a row)``.
-    """
+    """A tensor in a file."""
 
     name: str
     kind: GGMLQuantizationType
     shape: tuple[int, ...]
+    """Logical, rows first; GGUF stores it the other way round."""
     data: npt.NDArray[Any]
+    """A view of the file: floats for plain kinds, else uint8 ``(rows, bytes of a row)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gguf:
-    """An opened file. tensors: by name, in the file's order."""
+    """An opened file."""
 
     path: Path
     metadata: dict[str, Value]
     tensors: dict[str, Tensor]
+    """By name, in the file's order."""
 
     def get(self, key: str) -> Any:
         """A metadata value's content.
@@ -126,15 +126,15 @@ def rows(tensor: Tensor, start: int = 0, stop: int | None = None) -> Float32Arra
 
 @dataclass(frozen=True, slots=True)
 class TensorPlan:
-    """A tensor of the file to be written.
-
-    kind: its type on disk. shape: logical, rows first. data: makes its bytes, called once.
-    """
+    """A tensor of a file to be written."""
 
     name: str
     kind: GGMLQuantizationType
+    """Its type on disk."""
     shape: tuple[int, ...]
+    """Logical, rows first."""
     data: Callable[[], npt.NDArray[Any]]
+    """Makes its bytes; called once."""
 
     @property
     def size_bytes(self) -> int:

@@ -101,15 +101,14 @@ def merge_adapter(
 
 @dataclass(slots=True)
 class _Change:
-    """What happens to one matrix ``(outputs, inputs)``, in this order.
-
-    whole: takes its place. low_rank: ``(B, A)`` factors, the scale already in B, are added.
-    token_rows: replace rows, by token id.
-    """
+    """What happens to one matrix ``(outputs, inputs)``, in this order."""
 
     whole: Float32Array | None = None
+    """Takes the matrix's place."""
     low_rank: tuple[Float32Array, Float32Array] | None = None
+    """``(B, A)``, whose product is added; the scale is in B already."""
     token_rows: dict[int, Float32Array] = field(default_factory=dict)
+    """Replace rows, by token id."""
 
     def row_count(self, before: int) -> int:
         """How many rows the matrix has afterwards."""

@@ -7,7 +7,6 @@ import functools
 import json
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from fimls.types import UnknownModelError
 
@@ -22,45 +21,52 @@ class HubFile:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A wheel on the package index that carries a piece of a model.
-
-    sha256: of the wheel file. member: the path inside it whose bytes are the piece.
-    """
+    """A wheel on the package index that carries a piece of a model."""
 
     package: str
     version: str
     file: str
     sha256: str
+    """Of the wheel."""
     member: str
+    """The path in the wheel whose bytes are the piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model whose bytes are known by their hash.
-
-    name: what people type; aliases are short forms of it. file: the usual file name.
-    bytes, sha256: of the GGUF file. licence: SPDX. format: a row of the FIM format table.
-    hub: where the hub has the file, if it does. wheels: their members, joined in order, are the
-    file. default: used when nobody names a model.
-    """
+    """A model whose GGUF file is known by its hash."""
 
     name: str
+    """What people type."""
     aliases: tuple[str, ...]
+    """Short forms of the name."""
     file: str
+    """The file's usual name."""
     bytes: int
+    """The file's size."""
     sha256: str
+    """The file's hash, in lower-case hexadecimal."""
     licence: str
+    """An SPDX identifier."""
     format: str
+    """The name of a FIM format."""
     hub: HubFile | None = None
+    """The file on the Hugging Face hub, if it is there."""
     wheels: tuple[Wheel, ...] = ()
+    """The file's pieces on the package index, in order."""
     default: bool = False
+    """Whether it is used when nobody names a model."""
 
 
 @functools.cache
 def known_models() -> tuple[ModelSpec, ...]:
     """Every known model, in the table's order."""
     text = resources.files("fimls.store").joinpath("models.json").read_text("utf-8")
-    return tuple(_spec(row) for row in json.loads(text)["models"])
+    # Imported here: start-up is latency.
+    from cattrs import Converter
+
+    converter = Converter(forbid_extra_keys=True)
+    return converter.structure(json.loads(text)["models"], tuple[ModelSpec, ...])
 
 
 def find_model(name: str) -> ModelSpec:
@@ -85,14 +91,3 @@ def find_model(name: str) -> ModelSpec:
 def find_model_by_sha256(sha256: str) -> ModelSpec | None:
     """The known model whose file has this hash, or None."""
     return next((spec for spec in known_models() if spec.sha256 == sha256), None)
-
-
-def _spec(row: dict[str, Any]) -> ModelSpec:
-    fields = dict(row)
-    hub = fields.pop("hub")
-    return ModelSpec(
-        aliases=tuple(fields.pop("aliases")),
-        hub=HubFile(**hub) if hub else None,
-        wheels=tuple(Wheel(**wheel) for wheel in fields.pop("wheels")),
-        **fields,
-    )

@@ -21,7 +21,7 @@ from fimls.progress import Progress
 from fimls.types import FimlsError, StoreError
 
 CONVERTER_VERSION = 2
-"""Raised whenever a conversion would come out different: older folders are then rebuilt."""
+"""Raised whenever a conversion would give another result: older folders are then rebuilt."""
 
 QUANTIZATIONS = ("int8", "q8_0", "q4_0")
 
@@ -30,19 +30,19 @@ _CARD = "model.json"
 
 @dataclass(frozen=True, slots=True)
 class PreparedModel:
-    """A model ready to load.
-
-    directory: ``openvino_model.xml`` and what belongs to it. tokenizer: ``tokenizer.json`` in it.
-    base_sha256: of the GGUF file it was made from. adapter_sha256: of the adapter merged into it,
-    or None. format: the FIM format's row name, None for a file nobody knows.
-    """
+    """A model ready to load."""
 
     name: str
     directory: Path
+    """The folder with ``openvino_model.xml`` and what belongs to it."""
     tokenizer: Path
+    """``tokenizer.json`` in that folder."""
     base_sha256: str
+    """The hash of the GGUF file it was made from."""
     adapter_sha256: str | None
+    """The hash of the adapter that was merged into it, None for none."""
     format: str | None
+    """The FIM format's name, None for a file that isn't a known model's."""
     quantization: str
 
 

@@ -29,15 +29,16 @@ _SCALE_BYTES = 2  # a Q8_0 block is a float16 scale, then 32 int8
 
 @dataclass(frozen=True, slots=True)
 class _Weight:
-    """A weight in the model's graph: ``(quants - zero) * scale``, reshaped and converted to f32.
-
-    quants: uint8 ``(rows, groups, group)``. zero, scale: ``(rows, groups, 1)``.
-    """
+    """A weight in the model's graph: ``(quants - zero) * scale``, reshaped and converted to f32."""
 
     convert: ov.Node
+    """The node whose output it is."""
     quants: npt.NDArray[np.uint8]
+    """``(rows, groups, group)``"""
     zero: npt.NDArray[np.uint8]
+    """``(rows, groups, 1)``"""
     scale: npt.NDArray[np.float16]
+    """``(rows, groups, 1)``"""
 
     @property
     def shape(self) -> tuple[int, ...]:

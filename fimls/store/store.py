@@ -5,7 +5,7 @@
     <root>/blobs/sha256/<hash>     verified files
            partial/<hash>/         unfinished downloads
            converted/<key>/        engine-ready folders
-           tokenizers/             tokenizer.json of a file, for engines that load GGUF themselves
+           tokenizers/             tokenizer.json of a file, for engines that read GGUF themselves
            records/                hashes of files read before
            locks/                  one for each blob and each folder
 
@@ -47,11 +47,11 @@ from fimls.types import (
     StoreError,
 )
 
-# A pull needs the file and, for a while, a wheel of it or the copy that verification moves.
+# A pull needs room for the file and, for a while, for one of its wheels.
 _PULL_SPACE = 1.1
-# A conversion holds a Q8_0 copy, GenAI's graph and the final one side by side, about 3.2 bytes a
-# weight, for 0.56 of a four-bit file; merging puts a float32 copy of most weights beside some of
-# them: 5.9 times the default model's file.
+# A conversion keeps a Q8_0 copy, GenAI's graph and the final graph side by side: about 3.2 bytes a
+# weight, where a four-bit file has 0.56. Merging adds a float32 copy of most weights. For the
+# default model that comes to 5.9 times its file.
 _CONVERT_SPACE = 6
 _CONVERT_MERGED_SPACE = 8
 _KEY_HEX = 12
@@ -65,12 +65,13 @@ def store_root() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class BaseFile:
-    """A model's GGUF file. format: the FIM format's row name, None for a file nobody knows."""
+    """A model's GGUF file."""
 
     name: str
     path: Path
     sha256: str
     format: str | None
+    """The FIM format's name, None for a file that isn't a known model's."""
 
 
 class Store:
@@ -121,12 +122,13 @@ class Store:
             return present
         needed_bytes = int(spec.bytes * _PULL_SPACE)
         with self._locked(spec.sha256, progress), _explained(self.root, needed_bytes):
-            present = self.blob(spec)  # another process may have been faster
+            present = self.blob(spec)  # another process may have pulled it meanwhile
             if present is not None:
                 return present
             partial = Partial(self.root / "partial" / spec.sha256)
             partial.folder.mkdir(parents=True, exist_ok=True)
-            self._check_space(needed_bytes - partial.joined().bytes)
+            _, joined_bytes = partial.joined()
+            self._check_space(needed_bytes - joined_bytes)
             return self._pull_from(sources or default_sources(), spec, partial, progress)
 
     def import_file(self, path: Path, spec: ModelSpec, progress: Progress | None = None) -> Path:
@@ -204,7 +206,7 @@ class Store:
             self._locked(wanted.directory.name, progress),
             _explained(self.root, needed_bytes),
         ):
-            if not is_whole(wanted):  # another process may have been faster
+            if not is_whole(wanted):  # another process may have made it meanwhile
                 wanted.directory.parent.mkdir(parents=True, exist_ok=True)
                 self._check_space(needed_bytes)
                 build(wanted, base.path, adapter=adapter, progress=progress)

@@ -1,4 +1,8 @@
-"""One generation: what of it is computed next, and what came of that."""
+"""One generation: which tokens are computed next, and which token their logits give.
+
+A few more tokens in a step cost next to nothing, so guesses go along (prompt lookup). While text is
+healed, only some tokens may come next. A token is chosen from a row of logits.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fimls.engines.openvino_worker.model import FloatRows, Part
-from fimls.engines.prefix_blocks import Lease
+from fimls.engines.prefix_blocks import Allocation
 
 FloatRow = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -20,23 +24,28 @@ _LONGEST_MATCH = 4
 
 @dataclass(slots=True)
 class Output:
-    """What a step produced. finish: "stop" or "length" at the end; a stop token is left out."""
+    """What a step produced."""
 
     ids: list[int]
+    """New tokens, without a stop token."""
     logprobs: list[float]
+    """One for each of ``ids``."""
     finish: str | None = None
+    """The value of the FinishReason that ended the generation; None: it goes on."""
 
 
 class Generation:
-    """A sequence under way.
+    """A sequence that is being generated.
 
-    Its last token is known before its keys and values are computed; with it go guesses at the
-    tokens after it, because a few more tokens in a step cost next to nothing. Guesses that the
-    model confirms are steps saved; the others' keys and values are written over.
+    Its last token is known before its keys and values are computed. Guesses at the tokens after it
+    are computed in the same step: each that the model confirms saves a step; the keys and values of
+    the others are overwritten.
     """
 
-    def __init__(self, message: Mapping[str, Any], lease: Lease, healing: Healing) -> None:
-        self.lease = lease
+    def __init__(
+        self, message: Mapping[str, Any], allocation: Allocation, healing: Healing
+    ) -> None:
+        self.allocation = allocation
         self._history = History(message["ids"])
         self._healing = healing
         self._sampler = Sampler(message["temperature"], message["top_p"], message["seed"])
@@ -48,16 +57,16 @@ class Generation:
 
     @property
     def unknown(self) -> int:
-        """How many tokens are known but not computed: one while decoding, more before."""
-        return len(self._history.ids) - len(self.lease.ids)
+        """How many tokens are known but not yet computed: one while decoding, more before that."""
+        return len(self._history.ids) - len(self.allocation.ids)
 
     def part(self, most: int, widths: Sequence[int]) -> Part:
         """What to compute next, at most ``most`` tokens of the prompt.
 
-        widths: ascending; what fits one of them is filled up to it with guesses, because steps of
-        equal width are faster than steps of the least.
+        widths: ascending. A part that fits one of them is filled up to it with guesses, because
+        OpenVINO is faster when a step is as wide as the last one than when it is narrower.
         """
-        past = len(self.lease.ids)
+        past = len(self.allocation.ids)
         ids = self._history.ids[past : past + most]
         rows = 0
         if self.unknown <= most:
@@ -65,7 +74,7 @@ class Generation:
             self._guesses = self._history.continuation(width - len(ids))
             rows = 1 + len(self._guesses)
             ids += self._guesses
-        self._part = Part(ids, past, self.lease.table, rows)
+        self._part = Part(ids, past, self.allocation.table, rows)
         return self._part
 
     def read(self, logits: FloatRows) -> Output:
@@ -76,7 +85,7 @@ class Generation:
         """
         output = Output([], [])
         known = len(self._part.ids) - max(0, self._part.rows - 1)
-        self.lease.ids += self._part.ids[:known]
+        self.allocation.ids += self._part.ids[:known]
         for row, guess in zip(logits, [*self._guesses, None], strict=False):
             allowed = self._healing.allowed(len(row))
             stops = self._stops if self._healing.nothing_new else None
@@ -94,15 +103,16 @@ class Generation:
                 break
             if token != guess:
                 break
-            self.lease.ids.append(token)
+            self.allocation.ids.append(token)
         return output
 
 
 class History:
-    """A sequence's tokens, searchable from the end.
+    """A sequence's tokens, and guesses at the next ones: what followed the last time the same
+    tokens occurred (prompt lookup decoding, Saxena 2023).
 
-    Kept as a string with a character for each id, because a string searches at the speed of
-    memory: code points go to 1,114,111, which is more than a vocabulary has.
+    They are kept as a string with a character for each id, because strings are searched at the
+    speed of memory; code points go up to 1,114,111, more than any vocabulary has.
     """
 
     def __init__(self, ids: Iterable[int]) -> None:
@@ -115,8 +125,8 @@ class History:
         self._text += chr(token)
 
     def continuation(self, count: int) -> list[int]:
-        """Guess the next ``count`` tokens, whatever they are worth: those after the last place
-        where the last four tokens stood before, or fewer, down to one.
+        """Guess the next ``count`` tokens: those that followed the last earlier occurrence of the
+        last four tokens, or of three, two or one. There are always ``count``, good or bad.
         """
         text = self._text
         while len(text) < len(self._text) + count:
@@ -125,7 +135,7 @@ class History:
 
     @staticmethod
     def _following(text: str) -> str:
-        """What stands after the last match; the last token again where there is none."""
+        """What follows the last match; the last token again where there is none."""
         for length in range(_LONGEST_MATCH, 0, -1):
             place = text.rfind(text[-length:], 0, -1)
             if place >= 0:
@@ -134,7 +144,15 @@ class History:
 
 
 class Healing:
-    """How far the healed text has been produced."""
+    """Which tokens may come next while the healed text is being produced.
+
+    The parent has the tokenizer and sends what follows from it.
+
+    vocabulary: all ids that text is made of, in the order of their bytes. plan: for each number of
+    bytes produced, ``[start, end, parts]``. ``vocabulary[start:end]`` are the tokens that begin
+    with all that is left and go on; ``parts`` are those that are a beginning of it, or all of it,
+    each as ``[id, bytes]``.
+    """
 
     def __init__(self, vocabulary: Ids, plan: Sequence[Sequence[Any]]) -> None:
         self._vocabulary = vocabulary
@@ -152,7 +170,7 @@ class Healing:
         return self._produced_bytes <= len(self._plan)
 
     def allowed(self, model_ids: int) -> Ids | None:
-        """The ids that may come next, of a model that knows ``model_ids``; None: any.
+        """The ids below ``model_ids`` that may come next; None: any.
 
         Raises:
             RuntimeError: there is none.
@@ -173,7 +191,7 @@ class Healing:
         if self.under_way:
             *_, listed = self._plan[self._produced_bytes]
             lengths = dict(listed)
-        # A token that isn't a part of what is left goes beyond it.
+        # A token that isn't a beginning of what is left produces more than that.
         self._produced_bytes += lengths.get(token, len(self._plan) + 1)
 
 
@@ -188,8 +206,10 @@ class Sampler:
     def choose(
         self, logits: FloatRow, allowed: Ids | None, banned: Ids | None = None
     ) -> tuple[int, float]:
-        """A token, one of ``allowed`` if given and none of ``banned``, and the log-probability that
-        the model gives it among all tokens, at temperature 1.
+        """Choose a token among ``allowed``, or among all but ``banned``.
+
+        Returns it with the log-probability that the model gives it among all tokens, at
+        temperature 1.
         """
         if allowed is not None:
             token = int(allowed[self._choose(logits[allowed])])

@@ -20,16 +20,15 @@ _MADV_DONTNEED = 4
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A run of one sequence's tokens in a step.
-
-    past: how many of the sequence's tokens come before. table: its blocks. rows: after how many of
-    the last of ``ids`` the logits are wanted.
-    """
+    """The tokens of one sequence that a step computes."""
 
     ids: Sequence[int]
     past: int
+    """How many of the sequence's tokens come before them."""
     table: Sequence[int]
+    """The sequence's blocks."""
     rows: int
+    """After how many of the last of ``ids`` the logits are wanted."""
 
 
 class PagedModel:
@@ -98,7 +97,7 @@ class PagedModel:
 
 
 def _add_row_choice(model: openvino.Model) -> None:
-    """Put a choice of rows, another input, before the output head, the largest matrix there is."""
+    """Add an input that chooses rows before the output head, the largest matrix of the model."""
     head = model.output("logits").get_node().input_value(0).get_node()
     if head.get_type_name() != "MatMul":
         raise RuntimeError(
@@ -117,8 +116,8 @@ def _caches(
 ) -> Iterator[tuple[str, npt.NDArray[np.float16]]]:
     """Each layer's keys and values by the input's name, ``(blocks, heads, block, head size)``.
 
-    Zeros, for what is not a number would spread from slots that aren't used yet. They cost no
-    memory before they are written.
+    They are zeros, because NaNs in unused slots would spread. Pages cost no memory until they are
+    written.
     """
     for port in compiled.inputs:
         name = port.get_any_name()
@@ -129,10 +128,10 @@ def _caches(
 
 
 def release_mapped_weights() -> None:
-    """Give back the pages of the weight file: the engine computes on a packed copy.
+    """Let the operating system have the pages of the weight file: inference uses a packed copy.
 
-    Half of the resident memory of a small model is its mapped file, read once. The mapping stays
-    valid: pages come back from the file if something reads them. Linux only.
+    Half of a small model's resident memory is its mapped file, which was read once. The mapping
+    stays valid: a page that is read again comes from the file. Linux only.
     """
     maps = Path("/proc/self/maps")
     if not maps.exists():

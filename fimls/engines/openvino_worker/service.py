@@ -1,4 +1,4 @@
-"""Serves requests: takes messages in, steps the model, sends messages out."""
+"""The worker's loop: takes messages, steps the model, sends what came of it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from fimls.engines.openvino_worker.model import FloatRows, PagedModel, Part, rel
 from fimls.engines.prefix_blocks import KV_BLOCK_TOKENS, PrefixBlocks
 
 DECODE_TOKENS = 8
-"""Tokens of a decoding step: so many take hardly longer than one."""
+"""Tokens of a decoding step: eight take hardly longer than one."""
 WIDTHS = (DECODE_TOKENS, 16, 32)
-"""How many tokens a step has if it can: OpenVINO takes 15 ms more for a step of another width than
-the last one's."""
+"""The widths that steps have where possible: OpenVINO takes 15 ms longer for a step that is not as
+wide as the last one."""
 
 _NO_ROOM = "the prompt needs more memory for keys and values than the engine has"
 
@@ -41,11 +41,13 @@ class Model(Protocol):
 
 @dataclass(slots=True)
 class _Request:
-    """A request. generation: None until there is room for it. deadline: on the monotonic clock."""
+    """A request that hasn't ended."""
 
     message: dict[str, Any]
     deadline: float
+    """A time by ``time.monotonic()``."""
     generation: Generation | None = None
+    """None until there is room for it."""
     cancelled: bool = False
 
 
@@ -95,7 +97,7 @@ class Service:
                 self._report(request_id, Output([], [], reason))
 
     def _admit(self) -> None:
-        """Start those there is room for, in the order they came."""
+        """Start the requests that there is room for, in the order they came."""
         for request_id, request in list(self._requests.items()):
             if request.generation is not None:
                 continue
@@ -104,24 +106,24 @@ class Service:
                 self._fail(request_id, "the prompt is empty")
                 continue
             room_tokens = message["max_tokens"] + WIDTHS[-1]  # the last guesses are written too
-            lease = self._blocks.lease(message["ids"], room_tokens)
-            if lease is not None:
-                if lease.copy is not None:
-                    self._model.copy_block(*lease.copy)
+            allocation = self._blocks.allocate(message["ids"], room_tokens)
+            if allocation is not None:
+                if allocation.copy is not None:
+                    self._model.copy_block(*allocation.copy)
                 healing = Healing(self._vocabulary, message["healing"])
-                request.generation = Generation(message, lease, healing)
+                request.generation = Generation(message, allocation, healing)
             elif not self._running():
                 self._fail(request_id, _NO_ROOM)
             else:
-                break  # whoever runs will make room
+                break  # those that run will make room
 
     def _running(self) -> dict[int, Generation]:
-        """The generations under way by request."""
+        """The generations that have started, by request."""
         requests = self._requests.items()
         return {key: one.generation for key, one in requests if one.generation is not None}
 
     def _step(self) -> None:
-        """All that decode go on by a token or more, the first of the others by a chunk."""
+        """Advance all that decode by a token or more, and the first of the others by a chunk."""
         running = self._running()
         decoding = [key for key, one in running.items() if one.unknown == 1]
         prefilling = [key for key, one in running.items() if one.unknown > 1]
@@ -143,9 +145,9 @@ class Service:
                 self._fail(key, str(error))
 
     def _report(self, request_id: int, output: Output) -> None:
-        """Send what a request came to, token by token."""
+        """Send a request's new tokens, one by one."""
         generation = self._requests[request_id].generation
-        reused = 0 if generation is None else generation.lease.reused
+        reused = 0 if generation is None else generation.allocation.reused
         delta = {"event": "delta", "id": request_id, "reused": reused}
         pieces = [
             ([token], [logprob]) for token, logprob in zip(output.ids, output.logprobs, strict=True)
@@ -167,7 +169,7 @@ class Service:
     def _drop(self, request_id: int) -> None:
         generation = self._requests.pop(request_id).generation
         if generation is not None:
-            self._blocks.release(generation.lease)
+            self._blocks.release(generation.allocation)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fimls.engines.prefix_blocks import Lease, PrefixBlocks
+from fimls.engines.prefix_blocks import Allocation, PrefixBlocks
 
 BLOCK = 4
 
@@ -18,9 +18,9 @@ def small(capacity: int = 8) -> PrefixBlocks:
     return PrefixBlocks(capacity, BLOCK)
 
 
-def lease(blocks: PrefixBlocks, ids: list[int], room_tokens: int = 0) -> Lease:
+def allocate(blocks: PrefixBlocks, ids: list[int], room_tokens: int = 0) -> Allocation:
     """Take blocks that must be there."""
-    taken = blocks.lease(ids, room_tokens)
+    taken = blocks.allocate(ids, room_tokens)
     assert taken is not None
     return taken
 
@@ -55,20 +55,20 @@ def test_longest_of_several() -> None:
 def test_whole_blocks_are_shared_and_the_last_copied() -> None:
     """Two sequences use the same blocks up to where they part, and the last one's content twice."""
     blocks = small()
-    first = lease(blocks, [1, 2, 3, 4, 5, 6])
+    first = allocate(blocks, [1, 2, 3, 4, 5, 6])
     first.ids = [1, 2, 3, 4, 5, 6]
-    second = lease(blocks, [1, 2, 3, 4, 5, 7])
+    second = allocate(blocks, [1, 2, 3, 4, 5, 7])
     assert first.table[0] == second.table[0]
     assert (first.table[1], second.table[1]) == second.copy
     assert (5, [1, 2, 3, 4, 5]) == (second.reused, second.ids)
-    third = lease(blocks, [1, 2, 3, 4, 8])
+    third = allocate(blocks, [1, 2, 3, 4, 8])
     assert (4, None) == (third.reused, third.copy)
 
 
 def test_room_is_reserved() -> None:
-    """A lease has blocks for the prompt and for what is to come."""
-    assert 1 == len(lease(small(), [1, 2, 3], 1).table)
-    assert 3 == len(lease(small(), [1, 2, 3], 6).table)
+    """An allocation has blocks for the prompt and for what is to come."""
+    assert 1 == len(allocate(small(), [1, 2, 3], 1).table)
+    assert 3 == len(allocate(small(), [1, 2, 3], 6).table)
 
 
 def test_oldest_sequence_goes_first() -> None:
@@ -87,8 +87,8 @@ def test_sequence_that_another_begins_with() -> None:
     for lengths in ((8, 8), (8, 4), (4, 8)):
         blocks = small(capacity=6)
         blocks.add([2] * 4)
-        leases = [lease(blocks, [1] * length) for length in lengths]
-        for one, length in zip(leases, lengths, strict=True):
+        allocations = [allocate(blocks, [1] * length) for length in lengths]
+        for one, length in zip(allocations, lengths, strict=True):
             one.ids = [1] * length
             blocks.release(one)
         blocks.add([3] * 16)
@@ -96,22 +96,22 @@ def test_sequence_that_another_begins_with() -> None:
 
 
 def test_sequences_under_way_keep_their_blocks() -> None:
-    """What runs is never forgotten: a lease that would need its blocks is refused, and costs no
-    one anything.
+    """What runs is never forgotten: an allocation that would need its blocks is refused, and the
+    others keep theirs.
     """
     blocks = small(capacity=4)
-    running = lease(blocks, [1] * 8)
+    running = allocate(blocks, [1] * 8)
     blocks.add([2] * 8)
-    assert blocks.lease([3] * 12, 0) is None
+    assert blocks.allocate([3] * 12, 0) is None
     assert 8 == blocks.match([2] * 9)
     blocks.release(running)
-    assert blocks.lease([3] * 16, 0) is not None
+    assert blocks.allocate([3] * 16, 0) is not None
 
 
 def test_larger_than_the_cache() -> None:
     """A sequence that can't fit is refused, and not noted."""
     blocks = small(capacity=2)
-    assert blocks.lease([1] * 9, 0) is None
+    assert blocks.allocate([1] * 9, 0) is None
     blocks.add([1] * 9)
     assert 0 == blocks.match([1] * 9)
 
@@ -119,19 +119,10 @@ def test_larger_than_the_cache() -> None:
 def test_what_was_computed_is_kept() -> None:
     """A sequence that ends early keeps what it had computed, and no more."""
     blocks = small()
-    cancelled = lease(blocks, list(range(20)))
+    cancelled = allocate(blocks, list(range(20)))
     cancelled.ids += range(6)
     blocks.release(cancelled)
     assert 6 == blocks.match(list(range(20)))
-
-
-def test_clear() -> None:
-    """A cache that was cleared is a new one."""
-    blocks = small(capacity=2)
-    lease(blocks, [1] * 8)
-    blocks.clear()
-    assert 0 == blocks.match([1] * 8)
-    lease(blocks, [2] * 8)
 
 
 IDS = st.lists(st.integers(0, 2), min_size=1, max_size=14)
@@ -141,24 +132,24 @@ IDS = st.lists(st.integers(0, 2), min_size=1, max_size=14)
 def test_reused_blocks_hold_what_they_should(
     steps: list[tuple[list[int], int, bool]],
 ) -> None:
-    """Whatever is leased, computed in part and released in any order: the tokens that a lease
-    says it reuses are in its blocks, and stay there until it ends.
+    """Whatever is allocated, computed in part and released in any order: the tokens that an
+    allocation says it reuses are in its blocks, and stay there until it ends.
     """
     blocks = small()
     memory = [-1] * (blocks.capacity * BLOCK)
-    running: list[Lease] = []
+    running: list[Allocation] = []
 
-    def slot(one: Lease, position: int) -> int:
+    def slot(one: Allocation, position: int) -> int:
         return one.table[position // BLOCK] * BLOCK + position % BLOCK
 
-    def check(one: Lease) -> None:
+    def check(one: Allocation) -> None:
         assert one.ids == [memory[slot(one, position)] for position in range(len(one.ids))]
 
     for ids, computed, stays in steps:
         if not stays and running:
             blocks.release(running.pop(0))
         expected = blocks.match(ids)
-        taken = blocks.lease(ids, 2)
+        taken = blocks.allocate(ids, 2)
         if taken is None:
             assert running
             continue
