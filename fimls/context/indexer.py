@@ -1,8 +1,9 @@
-"""The process that keeps a workspace's index, seen from the event loop."""
+"""The parent of the process that keeps the index of a workspace folder."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import hashlib
 import itertools
 import logging
@@ -22,28 +23,38 @@ OnProgress = Callable[[int, int], None]
 RESTART_PAUSES_S = (1.0, 10.0, 60.0)
 """How long to wait before each restart of a process that ended; then it is left alone."""
 
-_STEADY_S = 600.0  # after so long, an end is no longer put down to what came before
+_STEADY_S = 600.0  # a process that ran this long gets all its restarts again
 _END_TIMEOUT_S = 0.5
 _LOG = logging.getLogger(__name__)
 
 
 def database_path(folder: Path, cache_dir: Path | None = None) -> Path:
-    """Where a workspace folder's index lies: in the user's cache, under a hash of its real path."""
+    """Return where a folder's index is: in the user's cache, under a hash of its real path."""
     name = hashlib.blake2b(os.fsencode(folder.resolve()), digest_size=12).hexdigest()
     return (cache_dir or platformdirs.user_cache_path("fimls")) / "index" / f"{name}.sqlite"
 
 
+class IndexState(str, enum.Enum):
+    """How far an index is. A search finds what is in the database, whatever the state."""
+
+    INDEXING = "indexing"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+    __str__ = str.__str__
+
+
 class Indexer:
-    """Starts the process, tells it what changed and listens to it. To be used from one event loop.
+    """Starts the process, tells it what changed and listens to it. For use in one event loop.
 
-    A process that is killed is started again, a few times, after longer and longer pauses.
+    A process that is killed is started again a few times, after longer and longer pauses.
 
-    folder: the workspace's; updates are paths inside it. database: see :func:`database_path`.
-    globs: the settings' exclusions. on_progress: called in the event loop, a few times a second.
+    folder: the workspace folder; updates are paths inside it. database: see :func:`database_path`.
+    globs: the setting ``exclude``. on_progress: called in the event loop, a few times a second.
 
-    state: "indexing", "ready", "failed: " and why, or "closed". Only what the database holds can be
-        found, so an index that failed has what it had, or nothing.
-    note: what is left out of a finished index, "" if nothing.
+    failure: why the index failed; "" unless it did. note: what is left out of a finished index; ""
+    if nothing.
     """
 
     def __init__(
@@ -53,19 +64,20 @@ class Indexer:
         globs: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> None:
-        self.state = "indexing"
+        self.state = IndexState.INDEXING
+        self.failure = ""
         self.note = ""
         self._opening = {"folder": str(folder), "database": str(database), "globs": [*globs]}
         self._on_progress = on_progress
         self._child: Child | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._unsent: list[dict[str, Any]] = []  # what was asked for before the process was there
+        self._unsent: list[dict[str, Any]] = []  # messages for a process that hasn't started
         self._sync_ids = itertools.count()
         self._syncs: dict[int, asyncio.Future[None]] = {}
 
     @property
     def pid(self) -> int | None:
-        """The process's id, None where there is no process yet."""
+        """The process's id; None while there is no process."""
         return self._child.pid if self._child else None
 
     async def start(self) -> None:
@@ -75,11 +87,11 @@ class Indexer:
             self._keeping = asyncio.create_task(self._keep(child))
 
     def update(self, paths: Sequence[Path]) -> None:
-        """Have files indexed again soon, those that are gone or excluded dropped."""
+        """Index files again soon; drop those that are gone or excluded."""
         self._send({"op": "update", "paths": [str(path) for path in paths]})
 
     async def idle(self) -> None:
-        """Wait until all that was asked for so far is indexed, or the index has failed."""
+        """Wait until all updates so far are done, or the index has failed."""
         if not self._working:
             return
         sync_id = next(self._sync_ids)
@@ -88,12 +100,12 @@ class Indexer:
         await self._syncs[sync_id]
 
     async def aclose(self) -> None:
-        """End the process, whatever it does; the database stays intact. Idempotent."""
-        self.state = "closed"
+        """End the process, whatever it does; the database stays intact. May be called twice."""
+        self.state = IndexState.CLOSED
         if self._keeping is None:
             return
         if self._child is None:
-            self._keeping.cancel()  # it waits to start another
+            self._keeping.cancel()  # it waits before a restart
         else:
             await self._child.aclose(_END_TIMEOUT_S)
         await asyncio.gather(self._keeping, return_exceptions=True)
@@ -101,7 +113,7 @@ class Indexer:
 
     @property
     def _working(self) -> bool:
-        return self.state in {"indexing", "ready"}
+        return self.state in {IndexState.INDEXING, IndexState.READY}
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._child is None:
@@ -110,7 +122,7 @@ class Indexer:
             self._child.send(message)
 
     async def _launch(self) -> Child | None:
-        """Start a process and tell it what was asked for; None, with the reason, if it can't be."""
+        """Start a process and send what it has to do; None, with ``failure`` set, if it can't."""
         try:
             child = await Child.start(module_command("fimls.context.indexer_worker"))
         except OSError as error:
@@ -123,7 +135,7 @@ class Indexer:
         return child
 
     async def _keep(self, child: Child) -> None:
-        """Listen to the process, and start another when it ends by itself."""
+        """Listen to the process, and restart it when it ends by itself."""
         running: Child | None = child
         pauses = iter(RESTART_PAUSES_S)
         while running is not None:
@@ -141,14 +153,14 @@ class Indexer:
                 break
             _LOG.warning("the index's process %s; starting another", ended.how)
             # The next one looks through the whole folder: only those that wait have to be told.
-            self.state, self._child = "indexing", None
+            self.state, self._child = IndexState.INDEXING, None
             self._unsent = [{"op": "sync", "id": number} for number in self._syncs]
             await asyncio.sleep(pause_s)
             running = await self._launch()
         self._release()
 
     def _release(self) -> None:
-        """Let nobody wait for what won't come."""
+        """Release those that wait for syncs that won't come."""
         for sync in self._syncs.values():
             if not sync.done():
                 sync.set_result(None)
@@ -158,16 +170,16 @@ class Indexer:
         event = message["event"]
         if event == "synced":
             self._syncs.pop(message["id"]).set_result(None)
-        elif self.state == "closed":
+        elif self.state is IndexState.CLOSED:
             pass
         elif event == "progress":
-            self.state = "indexing"
+            self.state = IndexState.INDEXING
             if self._on_progress is not None:
                 self._on_progress(message["done"], message["total"])
         elif event == "ready":
-            self.state, self.note = "ready", message["note"]
+            self.state, self.note = IndexState.READY, message["note"]
         elif event == "failed":
             self._fail(message["message"])
 
     def _fail(self, why: str) -> None:
-        self.state = f"failed: {why}"
+        self.state, self.failure = IndexState.FAILED, why

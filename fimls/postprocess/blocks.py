@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from rapidfuzz.distance import Indel
 
@@ -15,11 +16,12 @@ from fimls.postprocess.draft import (
     split_lines,
     typed_on_line,
 )
-from fimls.postprocess.seam import CLAUSES, Seam
-from fimls.syntax import is_prose
+from fimls.postprocess.seam import Seam, clauses_of, first_word, surroundings_of
+from fimls.syntax import get_language, is_prose
+from fimls.types import CompletionContext
 
 _FENCE = "```"
-# Closing brackets alone, or with a clause behind them: ``} else {``.
+# Closing brackets alone, or with a clause after them: ``} else {``.
 _CLOSES = re.compile(r"\s*[)\]}]+(?:[;,]?|\s*(?:else|catch|finally|while)\b[^\r\n]*)\s*")
 _MOST_LINES_BEYOND = 8
 _COMPARED_CHARACTERS = 2_000
@@ -38,14 +40,14 @@ def cut_at_fence(draft: Draft) -> Left:
 
 
 def cut_at_block_end(draft: Draft) -> Left:
-    """Cut at the first line that leaves the block which the cursor is in.
+    """Cut at the first line that leaves the cursor's block.
 
-    Behind a block's header, where the completion begins with a line break, that is the new block;
-    elsewhere it is the block of the cursor's own line. A line leaves it when it is indented less
-    than both the completion's first line and the code after the cursor; at the end of an indented
-    block (nothing, or less indented code after it), when it isn't indented at all. A clause of a
-    statement just written (``else``) doesn't leave it, nor does a line without which the code below
-    would not fit. An untuned model runs on into the next function; this is what stops it.
+    After a block's header, where the completion begins with a line break, that is the new block;
+    elsewhere it is the block of the cursor's own line. A line leaves it if it is indented less than
+    both the completion's first line and the code after the cursor. At the end of an indented block
+    (nothing follows, or less indented code), a line leaves it if it isn't indented at all. A clause
+    of a statement just written (``else``) doesn't leave it, nor does a line without which the code
+    below would not fit. An untuned model runs on into the next function; this step stops it.
     """
     left = _leaving_line(draft)
     if left is None:
@@ -59,8 +61,8 @@ def cut_at_block_end(draft: Draft) -> Left:
 def has_left_block(draft: Draft) -> bool:
     """Whether nothing written later changes where :func:`cut_at_block_end` cuts.
 
-    A line at the left margin is the end; after another one the model may still come back to the
-    code below, or end by itself.
+    A line at the left margin is the end. After any other line that leaves the block, the model may
+    still come back to the code below, or end by itself.
     """
     left = _leaving_line(draft)
     if left is None:
@@ -75,6 +77,7 @@ def _leaving_line(draft: Draft) -> tuple[int, int] | None:
     below = next(map(indent_columns, lines_below(context)), 0)
     first: int | None = None
     seam: Seam | None = None
+    clauses = clauses_of(context.language_id)
     for start, line in split_lines(text):
         if not line.strip():
             continue
@@ -82,7 +85,9 @@ def _leaving_line(draft: Draft) -> tuple[int, int] | None:
             first = indent_columns((typed_on_line(context) if start == 0 else "") + line)
             continue
         indent = indent_columns(line)
-        if indent >= (min(first, below) if below else min(first, 1)) or _goes_on(line):
+        if indent >= (min(first, below) if below else min(first, 1)) or _goes_on(line, clauses):
+            continue
+        if _ends_block(line, indent, context):
             continue
         seam = seam or Seam(text, context)
         if seam.takes_clause(start, indent, line.strip()):
@@ -92,18 +97,31 @@ def _leaving_line(draft: Draft) -> tuple[int, int] | None:
     return None
 
 
-def _goes_on(line: str) -> bool:
-    """Whether a line closes what stands above, or may yet become a clause of it."""
-    unfinished = line[-1] not in "\r\n" and any(word.startswith(line.strip()) for word in CLAUSES)
+def _goes_on(line: str, clauses: Iterable[str]) -> bool:
+    """Whether a line closes what is above, or may yet become a clause of it."""
+    unfinished = line[-1] not in "\r\n" and any(word.startswith(line.strip()) for word in clauses)
     return unfinished or _CLOSES.fullmatch(line) is not None
+
+
+def _ends_block(line: str, indent: int, context: CompletionContext) -> bool:
+    """Whether a line is a word that ends the cursor's block, and the code below has none for it."""
+    language = get_language(context.language_id)
+    if language is None or first_word(line.strip()) not in language.block_ends:
+        return False
+    following = surroundings_of(context).following
+    if following is None or following.indent < indent:
+        return True
+    word = first_word(following.code)
+    ended = word in language.block_ends or word in language.clauses
+    return following.indent == indent and not ended
 
 
 def cut_to_fit(draft: Draft) -> Left:
     """Cut at an earlier line's end if the completion's end doesn't fit the code below.
 
-    Then the model has rewritten that code in its own words: of the lines' ends that fit, the one is
-    taken after which the rest of the completion reads most like the code below. Where the model
-    ended by itself inside a line, nothing is cut: what a line's halves make is hard to tell.
+    Then the model has rewritten that code in its own words. Of the lines' ends that fit, the one is
+    chosen after which the rest of the completion is most like the code below. Nothing is cut where
+    the model ended by itself inside a line: whether two halves of a line fit is hard to tell.
     """
     text = draft.text
     seam = Seam(text, draft.context)

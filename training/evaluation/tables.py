@@ -33,7 +33,7 @@ def overview(report: Report) -> Table:
         ["first token", *(_latency(run, "ttft_ms") for run in runs)],
         ["items a minute", *(short(run["times"]["items_per_minute"]) for run in runs)],
         [
-            "generating, scoring beside it, rest: s",
+            "generating, scoring meanwhile, rest: s",
             *(
                 " / ".join(
                     number(run["times"][name]) for name in ("generating_s", "scoring_s", "rest_s")

@@ -9,7 +9,7 @@ from typing import Any
 
 from training.evaluation.typing.client import Client, RequestFailedError
 from training.evaluation.typing.explainer import Explainer
-from training.evaluation.typing.looks import Look, Suggestion
+from training.evaluation.typing.looks import Look, Outcome, Suggestion
 from training.evaluation.typing.plan import LOCAL, Function, Task
 from training.evaluation.typing.rhythm import Key
 from training.evaluation.typing.tally import Tally
@@ -25,7 +25,7 @@ def task() -> Task:
 
 
 def look(typed: int, *texts: str, on_track: bool = True, version: int = 1) -> Look:
-    """A look that was answered with texts behind ``typed`` characters of the body."""
+    """A look that was answered with texts after ``typed`` characters of the body."""
     return Look(
         request_id=1,
         uri="file:///m.py",
@@ -34,7 +34,7 @@ def look(typed: int, *texts: str, on_track: bool = True, version: int = 1) -> Lo
         before=BODY[:typed] if on_track else BODY[:typed] + "q",
         typed=typed,
         on_track=on_track,
-        outcome="answered",
+        outcome=Outcome.ANSWERED,
         latency_ms=12.0,
         suggestions=tuple(Suggestion(text) for text in texts),
     )
@@ -79,8 +79,8 @@ def test_another_suggestion_counts_whole() -> None:
     assert (2, 8 + 7, 1 + 1) == shown(tally)
 
 
-def test_nothing_is_right_behind_a_slip() -> None:
-    """What is shown behind a wrong character is wrong, and no example."""
+def test_nothing_is_right_after_a_slip() -> None:
+    """What is shown after a wrong character is wrong, and no example."""
     tally = Tally(task())
     tally.looked(look(5, "alpha", on_track=False))
     assert (1, 0, 5) == shown(tally)

@@ -11,6 +11,7 @@ import pytest
 
 from fimls.context import Selection, WorkspaceContext
 from fimls.context.folder import Folder
+from fimls.context.indexer import IndexState
 from fimls.types import Document
 from tests.completer_doubles import until
 from tests.unit.context.workspaces import CURSOR, count_words, write
@@ -21,9 +22,10 @@ PATIENT_MS = 60_000
 
 
 class FakeIndexer:
-    """An indexer that only takes note."""
+    """An indexer that only records updates."""
 
-    state = "ready"
+    state = IndexState.READY
+    failure = ""
     note = ""
 
     def __init__(self, *_arguments: object) -> None:
@@ -122,7 +124,7 @@ async def test_too_late_is_for_the_next_request(context: WorkspaceContext, folde
         return count_words(text)
 
     selection = await ask(context, folder / "main.py", MAIN, timeout_ms=20, count=slow)
-    assert ("none: late", ()) == (selection.state, selection.snippets)
+    assert ("none: late", ()) == (selection.summary, selection.snippets)
     go.set()
     selection = await ask(context, folder / "main.py", MAIN)
     assert 1 == len(selection.snippets)
@@ -168,7 +170,7 @@ async def test_documents_do_not_wait_for_each_other(
 
 
 async def test_an_open_document_wins_over_its_file(context: WorkspaceContext, folder: Path) -> None:
-    """What is typed in one document is what another one's prompt shows, unsaved."""
+    """Unsaved text of one document appears in the prompt of another."""
     opened = document(folder / "models.py", MODELS)
     context.opened(opened)
     first = await ask(context, folder / "main.py", MAIN)
@@ -223,17 +225,17 @@ async def test_no_context(
     """An excluded document, and one outside the folders, gets none, with the reason."""
     (folder / ".gitignore").write_text("ignored.py\n")
     path = folder.parent / "outside.py" if ".." in name else folder / name
-    assert expected == (await ask(context, path, MAIN)).state
+    assert expected == (await ask(context, path, MAIN)).summary
 
 
 async def test_no_budget(context: WorkspaceContext, folder: Path) -> None:
     """Nothing is searched for a prompt without room."""
     selection = await ask(context, folder / "main.py", MAIN, budget_tokens=0)
-    assert "none: no budget" == selection.state
+    assert "none: no budget" == selection.summary
 
 
 async def test_exclusion(context: WorkspaceContext, folder: Path, tmp_path: Path) -> None:
-    """Secrets are never completed, wherever they lie; other documents outside may be."""
+    """Secrets are never completed, wherever they are; other documents outside may be."""
     (tmp_path / "target.py").write_text("x = 1\n")
     (folder / "link.py").symlink_to(tmp_path / "target.py")
     reasons = {
@@ -261,7 +263,7 @@ async def test_a_failing_search(
 
     with caplog.at_level(logging.WARNING):
         selection = await ask(context, folder / "main.py", MAIN, count=broken)
-    assert ("none: failed", ()) == (selection.state, selection.snippets)
+    assert ("none: failed", ()) == (selection.summary, selection.snippets)
     assert "RuntimeError" in caplog.text
     assert "models" not in caplog.text
     assert 1 == len((await ask(context, folder / "main.py", MAIN)).snippets)
@@ -329,13 +331,13 @@ async def test_ignored_files_are_completed_and_secrets_are_not(
     write(folder, {".gitignore": "scratch.py\n", "scratch.py": "x = 1\n"})
     assert None is context.exclusion((folder / "scratch.py").as_uri())
     selection = await ask(context, folder / "scratch.py", MAIN)
-    assert "none: ignored by .gitignore" == selection.state
+    assert "none: ignored by .gitignore" == selection.summary
 
 
 async def test_other_settings(
     context: WorkspaceContext, documents: dict[str, Document], folder: Path
 ) -> None:
-    """They are taken at once, and documents that are open stand for their files as before."""
+    """New folders are used at once, and open documents still hide their files."""
     path = folder / "models.py"
     documents[path.as_uri()] = document(path, MODELS.replace("path: str", "path: Path"))
     before = context.exclusion(path.as_uri())
@@ -355,7 +357,7 @@ async def test_without_folders_there_is_no_context(
     documents["main"] = document(folder / "main.py", MAIN)
     context.configure([])
     selection = await ask(context, folder / "main.py", MAIN)
-    assert ((), "none: switched off") == (selection.snippets, selection.state)
+    assert ((), "none: switched off") == (selection.snippets, selection.summary)
     assert frozenset() == context.known({"load_items"})
     assert "secret file" == context.exclusion((folder / ".env").as_uri())
 
@@ -380,7 +382,7 @@ async def test_closing_does_not_wait_for_a_search(folder: Path, tmp_path: Path) 
         return count_words(text)
 
     selection = await ask(context, folder / "main.py", MAIN, timeout_ms=20, count=slow)
-    assert "none: late" == selection.state
+    assert "none: late" == selection.summary
     await context.aclose()
     assert not searched.is_set()
     go.set()
@@ -389,7 +391,7 @@ async def test_closing_does_not_wait_for_a_search(folder: Path, tmp_path: Path) 
 async def test_status(
     context: WorkspaceContext, documents: dict[str, Document], folder: Path
 ) -> None:
-    """What there is, for people who ask why."""
+    """The status describes the folders and documents."""
     documents["main"] = document(folder / "main.py", MAIN)
     status = context.status()
     assert 1 == status["documents"]
@@ -401,23 +403,25 @@ async def test_status(
 
 
 @pytest.mark.parametrize(
-    ("state", "note", "expected"),
+    ("state", "failure", "note", "expected"),
     [
-        ("ready", "index limited to 3 files of 9", "index limited to 3 files of 9"),
-        ("failed: disk full", "", "index failed: disk full"),
-        ("indexing", "", ""),
+        (IndexState.READY, "", "index limited to 3 files of 9", "index limited to 3 files of 9"),
+        (IndexState.FAILED, "disk full", "", "index failed: disk full"),
+        (IndexState.INDEXING, "", "", ""),
     ],
 )
 async def test_what_the_index_leaves_out(
     context: WorkspaceContext,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    state: str,
+    state: IndexState,
+    failure: str,
     note: str,
     expected: str,
 ) -> None:
-    """Every selection says it, a frozen one too."""
+    """The note of every selection says it, also of a frozen one."""
     monkeypatch.setattr(FakeIndexer, "state", state)
+    monkeypatch.setattr(FakeIndexer, "failure", failure)
     monkeypatch.setattr(FakeIndexer, "note", note)
     first = await ask(context, folder / "main.py", MAIN)
     again = await ask(context, folder / "main.py", MAIN)
@@ -427,7 +431,7 @@ async def test_what_the_index_leaves_out(
 
 
 async def test_with_a_real_index(tmp_path: Path) -> None:
-    """A definition that no import leads to is found once its file is indexed."""
+    """A definition that isn't imported is found once its file is indexed."""
     folder = tmp_path / "work"
     source = "package db\n\nfunc openStore(path string) *Store {\n\treturn nil\n}\n"
     write(folder, {"db/store.go": source})
