@@ -21,8 +21,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fimls.config import Settings
 from fimls.engines.base import Capabilities
 from fimls.fim import FORMATS, Manifest, PromptBuilder, Tokenizer
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import (
     CancelToken,
     ConfigError,
@@ -174,6 +177,13 @@ class ScriptedEngine:
 
     def _rule_for(self, prefix: str) -> Rule:
         return next((rule for rule in self._rules if prefix.endswith(rule.after)), Rule(""))
+
+
+async def load(settings: Settings, _store: Store, _progress: Progress | None) -> ScriptedEngine:
+    """See :func:`fimls.engines.loading.load_engine`."""
+    return ScriptedEngine(
+        read_script(Path(settings.scripted_file)) if settings.scripted_file else ()
+    )
 
 
 def _held(rule: Rule) -> Iterator[None]:
