@@ -4,11 +4,7 @@ A script is JSON: a list of rules. The first rule whose ``after`` ends the promp
 
     [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
 
-``insert`` is a text, or a list of texts, one for each candidate; further candidates are empty.
-``delay_ms`` passes before each character. ``hold`` is a file that the engine makes when it begins;
-nothing comes until somebody removes it. ``logprob`` is each token's. ``fail`` breaks instead:
-``"raise"`` (an error at this request), ``"die"`` (the engine is dead from then on), ``"hang"``
-(nothing comes, until cancelled).
+A rule's keys are the fields of :class:`Rule`.
 """
 
 from __future__ import annotations
@@ -47,14 +43,21 @@ _CONTROL = (*_FORMAT.layout_tokens, _FORMAT.end, *_FORMAT.stops, "<file_sep>")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One answer; the module's docstring explains the fields."""
+    """One answer."""
 
     after: str
+    """The end of the prefixes that the rule answers."""
     insert: tuple[str, ...] = ()
+    """A text for each candidate, or one text for the first; the others are empty."""
     delay_ms: float = 0.0
+    """The wait before each character."""
     hold: str = ""
+    """A file that the engine makes when it begins; nothing comes until somebody removes it."""
     logprob: float = -0.001
+    """Of each token."""
     fail: str = ""
+    """How it fails instead: ``"raise"`` (an error at this request), ``"die"`` (the engine is dead
+    from then on) or ``"hang"`` (nothing comes, until cancelled)."""
 
 
 def read_script(path: Path) -> tuple[Rule, ...]:
