@@ -30,7 +30,7 @@ from record import write_result
 
 from fimls.context.extract import extract
 from fimls.context.index import Index
-from fimls.context.indexer import Indexer, database_path
+from fimls.context.indexer import Indexer, IndexState, database_path
 
 FILE_BYTES = (200, 40_000)
 RENAMED_SHARE = 0.6
@@ -125,8 +125,8 @@ async def measure_scan(folder: Path, database: Path) -> dict[str, Any]:
     await indexer.idle()
     seconds = time.perf_counter() - began
     watching.cancel()
-    if indexer.state != "ready" or indexer.pid is None:
-        raise SystemExit(f"the index is {indexer.state}")
+    if indexer.state is not IndexState.READY or indexer.pid is None:
+        raise SystemExit(f"the index is {indexer.state.value}")
     facts = process_facts(indexer.pid)
     await indexer.aclose()
     return {"wall_s": round(seconds, 2), **facts, "event_loop_late_ms": percentiles(late)}

@@ -94,15 +94,13 @@ class Folder:
     @property
     def note(self) -> str:
         """Why the index or git doesn't know everything; "" if they do."""
-        state = self._indexer.state
-        unready = f"index {state}" if state.startswith("failed") else ""
-        return "; ".join(filter(None, (self._indexer.note or unready, self._changes.note)))
+        return "; ".join(filter(None, (self._indexer.note, self._changes.note)))
 
     def status(self) -> dict[str, object]:
         """Describe the folder, for ``fimls why``."""
         return {
             "path": str(self.path),
-            "index": self._indexer.state,
+            "index": self._indexer.state.value,
             "note": self._indexer.note,
             "files": self.index.files(),
             "changed regions": len(self._changes.regions),

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,29 @@ import platformdirs
 from fimls.child import Child, module_command
 
 OnProgress = Callable[[int, int], None]
-"""Called with the number of files done and of all to do; the total grows while they are found."""
+"""Called with the number of files done and to do; the total grows while files are found."""
 
 RESTART_PAUSES_S = (1.0, 10.0, 60.0)
-"""How long to wait before each restart of a process that ended; then it is left alone."""
+"""The wait before each restart of a process that ended; after the last, it isn't restarted."""
 
-_STEADY_S = 600.0  # after so long, an end is no longer put down to what came before
+_STEADY_S = 600.0  # a process that ran for so long is restarted as if it were the first
 _END_TIMEOUT_S = 0.5
 _LOG = logging.getLogger(__name__)
 
 
 def database_path(folder: Path, cache_dir: Path | None = None) -> Path:
-    """Where a workspace folder's index lies: in the user's cache, under a hash of its real path."""
+    """A workspace folder's index: in the user's cache, under a hash of the folder's real path."""
     name = hashlib.blake2b(os.fsencode(folder.resolve()), digest_size=12).hexdigest()
     return (cache_dir or platformdirs.user_cache_path("fimls")) / "index" / f"{name}.sqlite"
+
+
+class IndexState(Enum):
+    """What can be found is what the database holds, whatever the state."""
+
+    INDEXING = "indexing"
+    READY = "ready"
+    FAILED = "failed"
+    CLOSED = "closed"
 
 
 class Indexer:
@@ -38,12 +48,8 @@ class Indexer:
 
     A process that is killed is started again, a few times, after longer and longer pauses.
 
-    folder: the workspace's; updates are paths inside it. database: see :func:`database_path`.
+    folder: the workspace's; updates are paths in it. database: see :func:`database_path`.
     globs: the settings' exclusions. on_progress: called in the event loop, a few times a second.
-
-    state: "indexing", "ready", "failed: " and why, or "closed". Only what the database holds can be
-        found, so an index that failed has what it had, or nothing.
-    note: what is left out of a finished index, "" if nothing.
     """
 
     def __init__(
@@ -53,8 +59,9 @@ class Indexer:
         globs: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> None:
-        self.state = "indexing"
+        self.state = IndexState.INDEXING
         self.note = ""
+        """What is left out of the index, or why it failed; "" if it is whole."""
         self._opening = {"folder": str(folder), "database": str(database), "globs": [*globs]}
         self._on_progress = on_progress
         self._child: Child | None = None
@@ -75,11 +82,11 @@ class Indexer:
             self._keeping = asyncio.create_task(self._keep(child))
 
     def update(self, paths: Sequence[Path]) -> None:
-        """Have files indexed again soon, those that are gone or excluded dropped."""
+        """Have files indexed again soon; those that are gone or excluded are dropped."""
         self._send({"op": "update", "paths": [str(path) for path in paths]})
 
     async def idle(self) -> None:
-        """Wait until all that was asked for so far is indexed, or the index has failed."""
+        """Wait until everything asked for so far is indexed, or the index has failed."""
         if not self._working:
             return
         sync_id = next(self._sync_ids)
@@ -88,8 +95,8 @@ class Indexer:
         await self._syncs[sync_id]
 
     async def aclose(self) -> None:
-        """End the process, whatever it does; the database stays intact. Idempotent."""
-        self.state = "closed"
+        """End the process, whatever it is doing; the database stays intact. Idempotent."""
+        self.state = IndexState.CLOSED
         if self._keeping is None:
             return
         if self._child is None:
@@ -101,7 +108,7 @@ class Indexer:
 
     @property
     def _working(self) -> bool:
-        return self.state in {"indexing", "ready"}
+        return self.state in {IndexState.INDEXING, IndexState.READY}
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._child is None:
@@ -110,7 +117,7 @@ class Indexer:
             self._child.send(message)
 
     async def _launch(self) -> Child | None:
-        """Start a process and tell it what was asked for; None, with the reason, if it can't be."""
+        """Start a process and tell it what was asked for; None, and a note, if it can't be."""
         try:
             child = await Child.start(module_command("fimls.context.indexer_worker"))
         except OSError as error:
@@ -141,14 +148,14 @@ class Indexer:
                 break
             _LOG.warning("the index's process %s; starting another", ended.how)
             # The next one looks through the whole folder: only those that wait have to be told.
-            self.state, self._child = "indexing", None
+            self.state, self._child = IndexState.INDEXING, None
             self._unsent = [{"op": "sync", "id": number} for number in self._syncs]
             await asyncio.sleep(pause_s)
             running = await self._launch()
         self._release()
 
     def _release(self) -> None:
-        """Let nobody wait for what won't come."""
+        """End the waiting for what won't come."""
         for sync in self._syncs.values():
             if not sync.done():
                 sync.set_result(None)
@@ -158,16 +165,16 @@ class Indexer:
         event = message["event"]
         if event == "synced":
             self._syncs.pop(message["id"]).set_result(None)
-        elif self.state == "closed":
+        elif self.state is IndexState.CLOSED:
             pass
         elif event == "progress":
-            self.state = "indexing"
+            self.state = IndexState.INDEXING
             if self._on_progress is not None:
                 self._on_progress(message["done"], message["total"])
         elif event == "ready":
-            self.state, self.note = "ready", message["note"]
+            self.state, self.note = IndexState.READY, message["note"]
         elif event == "failed":
             self._fail(message["message"])
 
     def _fail(self, why: str) -> None:
-        self.state = f"failed: {why}"
+        self.state, self.note = IndexState.FAILED, f"index failed: {why}"

@@ -19,7 +19,7 @@ from fimls.child import Parent, ParentGoneError
 from fimls.context import indexer_worker
 from fimls.context.exclusions import Exclusions
 from fimls.context.index import Index
-from fimls.context.indexer import Indexer, database_path
+from fimls.context.indexer import Indexer, IndexState, database_path
 from tests.unit.context.workspaces import write
 
 FILES = {
@@ -80,7 +80,7 @@ async def indexer(new_indexer: NewIndexer) -> Indexer:
 
 async def test_a_folder_is_indexed(indexer: Indexer, index: Index) -> None:
     """Its source files are, and what is excluded is not."""
-    assert ("ready", "") == (indexer.state, indexer.note)
+    assert (IndexState.READY, "") == (indexer.state, indexer.note)
     assert 2 == index.files()
     assert {"Circle": ["shapes/circle.py"]} == index.defining_files(["Circle"])
     assert frozenset() == index.known(["TOKEN", "ignored_name", "language"])
@@ -199,7 +199,7 @@ async def test_odd_files(new_indexer: NewIndexer, index: Index, folder: Path) ->
     names = ["binary", "latin", "line", "huge", "pipe", "circle", "gone"]
     indexer.update([folder / f"{name}.py" for name in names])
     await indexer.idle()
-    assert ("ready", 3) == (indexer.state, index.files())
+    assert (IndexState.READY, 3) == (indexer.state, index.files())
     assert frozenset() == index.known(["odd"])
 
 
@@ -209,7 +209,7 @@ async def test_progress(new_indexer: NewIndexer, folder: Path) -> None:
     told: list[tuple[int, int]] = []
     indexer = new_indexer(on_progress=lambda done, total: told.append((done, total)))
     await indexer.start()
-    assert "indexing" == indexer.state
+    assert IndexState.INDEXING == indexer.state
     await indexer.idle()
     assert told
     assert all(0 <= done <= total <= 303 for done, total in told)
@@ -222,8 +222,8 @@ async def test_a_cache_that_cannot_be_written(new_indexer: NewIndexer, tmp_path:
     indexer = new_indexer(database=database)
     await indexer.start()
     await indexer.idle()
-    assert indexer.state.startswith("failed: ")
-    assert "Not a directory" in indexer.state
+    assert IndexState.FAILED is indexer.state
+    assert "Not a directory" in indexer.note
     assert 0 == Index(database).files()
     indexer.update([tmp_path / "file"])
     await indexer.idle()
@@ -236,7 +236,7 @@ async def test_a_read_only_cache(new_indexer: NewIndexer, tmp_path: Path) -> Non
     indexer = new_indexer(database=tmp_path / "cache" / "index" / "x.sqlite")
     await indexer.start()
     await indexer.idle()
-    assert "Permission denied" in indexer.state
+    assert "Permission denied" in indexer.note
 
 
 async def test_two_servers_on_one_workspace(
@@ -250,7 +250,7 @@ async def test_two_servers_on_one_workspace(
         write(folder, {f"{number}.py": f"fresh_{number} = 1\n"})
         indexer.update([folder / f"{number}.py"])
     await asyncio.gather(*(indexer.idle() for indexer in both))
-    assert ["ready", "ready"] == [indexer.state for indexer in both]
+    assert [IndexState.READY, IndexState.READY] == [indexer.state for indexer in both]
     assert 4 == index.files()
     assert {"fresh_0", "fresh_1"} == index.known(["fresh_0", "fresh_1"])
 
@@ -291,7 +291,7 @@ async def killed(indexer: Indexer) -> None:
     pid = indexer.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    while indexer.pid == pid and indexer.state in {"indexing", "ready"}:  # noqa: ASYNC110 - no event
+    while indexer.pid == pid and indexer.state in {IndexState.INDEXING, IndexState.READY}:  # noqa: ASYNC110 - no event
         await asyncio.sleep(0.01)
 
 
@@ -315,10 +315,10 @@ async def test_killed_while_it_writes(
     connection = sqlite3.connect(database)
     assert [("ok",)] == connection.execute("PRAGMA integrity_check").fetchall()
     connection.close()
-    assert ("indexing", None) == (indexer.state, indexer.pid)
+    assert (IndexState.INDEXING, None) == (indexer.state, indexer.pid)
     indexer.update([folder / "1.py"])
     await waiting
-    assert ("ready", 802) == (indexer.state, index.files())
+    assert (IndexState.READY, 802) == (indexer.state, index.files())
     assert before != indexer.pid
 
 
@@ -331,9 +331,9 @@ async def test_killed_again_and_again(
     await indexer.start()
     await killed(indexer)
     await indexer.idle()
-    assert "ready" == indexer.state
+    assert IndexState.READY == indexer.state
     await killed(indexer)
-    assert "failed: the process was killed by signal 9" == indexer.state
+    assert "index failed: the process was killed by signal 9" == indexer.note
     indexer.update([folder / "store.py"])  # nobody is there to hear it
     await indexer.idle()
     assert 2 == index.files()
@@ -351,7 +351,7 @@ async def test_closing_between_two_processes(
     await asyncio.sleep(0)
     await indexer.aclose()
     await waiting
-    assert ("closed", None) == (indexer.state, indexer.pid)
+    assert (IndexState.CLOSED, None) == (indexer.state, indexer.pid)
 
 
 async def test_closing(new_indexer: NewIndexer, folder: Path) -> None:
@@ -364,7 +364,7 @@ async def test_closing(new_indexer: NewIndexer, folder: Path) -> None:
     for indexer in (never, busy, busy):
         await indexer.aclose()
     await waiting
-    assert ("closed", "closed") == (never.state, busy.state)
+    assert (IndexState.CLOSED, IndexState.CLOSED) == (never.state, busy.state)
 
 
 async def test_closing_does_not_wait_for_the_process(new_indexer: NewIndexer) -> None:
@@ -378,7 +378,7 @@ async def test_closing_does_not_wait_for_the_process(new_indexer: NewIndexer) ->
     await asyncio.sleep(0)
     await indexer.aclose()
     await waiting
-    assert ("closed", -signal.SIGKILL) == (indexer.state, (await child.ended()).code)
+    assert (IndexState.CLOSED, -signal.SIGKILL) == (indexer.state, (await child.ended()).code)
 
 
 async def test_the_folder_one_is_in_is_no_library(
@@ -390,7 +390,7 @@ async def test_the_folder_one_is_in_is_no_library(
     indexer = new_indexer()
     await indexer.start()
     await indexer.idle()
-    assert "ready" == indexer.state
+    assert IndexState.READY == indexer.state
 
 
 def test_it_ends_with_its_parent_and_not_by_ctrl_c(folder: Path, database: Path) -> None:

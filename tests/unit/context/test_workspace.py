@@ -11,6 +11,7 @@ import pytest
 
 from fimls.context import Selection, WorkspaceContext
 from fimls.context.folder import Folder
+from fimls.context.indexer import IndexState
 from fimls.types import Document
 from tests.completer_doubles import until
 from tests.unit.context.workspaces import CURSOR, count_words, write
@@ -23,7 +24,7 @@ PATIENT_MS = 60_000
 class FakeIndexer:
     """An indexer that only takes note."""
 
-    state = "ready"
+    state = IndexState.READY
     note = ""
 
     def __init__(self, *_arguments: object) -> None:
@@ -400,28 +401,18 @@ async def test_status(
     }
 
 
-@pytest.mark.parametrize(
-    ("state", "note", "expected"),
-    [
-        ("ready", "index limited to 3 files of 9", "index limited to 3 files of 9"),
-        ("failed: disk full", "", "index failed: disk full"),
-        ("indexing", "", ""),
-    ],
-)
+@pytest.mark.parametrize("note", ["index limited to 3 files of 9", "index failed: disk full", ""])
 async def test_what_the_index_leaves_out(
     context: WorkspaceContext,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    state: str,
     note: str,
-    expected: str,
 ) -> None:
     """Every selection says it, a frozen one too."""
-    monkeypatch.setattr(FakeIndexer, "state", state)
     monkeypatch.setattr(FakeIndexer, "note", note)
     first = await ask(context, folder / "main.py", MAIN)
     again = await ask(context, folder / "main.py", MAIN)
-    assert [("new", expected), ("frozen", expected)] == [
+    assert [("new", note), ("frozen", note)] == [
         (selection.state, selection.note) for selection in (first, again)
     ]
 
