@@ -33,7 +33,7 @@ from fimls.store.adapter import CONFIG, MANIFEST, WEIGHTS
 from training.corpus.archives import unpack
 from training.evaluation.comparison import decide
 from training.evaluation.figures import ALL
-from training.tuning.output import PROVENANCE
+from training.tuning.job import PROVENANCE
 
 SOURCES = Path(__file__).parent / "data" / "default_adapter.json"
 EXAMPLES = 6_000

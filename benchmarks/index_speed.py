@@ -126,7 +126,7 @@ async def measure_scan(folder: Path, database: Path) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     watching.cancel()
     if indexer.state is not IndexState.READY or indexer.pid is None:
-        raise SystemExit(f"the index is {indexer.state.value}")
+        raise SystemExit(f"the index is {indexer.state}: {indexer.failure}")
     facts = process_facts(indexer.pid)
     await indexer.aclose()
     return {"wall_s": round(seconds, 2), **facts, "event_loop_late_ms": percentiles(late)}

@@ -24,8 +24,8 @@ from fimls.config import Settings
 from fimls.postprocess import STEPS, Processed, process
 from fimls.types import CompletionContext, Document, FinishReason, Generation, Mode
 from training.evaluation.answers import completer_of
-from training.evaluation.run import Choice, make_plan
-from training.evaluation.suites import Item, SuiteOptions, open_suite
+from training.evaluation.run import make_plan
+from training.evaluation.suites import Choice, Item, open_suite
 
 _TESTS_AT_ONCE = 2
 NOTHING = "nothing"
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--adapter", default="", help="as the setting")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    suite = open_suite(f"humaneval-{options.suite}", SuiteOptions())
+    suite = open_suite(f"humaneval-{options.suite}")
     choice = Choice(options.limit, options.one_per_problem, seed=options.seed)
     items = make_plan(suite, choice).items
     written = asyncio.run(generate(items, options.adapter))

@@ -167,7 +167,7 @@ class Settings:
     )
     temperature: float = _setting("user", 0.0, "sampling temperature; 0 is greedy", (0.0, 2.0))
     healing: bool = _setting(
-        "workspace", True, "back up to a token boundary when the cursor stands inside a token"
+        "workspace", True, "back up to a token boundary when the cursor is inside a token"
     )
 
     automatic: bool = _setting("workspace", True, "complete while typing, not only when asked")
@@ -255,7 +255,7 @@ def load(
     workspace: the folder that holds pyproject.toml (``[tool.fimls]``) or .fimls.toml (keys at the
         top level; wins over pyproject.toml); either may be missing.
     initialization_options: from the client, so of any JSON type whatever the annotation says.
-    command_line: an option that was not given may stand as None.
+    command_line: an option that was not given may be None.
 
     Raises:
         ConfigError: as :func:`merge`; or a file can't be read or is no TOML (names file and line).

@@ -44,7 +44,7 @@ class ConfigError(FimlsError):
 
 
 class DocumentError(FimlsError):
-    """A file can't be read as text, or a position lies outside it."""
+    """A file can't be read as text, or a position is outside it."""
 
 
 class ModelError(FimlsError):

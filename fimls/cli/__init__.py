@@ -23,6 +23,7 @@ from fimls.types import FimlsError, Mode
 
 PLUGIN_GROUP = "fimls.commands"
 _BUILT_IN = ("complete", "doctor", "prompt", "pull", "serve", "stats", "why")
+_OF_TRAINING = ("adapters", "bench", "eval", "export", "prepare", "train")
 _PULLING = ("pull", "serve")  # serve only after its user has agreed
 _INTERRUPTED = 130
 
@@ -233,7 +234,10 @@ def main() -> None:
     try:
         if command not in _BUILT_IN:
             # Other packages are imported only for their own commands, or to be listed.
-            for entry in entry_points(group=PLUGIN_GROUP):
+            entries = entry_points(group=PLUGIN_GROUP)
+            if command in _OF_TRAINING and not entries:
+                raise ModuleNotFoundError(name="training")
+            for entry in entries:
                 hoisted.update(entry.load()(app) or ())
         app(hoist(arguments, hoisted))
     except ModuleNotFoundError as error:

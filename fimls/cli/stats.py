@@ -57,7 +57,7 @@ def _as_json(suggestions: list[Suggestion], days: int) -> dict[str, object]:
 
 
 def _table(group: str, lines: list[Line]) -> Table:
-    """For a terminal of 80 columns: how much of what was taken was whole is on the page."""
+    """A table for a terminal of 80 columns; only the page divides taken into whole and part."""
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column(group, overflow="fold", min_width=10)
     for heading in (*_HEADINGS[:2], *_HEADINGS[4:]):
@@ -69,7 +69,7 @@ def _table(group: str, lines: list[Line]) -> Table:
 
 
 def _page(suggestions: list[Suggestion], days: int) -> str:
-    """One HTML page with tables and plots, which needs nothing from anywhere."""
+    """Return the page with tables and plots."""
     from fimls.report import plots
     from fimls.report.page import render_page
 

@@ -134,7 +134,7 @@ class Explanation:
             "shown": [text(one) for one in self.shown],
             "suppressed": self.suppressed,
             "typed": text(self.typed),
-            "context_state": self.selection.state if self.selection else "",
+            "context_state": self.selection.summary if self.selection else "",
             "context_note": self.selection.note if self.selection else "",
             "snippets": self._snippets(code=code),
             "considered": self._considered(),

@@ -34,7 +34,7 @@ from fimls.types import (
 AHEAD_TOKENS = 40
 """How much a flight goes on writing after a finished line, for the keystrokes to come."""
 # About two tokens.
-_BEHIND_CHARS_MAX = 6
+_OVERTAKEN_CHARS_MAX = 6
 # After the deadline that the engine itself keeps: an engine that takes longer hangs.
 _GRACE_S = 2.0
 
@@ -174,8 +174,8 @@ class Flight:
         to read it as a prompt takes one for all.
         """
         text = self.first.text
-        behind = bool(text) and not self.landed and len(typed) - len(text) > _BEHIND_CHARS_MAX
-        return self.along(typed) and not behind
+        overtaken = bool(text) and not self.landed and len(typed) - len(text) > _OVERTAKEN_CHARS_MAX
+        return self.along(typed) and not overtaken
 
     def start(self, engine: Engine) -> None:
         """Send the request."""

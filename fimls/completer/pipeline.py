@@ -31,6 +31,7 @@ from fimls.completer.flight import AHEAD_TOKENS, Flight
 from fimls.completer.flights import Flights
 from fimls.completer.presenting import Presenter
 from fimls.config import Settings
+from fimls.context import SelectionState
 from fimls.engines.base import Engine
 from fimls.engines.loading import prompt_builder
 from fimls.fim import build_prompt, find_format
@@ -290,7 +291,8 @@ class Completer:
             id=why.id,
             ahead=ahead,
             kept_suffix=shown_suffix != context.suffix,
-            frozen_snippets=why.selection is not None and why.selection.state == "frozen",
+            frozen_snippets=why.selection is not None
+            and why.selection.state is SelectionState.FROZEN,
         )
         flight.start(self.engine)
         self._flights.add(document.uri, flight)

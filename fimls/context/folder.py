@@ -10,7 +10,7 @@ from pathlib import Path
 from fimls.context.exclusions import Exclusions
 from fimls.context.files import Files
 from fimls.context.index import Index
-from fimls.context.indexer import Indexer, database_path
+from fimls.context.indexer import Indexer, IndexState, database_path
 from fimls.context.query import CountTokens, Query, Session
 from fimls.context.reasons import Exclusion
 from fimls.context.recent import Changes, Visit, Visits, regions
@@ -94,13 +94,15 @@ class Folder:
     @property
     def note(self) -> str:
         """Why the index or git doesn't know everything; "" if they do."""
-        return "; ".join(filter(None, (self._indexer.note, self._changes.note)))
+        failed = self._indexer.state is IndexState.FAILED
+        failure = f"index {self._index_state}" if failed else ""
+        return "; ".join(filter(None, (self._indexer.note or failure, self._changes.note)))
 
     def status(self) -> dict[str, object]:
         """Describe the folder, for ``fimls why``."""
         return {
             "path": str(self.path),
-            "index": self._indexer.state.value,
+            "index": self._index_state,
             "note": self._indexer.note,
             "files": self.index.files(),
             "changed regions": len(self._changes.regions),
@@ -127,6 +129,11 @@ class Folder:
         )
         around, candidates = retrieve(query, self._files, self.index, session, self._sources)
         return select(candidates, around, budget_tokens=budget_tokens, count_tokens=count_tokens)
+
+    @property
+    def _index_state(self) -> str:
+        state = self._indexer.state
+        return f"{state}: {self._indexer.failure}" if state is IndexState.FAILED else str(state)
 
     def _ask_git(self) -> None:
         if "git" in self._sources:

@@ -1,15 +1,15 @@
-"""The process that keeps a workspace's index, seen from the event loop."""
+"""The parent of the process that keeps the index of a workspace folder."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import hashlib
 import itertools
 import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +18,43 @@ import platformdirs
 from fimls.child import Child, module_command
 
 OnProgress = Callable[[int, int], None]
-"""Called with the number of files done and to do; the total grows while files are found."""
+"""Called with the number of files done and of all to do; the total grows while they are found."""
 
 RESTART_PAUSES_S = (1.0, 10.0, 60.0)
-"""The wait before each restart of a process that ended; after the last, it isn't restarted."""
+"""How long to wait before each restart of a process that ended; then it is left alone."""
 
-_STEADY_S = 600.0  # a process that ran for so long is restarted as if it were the first
+_STEADY_S = 600.0  # a process that ran this long gets all its restarts again
 _END_TIMEOUT_S = 0.5
 _LOG = logging.getLogger(__name__)
 
 
 def database_path(folder: Path, cache_dir: Path | None = None) -> Path:
-    """A workspace folder's index: in the user's cache, under a hash of the folder's real path."""
+    """Return where a folder's index is: in the user's cache, under a hash of its real path."""
     name = hashlib.blake2b(os.fsencode(folder.resolve()), digest_size=12).hexdigest()
     return (cache_dir or platformdirs.user_cache_path("fimls")) / "index" / f"{name}.sqlite"
 
 
-class IndexState(Enum):
-    """What can be found is what the database holds, whatever the state."""
+class IndexState(str, enum.Enum):
+    """How far an index is. A search finds what is in the database, whatever the state."""
 
     INDEXING = "indexing"
     READY = "ready"
     FAILED = "failed"
     CLOSED = "closed"
 
+    __str__ = str.__str__
+
 
 class Indexer:
-    """Starts the process, tells it what changed and listens to it. To be used from one event loop.
+    """Starts the process, tells it what changed and listens to it. For use in one event loop.
 
-    A process that is killed is started again, a few times, after longer and longer pauses.
+    A process that is killed is started again a few times, after longer and longer pauses.
 
-    folder: the workspace's; updates are paths in it. database: see :func:`database_path`.
-    globs: the settings' exclusions. on_progress: called in the event loop, a few times a second.
+    folder: the workspace folder; updates are paths inside it. database: see :func:`database_path`.
+    globs: the setting ``exclude``. on_progress: called in the event loop, a few times a second.
+
+    failure: why the index failed; "" unless it did. note: what is left out of a finished index; ""
+    if nothing.
     """
 
     def __init__(
@@ -60,19 +65,19 @@ class Indexer:
         on_progress: OnProgress | None = None,
     ) -> None:
         self.state = IndexState.INDEXING
+        self.failure = ""
         self.note = ""
-        """What is left out of the index, or why it failed; "" if it is whole."""
         self._opening = {"folder": str(folder), "database": str(database), "globs": [*globs]}
         self._on_progress = on_progress
         self._child: Child | None = None
         self._keeping: asyncio.Task[None] | None = None
-        self._unsent: list[dict[str, Any]] = []  # what was asked for before the process was there
+        self._unsent: list[dict[str, Any]] = []  # messages for a process that hasn't started
         self._sync_ids = itertools.count()
         self._syncs: dict[int, asyncio.Future[None]] = {}
 
     @property
     def pid(self) -> int | None:
-        """The process's id, None where there is no process yet."""
+        """The process's id; None while there is no process."""
         return self._child.pid if self._child else None
 
     async def start(self) -> None:
@@ -82,11 +87,11 @@ class Indexer:
             self._keeping = asyncio.create_task(self._keep(child))
 
     def update(self, paths: Sequence[Path]) -> None:
-        """Have files indexed again soon; those that are gone or excluded are dropped."""
+        """Index files again soon; drop those that are gone or excluded."""
         self._send({"op": "update", "paths": [str(path) for path in paths]})
 
     async def idle(self) -> None:
-        """Wait until everything asked for so far is indexed, or the index has failed."""
+        """Wait until all updates so far are done, or the index has failed."""
         if not self._working:
             return
         sync_id = next(self._sync_ids)
@@ -95,12 +100,12 @@ class Indexer:
         await self._syncs[sync_id]
 
     async def aclose(self) -> None:
-        """End the process, whatever it is doing; the database stays intact. Idempotent."""
+        """End the process, whatever it does; the database stays intact. May be called twice."""
         self.state = IndexState.CLOSED
         if self._keeping is None:
             return
         if self._child is None:
-            self._keeping.cancel()  # it waits to start another
+            self._keeping.cancel()  # it waits before a restart
         else:
             await self._child.aclose(_END_TIMEOUT_S)
         await asyncio.gather(self._keeping, return_exceptions=True)
@@ -117,7 +122,7 @@ class Indexer:
             self._child.send(message)
 
     async def _launch(self) -> Child | None:
-        """Start a process and tell it what was asked for; None, and a note, if it can't be."""
+        """Start a process and send what it has to do; None, with ``failure`` set, if it can't."""
         try:
             child = await Child.start(module_command("fimls.context.indexer_worker"))
         except OSError as error:
@@ -130,7 +135,7 @@ class Indexer:
         return child
 
     async def _keep(self, child: Child) -> None:
-        """Listen to the process, and start another when it ends by itself."""
+        """Listen to the process, and restart it when it ends by itself."""
         running: Child | None = child
         pauses = iter(RESTART_PAUSES_S)
         while running is not None:
@@ -155,7 +160,7 @@ class Indexer:
         self._release()
 
     def _release(self) -> None:
-        """End the waiting for what won't come."""
+        """Release those that wait for syncs that won't come."""
         for sync in self._syncs.values():
             if not sync.done():
                 sync.set_result(None)
@@ -177,4 +182,4 @@ class Indexer:
             self._fail(message["message"])
 
     def _fail(self, why: str) -> None:
-        self.state, self.note = IndexState.FAILED, f"index failed: {why}"
+        self.state, self.failure = IndexState.FAILED, why

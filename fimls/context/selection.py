@@ -11,6 +11,7 @@ only when that costs little or promises much more.
 
 from __future__ import annotations
 
+import enum
 import functools
 import re
 import time
@@ -58,6 +59,17 @@ class Considered:
     """What it defines; "" for other lines."""
 
 
+class SelectionState(str, enum.Enum):
+    """Where a selection comes from."""
+
+    NEW = "new"
+    FROZEN = "frozen"
+    """The same as for the last request."""
+    NONE = "none"
+
+    __str__ = str.__str__
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The snippets for a prompt."""
@@ -66,11 +78,17 @@ class Selection:
     """In the prompt's order: the best comes last."""
     considered: tuple[Considered, ...] = ()
     """All candidates, the best first."""
-    state: str = "new"
-    """"new", "frozen" (the same as for the last request), or "none: " and why."""
+    state: SelectionState = SelectionState.NEW
     elapsed_ms: float = 0.0
     note: str = ""
     """What the index or git can't tell, and why; "" if nothing is missing."""
+    why_none: str = ""
+    """Why there is no selection; "" if there is one."""
+
+    @property
+    def summary(self) -> str:
+        """The state, and why there is no selection."""
+        return f"{self.state}: {self.why_none}" if self.why_none else str(self.state)
 
 
 @dataclass(frozen=True, slots=True)

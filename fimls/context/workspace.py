@@ -15,7 +15,7 @@ from fimls.context.exclusions import Exclusions
 from fimls.context.folder import Folder
 from fimls.context.query import CountTokens, Query
 from fimls.context.reasons import Exclusion
-from fimls.context.selection import Choice, Frozen, Place, Selection
+from fimls.context.selection import Choice, Frozen, Place, Selection, SelectionState
 from fimls.context.sources import SOURCES
 from fimls.text import has_word
 from fimls.types import Document
@@ -178,14 +178,14 @@ class WorkspaceContext:
         """
         began = time.perf_counter()
         if not self._folders:
-            return Selection(state="none: switched off")
+            return _no_selection("switched off")
         place = self._placed(document.uri)
         if place is None:
-            return Selection(state="none: outside the workspace")
+            return _no_selection(Exclusion.OUTSIDE)
         if budget_tokens <= 0:
-            return Selection(state="none: no budget")
+            return _no_selection("no budget")
         if reason := self._reason(document.uri):
-            return Selection(state=f"none: {reason}")
+            return _no_selection(reason)
         folder, path = place
         query = Query(
             folder=folder.path,
@@ -196,19 +196,16 @@ class WorkspaceContext:
             shown=shown,
         )
         here = Place(query.prefix.count("\n"), query.suffix.count("\n"))
-        state = "frozen"
-        uri = document.uri
-        if frozen := self._frozen.get(uri):
+        frozen = self._frozen.get(document.uri)
+        if frozen is not None:
             frozen.active()
-        if frozen is None or not frozen.holds(here, budget_tokens):
+        if frozen is not None and frozen.holds(here, budget_tokens):
+            selection = replace(frozen.choice.selection, state=SelectionState.FROZEN)
+        else:
             work = folder.work(query, budget_tokens, count_tokens)
-            state = await self._refresh(uri, work, budget_tokens, timeout_ms)
-            frozen = self._frozen.get(uri)
+            selection = await self._refresh(document.uri, work, budget_tokens, timeout_ms)
         elapsed_ms = (time.perf_counter() - began) * 1000
-        if frozen is None:
-            return Selection(state=state, elapsed_ms=elapsed_ms, note=folder.note)
-        selection = frozen.choice.selection
-        return replace(selection, state=state, elapsed_ms=elapsed_ms, note=folder.note)
+        return replace(selection, elapsed_ms=elapsed_ms, note=folder.note)
 
     def exclusion(self, uri: str) -> Exclusion | None:
         """Return why a document isn't completed; None if it may be.
@@ -292,8 +289,10 @@ class WorkspaceContext:
         ]
         return min(places, key=lambda place: len(place[1]), default=None)
 
-    async def _refresh(self, uri: str, work: Work, budget_tokens: int, timeout_ms: float) -> str:
-        """Search for a selection, in time or for the next request; return the state."""
+    async def _refresh(
+        self, uri: str, work: Work, budget_tokens: int, timeout_ms: float
+    ) -> Selection:
+        """Search for a selection, in time or for the next request; return the current one."""
         future = self._running.get(uri)
         if future is None:
             loop = asyncio.get_running_loop()
@@ -305,9 +304,11 @@ class WorkspaceContext:
         # Not wait_for: the search goes on if this request is cancelled or times out.
         done, _ = await asyncio.wait([future], timeout=timeout_ms / 1000)
         after = self._frozen.get(uri)
-        if not done or after is None:
-            return "frozen" if kept is not None else _why_none(future)
-        return "frozen" if after.choice.selection is kept else "new"
+        if after is None:
+            return _no_selection(_why_none(future))
+        selection = after.choice.selection
+        is_new = done and selection is not kept
+        return replace(selection, state=SelectionState.NEW if is_new else SelectionState.FROZEN)
 
     def _finished(self, uri: str, future: asyncio.Future[Choice], budget_tokens: int) -> None:
         if self._running.get(uri) is future:
@@ -331,7 +332,11 @@ async def _start(folders: Sequence[Folder]) -> None:
         await folder.start()
 
 
+def _no_selection(why: str) -> Selection:
+    return Selection(state=SelectionState.NONE, why_none=why)
+
+
 def _why_none(future: asyncio.Future[Choice]) -> str:
     if not future.done():
-        return "none: late"
-    return "none: closed" if future.cancelled() else "none: failed"
+        return "late"
+    return "closed" if future.cancelled() else "failed"

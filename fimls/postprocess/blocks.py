@@ -19,7 +19,7 @@ from fimls.postprocess.seam import CLAUSES, Seam
 from fimls.syntax import is_prose
 
 _FENCE = "```"
-# Closing brackets alone, or with a clause behind them: ``} else {``.
+# Closing brackets alone, or with a clause after them: ``} else {``.
 _CLOSES = re.compile(r"\s*[)\]}]+(?:[;,]?|\s*(?:else|catch|finally|while)\b[^\r\n]*)\s*")
 _MOST_LINES_BEYOND = 8
 _COMPARED_CHARACTERS = 2_000
@@ -38,14 +38,14 @@ def cut_at_fence(draft: Draft) -> Left:
 
 
 def cut_at_block_end(draft: Draft) -> Left:
-    """Cut at the first line that leaves the block which the cursor is in.
+    """Cut at the first line that leaves the cursor's block.
 
-    Behind a block's header, where the completion begins with a line break, that is the new block;
-    elsewhere it is the block of the cursor's own line. A line leaves it when it is indented less
-    than both the completion's first line and the code after the cursor; at the end of an indented
-    block (nothing, or less indented code after it), when it isn't indented at all. A clause of a
-    statement just written (``else``) doesn't leave it, nor does a line without which the code below
-    would not fit. An untuned model runs on into the next function; this is what stops it.
+    After a block's header, where the completion begins with a line break, that is the new block;
+    elsewhere it is the block of the cursor's own line. A line leaves it if it is indented less than
+    both the completion's first line and the code after the cursor. At the end of an indented block
+    (nothing follows, or less indented code), a line leaves it if it isn't indented at all. A clause
+    of a statement just written (``else``) doesn't leave it, nor does a line without which the code
+    below would not fit. An untuned model runs on into the next function; this step stops it.
     """
     left = _leaving_line(draft)
     if left is None:
@@ -59,8 +59,8 @@ def cut_at_block_end(draft: Draft) -> Left:
 def has_left_block(draft: Draft) -> bool:
     """Whether nothing written later changes where :func:`cut_at_block_end` cuts.
 
-    A line at the left margin is the end; after another one the model may still come back to the
-    code below, or end by itself.
+    A line at the left margin is the end. After any other line that leaves the block, the model may
+    still come back to the code below, or end by itself.
     """
     left = _leaving_line(draft)
     if left is None:
@@ -93,7 +93,7 @@ def _leaving_line(draft: Draft) -> tuple[int, int] | None:
 
 
 def _goes_on(line: str) -> bool:
-    """Whether a line closes what stands above, or may yet become a clause of it."""
+    """Whether a line closes what is above it, or may yet become a clause of that."""
     unfinished = line[-1] not in "\r\n" and any(word.startswith(line.strip()) for word in CLAUSES)
     return unfinished or _CLOSES.fullmatch(line) is not None
 
@@ -101,9 +101,9 @@ def _goes_on(line: str) -> bool:
 def cut_to_fit(draft: Draft) -> Left:
     """Cut at an earlier line's end if the completion's end doesn't fit the code below.
 
-    Then the model has rewritten that code in its own words: of the lines' ends that fit, the one is
-    taken after which the rest of the completion reads most like the code below. Where the model
-    ended by itself inside a line, nothing is cut: what a line's halves make is hard to tell.
+    Then the model has rewritten that code in its own words. Of the lines' ends that fit, the one is
+    chosen after which the rest of the completion is most like the code below. Nothing is cut where
+    the model ended by itself inside a line: whether two halves of a line fit is hard to tell.
     """
     text = draft.text
     seam = Seam(text, draft.context)

@@ -1,4 +1,4 @@
-"""Brackets of code alone: strings and comments are blanked first."""
+"""The brackets of code; strings and comments are blanked first."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PAIR_OF = {bracket: pair for pair in PAIRS for bracket in pair}
 
 
 def blank_text(code: str, language_id: str) -> tuple[str, bool]:
-    """Blank comments, and strings up to their first quote, so that code of the same length is left.
+    """Blank comments, and strings but for their first quote; the length stays the same.
 
-    Returns it with whether the end stands inside a string or comment of several lines. A string of
-    one line ends with it at the latest. Code of an unknown language is returned as it is.
+    Returns the code, and whether its end is inside a string or comment of several lines. A string
+    of one line ends with the line at the latest. Code of an unknown language is left as it is.
     """
     pattern = _text_pattern(language_id)
     if pattern is None:
@@ -39,7 +39,7 @@ def blank_text(code: str, language_id: str) -> tuple[str, bool]:
 
 @cache
 def _text_pattern(language_id: str) -> re.Pattern[str] | None:
-    """Comments and strings, each with its end, or (open) as far as it goes.
+    """Finds comments and strings, each to its end or (open) to the end of the text.
 
     Whatever starts one matches, so that no text is scanned twice.
     """
@@ -76,9 +76,8 @@ def nets(code: str) -> tuple[int, ...]:
 
 
 def unmatched(code: str) -> tuple[tuple[int, int], ...]:
-    """How many brackets are closed that the code didn't open, and opened that it doesn't close.
-
-    Of each kind by itself.
+    """Of each kind, how many brackets the code closes that it didn't open, and how many it opens
+    that it doesn't close.
     """
     counts = {pair: [0, 0] for pair in PAIRS}
     for bracket in _BRACKET.findall(code):
@@ -93,8 +92,9 @@ def unmatched(code: str) -> tuple[tuple[int, int], ...]:
 
 
 def missing_closers(code: str) -> list[tuple[int, str]]:
-    """What closes the brackets that the code leaves open, the innermost first, each with the place
-    of the bracket that it closes.
+    """The brackets that close what the code leaves open, the innermost first.
+
+    Each with the offset of the bracket that it closes.
     """
     left: list[tuple[int, str]] = []
     for match in _BRACKET.finditer(code):
@@ -110,7 +110,7 @@ def missing_closers(code: str) -> list[tuple[int, str]]:
 def joined(
     first: tuple[tuple[int, int], ...], second: tuple[tuple[int, int], ...]
 ) -> tuple[tuple[int, int], ...]:
-    """:func:`unmatched` of two pieces of code, of what it says of each."""
+    """:func:`unmatched` of two pieces of code together, from its results for each."""
     return tuple(
         (unopened + max(closed - opened, 0), unclosed + max(opened - closed, 0))
         for (unopened, opened), (closed, unclosed) in zip(first, second, strict=True)

@@ -61,7 +61,7 @@ def is_at_start_of_text(context: CompletionContext) -> bool:
 
 
 def goes_on_in_line(context: CompletionContext) -> bool:
-    """Whether the cursor is in front of text that stays on its line."""
+    """Whether the cursor is before text that stays on its line."""
     return bool(rest_of_line(context).strip()) and not is_at_start_of_text(context)
 
 

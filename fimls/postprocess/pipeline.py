@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from fimls.postprocess.blocks import cut_at_block_end, cut_at_fence, cut_to_fit, has_left_block
@@ -50,7 +50,8 @@ def _cuts_lines(run: Callable[[Draft], Left]) -> Callable[[Draft], bool]:
     """Settled once the step cuts something off the whole lines: the last one may yet change."""
 
     def is_settled(draft: Draft) -> bool:
-        return _cuts(run)(replace(draft, text=draft.text[: draft.text.rfind("\n") + 1]))
+        whole = draft.text[: draft.text.rfind("\n") + 1]
+        return run(Draft(whole, draft.context, draft.finish_reason))[0] != whole
 
     return is_settled
 

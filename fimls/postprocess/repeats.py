@@ -26,7 +26,7 @@ from fimls.postprocess.draft import (
 )
 from fimls.postprocess.seam import Seam
 
-# Says enough to be told from other lines, and yet stands at the end of many a block.
+# Says enough to be told from other lines, and yet many blocks end with it.
 _BARE_JUMP = re.compile(r"(?:return|pass|break|continue|raise|throw)\b\W*\w*\W*")
 _QUOTES = "\"'`"
 _CLOSERS = re.compile(r"[)\]}]+")
@@ -46,10 +46,10 @@ _LIKE_WITHOUT_SHARED = 0.6
 def cut_suffix_lines(draft: Draft) -> Left:
     """Cut where the completion starts to repeat the lines below the cursor.
 
-    That is a line which equals the next one below, indentation included, and says enough not to
-    stand there twice, or closes what the completion didn't open, or is followed by the second one
-    below. Nothing written later changes that, so that a generation may be stopped there. Where the
-    code below would not fit then, it is no repetition.
+    That is a line which equals the next line below, with its indentation, and either says too much
+    to be there twice, or closes what the completion didn't open, or is followed by the second line
+    below. It is no repetition if the code below would not fit without it. Nothing written later
+    changes that, so that a generation may be stopped there.
     """
     text, below = draft.text, lines_below(draft.context)
     typed = typed_on_line(draft.context)
@@ -59,7 +59,7 @@ def cut_suffix_lines(draft: Draft) -> Left:
         if start == 0:
             if typed.strip():
                 continue
-            line = typed + line  # noqa: PLW2901 - the cursor's line, as it will stand
+            line = typed + line  # noqa: PLW2901 - the cursor's line, as it will be
         if not _same_code(line, below[0]):
             continue
         following = lines[index + 1][1] if index + 1 < len(lines) else ""
@@ -85,7 +85,7 @@ def _begins_with(line: str, below: Sequence[str]) -> bool:
 def _same_code(line: str, other: str) -> bool:
     """Whether two lines differ by their spacing and their kind of quotes at most.
 
-    A share of other characters must not count: ``elif x > 3:`` is not ``elif x > 2:``.
+    No similarity will do instead: ``elif x > 3:`` is not ``elif x > 2:``.
     """
     if indent_columns(line) != indent_columns(other):
         return False
@@ -94,7 +94,7 @@ def _same_code(line: str, other: str) -> bool:
 
 
 def cut_where_line_goes_on(draft: Draft) -> Left:
-    """Cut at the first place that goes on with the rest of the cursor's line and the line below.
+    """Cut before the first copy of the rest of the cursor's line and of the line below.
 
     Nothing written later changes that, so that a generation may be stopped there.
     """
@@ -116,10 +116,10 @@ def cut_where_line_goes_on(draft: Draft) -> Left:
 
 
 def cut_suffix_overlap(draft: Draft) -> Left:
-    """Cut the completion where it goes on most like the text after the cursor.
+    """Cut where the rest of the completion is most like the text after the cursor.
 
-    ``f(|)`` takes ``g()`` as it is, since the brackets fit then, and ``f((|)`` takes ``x, y)``.
-    Where the model ended by itself, only its end is looked at.
+    ``g()`` at ``f(|)`` stays, since its brackets fit; so does ``x, y)`` at ``f((|)``. Where the
+    model ended by itself, only the completion's end may be cut.
     """
     text, context = draft.text, draft.context
     rest = rest_of_line(context).rstrip()
@@ -156,12 +156,12 @@ def cut_suffix_overlap(draft: Draft) -> Left:
 
 
 def _without_last_closers(draft: Draft, rest: str, seam: Seam) -> str:
-    """Without closers at the end that stand behind the cursor too, if all brackets fit only then.
+    """Without closers at the end that follow the cursor too, if all brackets fit only then.
 
-    ``this.|);`` takes ``run(``, where ``run()`` would do by itself.
+    Of ``run()`` at ``this.|);`` ``run(`` is left.
     """
     text, closers = draft.text, _CLOSERS.match(rest)
-    # Where the line itself opens something, what stands behind the cursor closes that.
+    # Where the line itself opens something, the closers after the cursor close that.
     if not closers or any(unclosed for _, unclosed in unmatched(typed_on_line(draft.context))):
         return text
     for count in range(len(closers[0]), 0, -1):
@@ -171,7 +171,7 @@ def _without_last_closers(draft: Draft, rest: str, seam: Seam) -> str:
 
 
 def _cut_at_closer(text: str, rest: str, seam: Seam) -> str:
-    """Cut where the text writes the closers that stand behind the cursor, if brackets fit then."""
+    """Cut where the text has the closers that follow the cursor, if the brackets then fit."""
     closers = _CLOSERS.match(rest)
     for match in re.finditer(re.escape(closers[0]), text) if closers else ():
         if not seam.misplaced(match.start()):
@@ -180,7 +180,7 @@ def _cut_at_closer(text: str, rest: str, seam: Seam) -> str:
 
 
 def _closes_quote(text: str, prefix: str) -> bool:
-    """Whether a text ends with the quote that ends the string which the cursor is in."""
+    """Whether a text ends with the quote that closes the cursor's string."""
     line = last_line(prefix[-_LINE_CHARACTERS:] + text)
     return text[-1] in _QUOTES and line.count(text[-1]) % 2 == 0
 
@@ -191,7 +191,7 @@ def _likeness(written: str, rest: str, after: str) -> float:
 
 
 def _shared_lengths(text: str, after: str) -> list[int]:
-    """How much the text from each place on has in common with the start of ``after``.
+    """For each place in the text, how many of the characters from there on ``after`` begins with.
 
     The Z-algorithm, in linear time (Gusfield, Algorithms on Strings, 1.4).
     """
@@ -209,9 +209,9 @@ def _shared_lengths(text: str, after: str) -> list[int]:
 
 
 def cut_repetition(draft: Draft) -> Left:
-    """Keep one of a group of lines that follows itself twice, as a model in a loop writes them.
+    """Keep one of three equal groups of lines in a row, as a model in a loop writes them.
 
-    The group of up to eight lines must say something; blank lines don't count. Nothing written
+    A group has up to eight lines and must say something; blank lines don't count. Nothing written
     later changes that, so that a generation may be stopped there.
     """
     lines = [(start, line) for start, line in split_lines(draft.text) if line.strip()]

@@ -1,11 +1,11 @@
 """The code around a cursor, and whether a completion and the code after it fit together.
 
-Brackets, indentation and reachability are compared, on code without strings and comments. What
-counts is the cursor's unit, the code between two lines at the left margin: a function, a class, a
+They fit if their brackets, indentation and reachability do, in code without strings and comments.
+Only the cursor's unit counts, the code between two lines at the left margin: a function, a class, a
 statement at the top level.
 
-Python's grammar for tree-sitter takes an unexpected indent or an empty block without an error, and
-a parse costs more than a token may: so lines are looked at here.
+No parser is asked: tree-sitter's Python grammar takes an unexpected indent or an empty block for no
+error, and a parse costs more than a token may.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fimls.syntax import get_language
 from fimls.types import CompletionContext
 
 JUMP = re.compile(r"(?:return|raise|break|continue|throw|goto)\b")
-"""What begins a statement that nothing at its depth is reached after."""
+"""Begins a statement after which nothing at its depth is reached."""
 
 # What may follow a jump at its own depth: the block's end, a label, a hoisted function.
 _AFTER_JUMP = re.compile(
@@ -57,90 +57,88 @@ _CODE_KEPT = 16
 
 @dataclass(frozen=True, slots=True)
 class CodeLine:
-    """A line of code.
-
-    start: its offset. indent: in columns. code: without what surrounds it.
-    depth: brackets open at its start; with any, it continues another line.
-    """
+    """A line of code."""
 
     start: int
+    """Its offset, in code points."""
+
     indent: int
+    """In columns."""
+
     code: str
+    """Without the blank space around it."""
+
     depth: int
+    """How many brackets are open at its start; with any, it continues another line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a completion at a cursor must fit.
-
-    known: False where the unit is too large to be seen whole, or the cursor in a text of several
-        lines; nothing can be told then.
-    above: the unit's code above the cursor's line. lines: its lines of code.
-    rest: the cursor's line from the cursor on; "" where that line moves down.
-    following: the next line of code from the cursor on, of any unit.
-    names: the words of the unit's code, without the cursor's line before the cursor.
-    missing: of each kind in ``PAIRS``, closing brackets that the code below has and the code before
-        the cursor has no opening ones for; negative: opening ones that it doesn't close.
-    header: finds the end of a block's header; None where indentation does not make blocks.
-    """
+    """What a completion at a cursor must fit."""
 
     known: bool
+    """False where nothing can be told: the unit is too large to be seen whole, or the cursor is in
+    a string or comment of several lines."""
+
     above: str
+    """The unit's code above the cursor's line."""
+
     lines: tuple[CodeLine, ...]
+    """The lines of ``above``."""
+
     rest: str
+    """The cursor's line from the cursor on; "" where that line moves down."""
+
     following: CodeLine | None
+    """The next line of code from the cursor on, of any unit."""
+
     names: frozenset[str]
+    """The words of the unit's code, except those before the cursor on its line."""
+
     missing: tuple[int, ...]
+    """Of each kind in ``PAIRS``, the closing brackets below for which the code before the cursor
+    has no opening ones; negative: opening ones that the code below doesn't close."""
+
     header: re.Pattern[str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Code:
-    """Code without its texts, with what is found out about it.
-
-    inside: whether its end stands in a text of several lines. unmatched: see ``brackets``.
-    """
-
-    code: str
-    inside: bool
-    names: frozenset[str]
-    unmatched: tuple[tuple[int, int], ...]
+    """Finds the end of a block's header; None where indentation does not make blocks."""
 
 
 @lru_cache(maxsize=_CONTEXTS_KEPT)
 def surroundings_of(context: CompletionContext) -> Surroundings:
-    """Read the code around the cursor. Kept for the last few: a generation asks for each token."""
+    """Read the code around the cursor. Some results are kept: a generation asks at each token."""
     language_id = context.language_id
     language = get_language(language_id)
     before, start_known = _unit_before(context.prefix)
     after, end_known = _unit_after(context.suffix)
     typed = typed_on_line(context)
-    above = _code(before[: len(before) - len(typed)], language_id)
-    line = _code(typed, language_id)
-    below = _code(after, language_id)
-    rest = "" if is_at_start_of_text(context) else below.code[: len(rest_of_line(context))]
+    above, text_above = _code(before[: len(before) - len(typed)], language_id)
+    line, text_on_line = _code(typed, language_id)
+    below, _ = _code(after, language_id)
+    rest = "" if is_at_start_of_text(context) else below[: len(rest_of_line(context))]
+    opened_before = joined(_unmatched(above), _unmatched(line))
     return Surroundings(
-        known=start_known and end_known and not above.inside and not line.inside,
-        above=above.code,
-        lines=_lines_above(above.code),
+        known=start_known and end_known and not text_above and not text_on_line,
+        above=above,
+        lines=_lines_above(above),
         rest=rest,
         following=_following(context.suffix[:NEAR_CHARACTERS], language_id, len(rest)),
-        names=above.names | below.names,
+        names=_words(above) | _words(below),
         missing=tuple(
             closed - opened
-            for (closed, _), (_, opened) in zip(
-                below.unmatched, joined(above.unmatched, line.unmatched), strict=True
-            )
+            for (closed, _), (_, opened) in zip(_unmatched(below), opened_before, strict=True)
         ),
         header=re.compile(language.block_header) if language and language.indented else None,
     )
 
 
-# What stands above the cursor's line, and below the cursor, stays the same from key to key.
+# The code above the cursor's line, and below the cursor, stays the same from key to key.
+_code = lru_cache(maxsize=_CODE_KEPT)(blank_text)
+_unmatched = lru_cache(maxsize=_CODE_KEPT)(unmatched)
+
+
 @lru_cache(maxsize=_CODE_KEPT)
-def _code(text: str, language_id: str) -> _Code:
-    code, inside = blank_text(text, language_id)
-    return _Code(code, inside, frozenset(_WORD.findall(code)), unmatched(code))
+def _words(code: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(code))
 
 
 @lru_cache(maxsize=_CONTEXTS_KEPT)
@@ -151,7 +149,8 @@ def _lines_above(code: str) -> tuple[CodeLine, ...]:
 @lru_cache(maxsize=_CONTEXTS_KEPT)
 def _following(suffix: str, language_id: str, start: int) -> CodeLine | None:
     """The first line of code in a suffix from ``start`` on."""
-    return next(code_lines(_code(suffix, language_id).code[start:]), None)
+    code, _ = _code(suffix, language_id)
+    return next(code_lines(code[start:]), None)
 
 
 def code_lines(code: str, offset: int = 0, depth: int = 0) -> Iterator[CodeLine]:
@@ -170,7 +169,7 @@ def _unit_before(prefix: str) -> tuple[str, bool]:
         start = match.start()
     if start > 0 or len(prefix) <= NEAR_CHARACTERS:
         return near[max(start, 0) :], True
-    # From a line's start, so that it doesn't begin elsewhere at each key.
+    # From a line's start, so that each key doesn't move its beginning.
     return near[near.find("\n") + 1 :], False
 
 
@@ -184,7 +183,7 @@ def _unit_after(suffix: str) -> tuple[str, bool]:
 
 
 class Seam:
-    """A text at a cursor, cut at any place, and what stands below: do they fit?"""
+    """A text at a cursor, cut at any place, and the code below: do they fit?"""
 
     def __init__(self, text: str, context: CompletionContext) -> None:
         typed = typed_on_line(context)
@@ -217,9 +216,10 @@ class Seam:
         )
 
     def excess(self, end: int) -> tuple[int, ...]:
-        """How many brackets of each kind the text up to ``end`` opens (negative: closes) too many.
+        """How many brackets too many of each kind the text up to ``end`` opens; negative: closes.
 
-        Right is what the code below closes and the code above left open, or none at all.
+        It is right to open those that the code below closes, and to close those that the code above
+        left open, and as right to do neither.
         """
         written = nets(self._code[self._begin : self._begin + end])
         ranges = [sorted((0, missing)) for missing in self.around.missing]
@@ -232,9 +232,9 @@ class Seam:
         return sum(map(abs, self.excess(end))) if self.around.known else 0
 
     def is_balanced(self, end: int) -> bool:
-        """Whether the text up to ``end`` opens just what the code below closes and none else opens.
+        """Whether the text up to ``end`` opens exactly the brackets that are missing.
 
-        Where somebody is still writing, brackets may well be missing: see :meth:`excess`.
+        Where somebody is still writing, some may well be missing: see :meth:`excess`.
         """
         written = nets(self._code[self._begin : self._begin + end])
         return self.around.known and written == self.around.missing
@@ -246,7 +246,7 @@ class Seam:
     def lines_until(self, end: int) -> list[CodeLine]:
         """The unit's lines of code up to a place in the text.
 
-        The last one holds the rest of the cursor's line too.
+        The rest of the cursor's line is part of the last one.
         """
         position = self._begin + end
         lines = self._lines[: bisect_left(self._lines, position, key=attrgetter("start"))]
@@ -261,7 +261,7 @@ class Seam:
         return self._code[self._begin + start :]
 
     def is_named_elsewhere(self, name: str, line: CodeLine) -> bool:
-        """Whether a name stands in the unit's code above a line or below the cursor."""
+        """Whether a name occurs in the unit's code above a line or below the cursor."""
         written = self._code[len(self.around.above) : line.start]
         return name in self.around.names or name in re.findall(r"\w+", written)
 
@@ -281,7 +281,7 @@ class Seam:
 
 
 def _continues(lines: Sequence[CodeLine], following: CodeLine) -> bool:
-    """Whether a line stands at the depth of one of the blocks that are open."""
+    """Whether a line is at the depth of one of the open blocks."""
     if _first_word(following.code) in CLAUSES:
         return _clause_belongs(lines, following.indent, following.code)
     least: int | None = None

@@ -1,9 +1,8 @@
 """How much a single-line completion is: the line, or what makes the line worth having.
 
-On an empty line, where the text to come begins a statement, one line may be no use by itself: a
-comment that announces code, a header whose block the code below doesn't have either, an assignment
-that nothing reads at the end of a function. Then the lines go on to the first end where this is no
-longer so.
+On an empty line, where the completion begins a statement, one line may be of no use by itself: a
+comment that announces code, a header whose block isn't below either, an assignment at the end of a
+function that nothing reads. Then the completion goes on to the first line that can be its last.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _FIELDS = re.compile(r"\b(?:class|enum|struct|interface|object|trait|record|unio
 
 
 def first_statement(draft: Draft) -> Left:
-    """Keep the cursor's line, or the lines up to the first end that can stand by itself."""
+    """Keep the cursor's line, or more lines where it is of no use by itself."""
     line = LINE_END.split(draft.text, maxsplit=1)[0]
     if not _may_go_on(line, draft):
         return draft.leave(line)
@@ -43,7 +42,7 @@ def first_statement(draft: Draft) -> Left:
 def is_first_statement_whole(draft: Draft) -> bool:
     """Whether nothing written later changes what :func:`first_statement` keeps.
 
-    Asked for each token, it looks at the last lines only: of the others it was asked before.
+    It is asked at each token, and looks only at the last lines: the others were looked at before.
     """
     parts = LINE_END.split(draft.text, maxsplit=1)
     if len(parts) == 1 or not _may_go_on(parts[0], draft):
@@ -61,7 +60,7 @@ def _may_go_on(line: str, draft: Draft) -> bool:
 
 
 def _first_end(block: str, draft: Draft, *, ended: bool, last: int = _MOST_LINES) -> int | None:
-    """Where the first statement that can stand by itself ends; None if that isn't written yet.
+    """Where the first statement ends that is of use by itself; None if it isn't written yet.
 
     ended: the last line is whole although no line break follows. last: how many lines to look at.
     """
@@ -78,7 +77,7 @@ def _first_end(block: str, draft: Draft, *, ended: bool, last: int = _MOST_LINES
 
 
 def _leaves_undone(seam: Seam, end: int) -> bool:
-    """Whether the text up to ``end``, last in its block, leaves its function half done."""
+    """Whether the text up to ``end``, at the end of its block, leaves a function half done."""
     lines = seam.lines_until(end)
     written = [line for line in lines if seam.is_written(line)]
     following = seam.around.following
@@ -94,7 +93,7 @@ def _leaves_undone(seam: Seam, end: int) -> bool:
 
 
 def _is_unread(last: CodeLine, lines: list[CodeLine], seam: Seam) -> bool:
-    """Whether a line gives a value to a name that the unit has nowhere else."""
+    """Whether a line gives a value to a name that occurs nowhere else in the unit."""
     assigned = _ASSIGNMENT.match(last.code)
     if assigned is None or last.indent == 0:
         return False

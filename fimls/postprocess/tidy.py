@@ -33,8 +33,9 @@ _LINE_BREAK = re.compile(r"[ \t]*(\r\n?|\n)")
 def close_brackets(draft: Draft) -> Left:
     """Close what a text opens where neither it nor the code below does.
 
-    For a text that the model itself ended. ``)]`` is one token: in front of ``]`` a model then
-    easily forgets the ``)``. A bracket that ends its line is closed on a line of its own.
+    Only of a text that the model itself ended. ``)]`` is one token: before a ``]`` that is there
+    already, a model easily forgets the ``)``. What closes a bracket at a line's end gets a line of
+    its own.
     """
     text, context = draft.text, draft.context
     if not draft.stopped or draft.ended:
@@ -56,9 +57,9 @@ def close_brackets(draft: Draft) -> Left:
     return draft.leave(closed, ended=not Seam(closed, context).misplaced(len(closed)))
 
 
-def _line_break(before: str, behind: str) -> str:
-    """What stands in front of the closer of a bracket that ends its line; "" if it doesn't."""
-    end = _LINE_BREAK.match(behind)
+def _line_break(before: str, after: str) -> str:
+    """The line break and indentation before what closes a bracket at a line's end; else ""."""
+    end = _LINE_BREAK.match(after)
     line = last_line(before)
     return end[1] + line[: len(line) - len(line.lstrip())] if end else ""
 
@@ -74,7 +75,7 @@ def finished_lines(draft: Draft) -> Left:
 def drop_extra_closers(draft: Draft) -> Left:
     """Drop closing brackets at the end that close nothing, since the code below has them.
 
-    An editor inserts ``)`` behind ``f(``; a model writes ``a, b))`` and means both.
+    An editor inserts ``)`` after ``f(``; a model writes ``a, b))`` and means both.
     """
     text = draft.text
     seam = Seam(text, draft.context)
@@ -88,14 +89,14 @@ def drop_extra_closers(draft: Draft) -> Left:
 
 
 def _excess(seam: Seam, text: str) -> dict[str, int]:
-    """How many brackets of each kind ``text`` opens too many, by the closing one."""
+    """How many brackets too many ``text`` opens, by the closing bracket of each kind."""
     return {pair[1]: count for pair, count in zip(PAIRS, seam.excess(len(text)), strict=True)}
 
 
 def trim_end(draft: Draft) -> Left:
     """Drop blank space at a line's end: it would be typed anyway, or trimmed on saving.
 
-    In front of other text on the line it is kept: ``x = |y`` may well need ``a + ``.
+    Before other text on the line it is kept: ``x = |y`` may well need ``a + ``.
     """
     in_front = rest_of_line(draft.context).strip()
     return draft.leave(draft.text if in_front else draft.text.rstrip())
@@ -114,8 +115,8 @@ def keep_lines_apart(draft: Draft) -> Left:
 def match_indentation(draft: Draft) -> Left:
     """Write the completion's indentation with the file's characters: tabs, or spaces.
 
-    Only where the lines above the cursor use one of them alone, and only lines that begin inside
-    the completion; a tab stands for as many spaces as a level has.
+    Only where the lines above the cursor use one of the two alone, and only on lines that begin in
+    the completion; a tab is worth as many spaces as a level has.
     """
     at_line_start = not typed_on_line(draft.context)
     written = [
@@ -142,7 +143,7 @@ def match_indentation(draft: Draft) -> Left:
 
 
 def _unit(indents: list[str]) -> int:
-    """How many of the spaces make a level: two where all have a multiple of two, not of four."""
+    """How many spaces make a level: two where all are multiples of two but not of four."""
     width = math.gcd(*map(len, indents))
     return 2 if width % 2 == 0 and width % _USUAL_UNIT else _USUAL_UNIT
 
@@ -156,7 +157,7 @@ def _step(indents: list[str]) -> int:
 def drop_trifles(draft: Draft) -> Left:
     """Drop a completion of closing brackets and quotes, unless something is open that they close.
 
-    Editors insert those by themselves, and whoever types them is not helped by a suggestion.
+    Editors insert those by themselves, and a suggestion doesn't help to type them.
     """
     if not _CLOSERS_ONLY.fullmatch(draft.text):
         return draft.leave(draft.text)

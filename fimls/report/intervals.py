@@ -1,4 +1,7 @@
-"""Seeded bootstrap intervals, functions resampled as wholes: keys in one aren't independent."""
+"""Seeded bootstrap intervals. Clusters are resampled as wholes: what is in one isn't independent.
+
+A cluster is a function that is typed, a problem's tasks or a file's holes.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A value and its 95 % interval; None where there is nothing to tell it from."""
+    """A value and its 95 % interval; None where there is too little to know it."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
 
     def as_json(self) -> dict[str, float | None]:
-        """Return it rounded to what anybody reads."""
+        """Return it as plain JSON, with four digits."""
         return {name: _rounded(value) for name, value in asdict(self).items()}
 
 
 class Resampler:
-    """Draws ``clusters`` functions with replacement, 1,000 times, the same for each question."""
+    """Draws ``clusters`` clusters with replacement 1,000 times, the same ones for each figure."""
 
     def __init__(self, clusters: int, seed: int) -> None:
         self._weights: Floats = np.zeros((0, clusters))  # how often each is in each resample
@@ -39,12 +42,12 @@ class Resampler:
         self._clusters = clusters
 
     def ratio(self, above: Sequence[float], below: Sequence[float]) -> Figure:
-        """Return sum(above) / sum(below); one number of each for each function."""
+        """Return sum(above) / sum(below); each has a number for each cluster."""
         value, resampled = self.ratios(above, below)
         return self._figure(value, resampled)
 
     def ratios(self, above: Sequence[float], below: Sequence[float]) -> tuple[float | None, Floats]:
-        """Return the ratio and, where it exists, that of each resample."""
+        """Return the ratio, and the ratio of each resample that has one."""
         top, bottom = np.asarray(above, float), np.asarray(below, float)
         if not bottom.sum():
             return None, np.zeros(0)
@@ -57,7 +60,7 @@ class Resampler:
         before: tuple[Sequence[float], Sequence[float]],
         after: tuple[Sequence[float], Sequence[float]],
     ) -> tuple[Figure, Figure]:
-        """Return the difference and the relative change of two ratios, function by function."""
+        """Return the difference and the relative change of two ratios, paired by cluster."""
         sums = [np.asarray(values, float) for values in (*before, *after)]
         totals = [float(values.sum()) for values in sums]
         if not totals[1] or not totals[3]:
@@ -74,7 +77,7 @@ class Resampler:
     def quantiles(
         self, groups: Sequence[Sequence[float]], percents: Sequence[float]
     ) -> dict[str, Figure]:
-        """Return percentiles of all groups' values together; one group for each function."""
+        """Return percentiles of all values together; each cluster has a group of them."""
         values = np.asarray([value for group in groups for value in group], float)
         if not len(values):
             return {f"p{percent:g}": Figure(None) for percent in percents}
@@ -100,7 +103,7 @@ class Resampler:
 
 
 def _quantiles(values: Floats, weights: Floats, places: Floats) -> Floats | None:
-    """Return quantiles of sorted values that each stand there ``weights`` times."""
+    """Return quantiles of sorted values, each counted ``weights`` times."""
     reached = np.cumsum(weights)
     if not reached[-1]:
         return None

@@ -1,4 +1,4 @@
-"""What a reader needs to know of a machine to compare speeds, and what processes take of it."""
+"""What a reader must know of a machine to compare speeds, and how much memory processes use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-# Processors of one name differ by a factor of five here, and virtual machines hide the rest of it.
+# Processors of one name differ by a factor of five in these, and virtual machines hide the name.
 _OF_MATRIX_PRODUCTS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 

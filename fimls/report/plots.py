@@ -1,4 +1,4 @@
-"""Small plots as SVG text, for a page that needs nothing from anywhere."""
+"""Small plots as SVG text, for a page that has no scripts."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def timeline(samples: Sequence[tuple[int, float, float]], unit: str, *, seconds:
 
 
 def shares(rows: Mapping[str, Mapping[str, float]]) -> str:
-    """Plot a bar for each row, divided by the shares of its parts (numbers of any size)."""
+    """Plot a bar for each row, divided in proportion to its parts (numbers of any size)."""
     names = list(dict.fromkeys(name for parts in rows.values() for name in parts))
     if not names:
         return _nothing()
@@ -70,7 +70,7 @@ def shares(rows: Mapping[str, Mapping[str, float]]) -> str:
 def bars(rows: Mapping[str, Mapping[str, float | None]], *, in_turn: int = 1) -> str:
     """Plot a bar with its interval for each ``Figure.as_json()``, shares from 0 to 1.
 
-    in_turn: how many colours follow each other: 2 for pairs of before and after.
+    in_turn: how many colours alternate: 2 for pairs of before and after.
     """
     if not rows:
         return _nothing()
@@ -93,9 +93,9 @@ def bars(rows: Mapping[str, Mapping[str, float | None]], *, in_turn: int = 1) ->
 
 
 def agreement(series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
-    """Plot points of two shares from 0 to 1 that should be alike, and the line where they are.
+    """Plot pairs of shares from 0 to 1 that should be equal, and the line on which they are.
 
-    x, y: what the axes show.
+    x, y: the names of the axes.
     """
     if not any(series.values()):
         return _nothing()

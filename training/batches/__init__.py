@@ -1,4 +1,4 @@
-"""From examples to packed batches of token ids, in an order that can be taken up again anywhere."""
+"""From examples to packed batches of token ids, in an order that can be resumed anywhere."""
 
 from training.batches.encoding import ExampleEncoder
 from training.batches.stream import (

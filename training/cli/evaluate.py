@@ -82,7 +82,7 @@ def evaluate(  # noqa: PLR0913 - a function argument for each option
     worst first. An interrupted run goes on; the same seed gives the same report.
     """
     from training.evaluation.evaluate import Request
-    from training.evaluation.run import Choice
+    from training.evaluation.suites import Choice
 
     if compare is not None:
         compare_folders(*compare, seed=seed)
@@ -99,10 +99,15 @@ def evaluate(  # noqa: PLR0913 - a function argument for each option
         raw=raw,
         answers=answers,
         candidates=candidates,
-        choice=Choice(limit, one_per_cluster, tuple(kinds or ()), seed),
-        per_kind=per_kind,
-        python=python,
-        tests=tuple(tests or ()),
+        choice=Choice(
+            limit=limit,
+            one_per_cluster=one_per_cluster,
+            kinds=tuple(kinds or ()),
+            seed=seed,
+            per_kind=per_kind,
+            python=python,
+            tests=tuple(tests or ()),
+        ),
         gate=margin / 100 if gate else None,
         general=general,
         audit=audit,
@@ -119,7 +124,7 @@ def run(invocation: Invocation, request: Request) -> None:
         FimlsError: something can't be used.
     """
     from fimls.progress import progress_bar
-    from fimls.report.tables import print_table
+    from fimls.report.page import print_table
     from fimls.store.adapters import promote
     from training.evaluation import tables
     from training.evaluation.evaluate import evaluate
@@ -127,8 +132,6 @@ def run(invocation: Invocation, request: Request) -> None:
     from training.evaluation.report import make_report, summary, write_report
 
     settings = invocation.settings(None, deadline_ms=0)
-    if not request.adapter:
-        request = replace(request, adapter=settings.adapter)
     with progress_bar() as progress, progress_bar(counted="") as answered:
 
         def on_done(suite: str, label: str, done: int, total: int) -> None:
@@ -138,7 +141,7 @@ def run(invocation: Invocation, request: Request) -> None:
     report = make_report(done)
     write_report(report, request.output, page=render_page(report), markdown=render_markdown(report))
     if done.decision is not None and done.decision.promote:
-        promote(request.adapter)
+        promote(settings.adapter)
     print_table(tables.overview(report))
     for comparison in report["comparisons"]:
         print_table(tables.changes(comparison))
@@ -163,7 +166,7 @@ def compare_folders(before: Path, after: Path, *, seed: int) -> None:
     """
     from rich.console import Console
 
-    from fimls.report.tables import print_table
+    from fimls.report.page import print_table
     from training.evaluation import tables
     from training.evaluation.report import compare_reports
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from training.batches import ExampleSource
     from training.dataset import Dataset
     from training.tuning.checkpoint import RunState
-    from training.tuning.output import Corpus
+    from training.tuning.job import Corpus
     from training.tuning.recipe import Recipe
     from training.types import FimExample
 
@@ -125,7 +125,7 @@ def train(  # noqa: PLR0913 - a function argument for each option
         general = general_examples(count, seed=chosen.seed) if count else []
         examples = MixedSource(dataset, [*general, *planted])
 
-    from training.tuning.run import Job  # it imports torch
+    from training.tuning.job import Job  # it imports torch
     from training.tuning.run import train as tune
 
     job = Job(
@@ -156,7 +156,7 @@ def train(  # noqa: PLR0913 - a function argument for each option
 
 def _corpus_of(dataset: Dataset | None, source: Path) -> Corpus:
     from fimls.files import file_sha256
-    from training.tuning.output import Corpus
+    from training.tuning.job import Corpus
 
     if dataset is None:
         return Corpus(

@@ -5,8 +5,8 @@
     spec -> open_sources -> Repository -> list_files -> Listed -> read_file -> CorpusFile
          -> scrub -> fingerprint -> Duplicates.add -> assign_splits
 
-Up to the fingerprint all looks at one file alone, so that any number of processes can share it;
-what is left, in the order of the corpus, is a few look-ups a file.
+Everything up to the fingerprint looks at one file alone, so that any number of processes can share
+it; the rest is done in the order of the corpus, and is a few look-ups a file.
 """
 
 from training.corpus.decontamination import Decontaminator

@@ -20,7 +20,7 @@ LINES = 6
 """Lines of a window; those without a word don't count."""
 
 MIN_WORDS = 12
-"""Of a window: one with fewer is nobody's in particular."""
+"""In a window, at least: with fewer it could be anybody's."""
 
 _SHIPPED = Path(__file__).with_name("human-eval-infilling.bin")
 _MAGIC = b"fimls windows %d\n" % VERSION

@@ -1,8 +1,8 @@
 """Files that are copies, or nearly, of one that was seen before.
 
-Of a file only hashes are remembered, never the text. Near duplicates are found by MinHash (Broder
-1997) over runs of five words, as in BigCode's corpora. rensa (Rust) computes the signatures: 128
-slots of 10,000 hashes take it 0.04 ms, and datasketch 2.0 8.6 ms, or 17 ms from words.
+Only hashes of a file are remembered, never its text. Near duplicates are found by MinHash (Broder
+1997) over runs of five words, as in BigCode's corpora. rensa (Rust) computes the signatures: it
+takes 0.04 ms for 128 slots of 10,000 hashes; datasketch 2.0 takes 8.6 ms, or 17 ms from words.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ def similarities(one: Signatures, other: Signatures) -> npt.NDArray[np.float64]:
 class SignatureIndex:
     """Finds the signature that is most like another, by the hashes of bands of its slots (LSH).
 
-    Ours, since rensa's ``RMinHashLSH`` takes ``RMinHash`` objects alone, which only the hashes of
-    all words make: a signature that another process computed, or that lies on the disk, can't be
-    asked for.
+    Ours, since rensa's ``RMinHashLSH`` takes ``RMinHash`` objects alone, and none can be made from
+    a signature: neither from one that is on the disk, nor from a row of the matrix that rensa
+    computes for all functions of a file at once.
 
     bands: how many, of all slots in equal parts; fewer and longer ones miss more.
     """
@@ -155,7 +155,7 @@ def _signatures(rows: list[Hashes], slots: int) -> Signatures:
 
 
 def _offsets(data: bytes, edges: list[int]) -> list[int]:
-    """Return the code points before each of the bytes."""
+    """Return how many code points there are before each of the bytes."""
     if data.isascii():
         return edges
     leads = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
@@ -166,9 +166,9 @@ def _offsets(data: bytes, edges: list[int]) -> list[int]:
 class Duplicates:
     """Remembers files one by one and says which repeat an earlier one.
 
-    The first of several copies is kept, so the answer depends on the order alone, which is the
-    caller's: fingerprints may be made by any number of processes, and are added in the order of the
-    corpus. Takes about 2.5 KB a file (160 MB of Python: 40 MB), whatever its size.
+    The first of several copies is kept, so the answers depend on the order alone: any number of
+    processes may compute fingerprints, and one adds them in the order of the corpus. A file takes
+    about 2.5 KB, whatever its size: 160 MB of Python take 40 MB.
 
     threshold: the share of common word runs from which files are near duplicates.
     """

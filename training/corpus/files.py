@@ -142,7 +142,7 @@ def _listed(
         status = absolute.lstat()
     except OSError:
         return Dropped(path, Reason.UNREADABLE)
-    if stat.S_ISLNK(status.st_mode):  # what it points to is found in its place, or is not ours
+    if stat.S_ISLNK(status.st_mode):  # its target is found in its own place, or is not ours
         return Dropped(path, Reason.LINK)
     language = get_language(language_of(path))
     if language is None or not language.grammar:
@@ -242,8 +242,8 @@ def is_data(data: bytes) -> bool:
 def is_broken(tree: tree_sitter.Tree) -> bool:
     """Whether a tree has so many errors that its nodes can't be trusted.
 
-    More than 3, and more than one in 50 lines. Files are not dropped for it, only spans by syntax
-    are not drawn: parsing reads 5 MB/s, slower than all the work of this package together.
+    More than 3, and more than one in 50 lines. Such files are not dropped, but no spans by syntax
+    are drawn from them: parsing reads 5 MB/s, slower than all the work of this package together.
     """
     if not tree.root_node.has_error:
         return False

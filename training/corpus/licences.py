@@ -67,7 +67,8 @@ _HEAD_BYTES = 4_000
 def licence_of(root: Path) -> str:
     """Return the SPDX expression of a folder's licence, "" where there is none.
 
-    Its metadata declare one and its licence texts are one. Where they don't agree, both apply.
+    It is the one that its metadata declare and that its licence texts are; where the two differ,
+    both apply.
     """
     declared = next(filter(None, _declared(root)), "")
     try:

@@ -1,12 +1,12 @@
 """Secrets and personal data, replaced by something of the same kind that belongs to nobody.
 
 :func:`fimls.context.secrets.secret_lines`, which serving uses too, says which lines hold a secret.
-On such a line that literal is replaced without which the line is no secret, so that the code around
-it stays code.
+On such a line the literal is replaced without which the line holds none, so that the code around it
+stays code.
 
 E-mail addresses become those of example.com (RFC 2606), public addresses of machines those of
-192.0.2.0/24 and 2001:db8::/32 (RFC 5737, RFC 3849), phone numbers the 555-01xx of fiction. Equal
-values become equal placeholders within a text.
+192.0.2.0/24 and 2001:db8::/32 (RFC 5737, RFC 3849), phone numbers the 555-01xx that are reserved
+for fiction. Equal values become equal placeholders within a text.
 
 E-mail addresses are recognised by their form; machines' by the standard library's ``ipaddress``;
 phone numbers by ``phonenumbers``, the Python port of Google's libphonenumber, which knows which
@@ -52,7 +52,7 @@ _LONGEST_SEARCHED = 5_000  # every longer line counts as a secret, whatever is r
 
 
 def replace_secrets(text: str, path: str = "") -> tuple[str, int]:
-    """Return a text without its secrets, and on how many lines there were some.
+    """Return a text without its secrets, and how many lines had some.
 
     path: its suffix says whether a value needs quotes. The first call takes 0.3 s.
     """
@@ -95,9 +95,9 @@ def _crossed_out(text: str, words: re.Pattern[str]) -> str:
 
 
 def _candidates(line: str) -> list[tuple[int, int]]:
-    """Return what may be the secret, the most likely first: a part of a literal, a literal, a run.
+    """Return what may be the secret, the most likely first: parts of literals, literals, runs.
 
-    A run outside of literals comes last: in code it is the name of something.
+    Runs outside of literals come last: in code they are names.
     """
     literals = [match.span() for match in _LITERAL.finditer(line)][::-1]
     runs = [match.span() for match in _RUN.finditer(line)][::-1]

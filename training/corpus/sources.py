@@ -38,7 +38,9 @@ def open_sources(
 
     A spec is a folder, a git address or bare repository, an archive, ``pypi:NAME[==VERSION]``, or a
     JSON list of packages. What is fetched or unpacked stays in ``work_dir`` for the next time; only
-    addresses and packages use the network. history: clone all commits.
+    addresses and packages use the network.
+
+    history: clone all commits.
 
     Raises:
         CorpusError: a spec is none of these, or can't be had. All are checked before the first is

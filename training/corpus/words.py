@@ -1,9 +1,10 @@
 """A text's words as numbers, all at once in numpy, and its functions, by indentation alone.
 
-A word's hash is polynomial: each byte becomes a random 64-bit number, times a power of a random odd
-one for its place, summed modulo 2^64 and mixed. So it is the difference of two running sums over
-the whole text, times the inverse power for the word's start. The random numbers come from a fixed
-seed and a generator whose raw stream numpy keeps stable, so that stored hashes stay comparable.
+A word's hash is polynomial: each byte becomes a random 64-bit number, times a power of an odd
+number for its place; they are summed modulo 2^64 and mixed. So the sum is the difference of two
+running sums over the whole text, times the inverse power for the word's start. The random numbers
+come from a fixed seed and a generator whose raw stream numpy keeps stable, so that stored hashes
+stay comparable.
 """
 
 from __future__ import annotations
@@ -109,8 +110,8 @@ def find_blocks(data: bytes) -> list[tuple[int, int]]:
     functions better, but reads 5 MB/s, slower than all else that is done to a file before spans are
     drawn. To compare functions it is enough to find the same ones in both files.
 
-    Blocks don't overlap: what is nested belongs to the outermost. A class, a namespace or a trait
-    is looked into. Comment and empty lines neither begin nor end a block.
+    Blocks don't overlap: nested functions belong to the outermost. Classes, namespaces and traits
+    are no blocks; their functions are. Comments and empty lines neither begin nor end a block.
     """
     lines = data.split(b"\n")
     codes = list(map(bytes.lstrip, lines))

@@ -101,7 +101,7 @@ class Dataset:
     def _group(
         self, shards: Sequence[ShardInfo], split: Split, order: Sequence[int]
     ) -> Iterator[FimExample]:
-        """Some of a group's examples; ``order`` counts them from shard to shard."""
+        """Some of a group's examples; ``order`` numbers them across its shards."""
         loaded = [self._load(shard, split) for shard in shards if shard.count(split)]
         places = list(
             chain.from_iterable(

@@ -96,7 +96,7 @@ def _message(value: object, number: int) -> Message:
 
 
 def _keys(value: object, keys: tuple[str, ...], what: str) -> dict[str, object]:
-    """``value`` as an object with exactly these keys: an ignored one would be an ignored wish."""
+    """``value`` as an object with exactly these keys; none is ignored silently."""
     if not isinstance(value, dict):
         raise TypeError(f"{what} is not an object")
     if missing := [key for key in keys if key not in value]:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fimls.report.intervals import Figure, Resampler
-from fimls.report.tables import percent, share
+from fimls.report.page import percent, share
 from training.evaluation.figures import ALL, BY_NAME, MEASURES, Measure, groups, sums
 from training.evaluation.journal import Row
 from training.types import EvaluationError

@@ -27,15 +27,15 @@ from training.evaluation.comparison import Decision, decide
 from training.evaluation.journal import Journal
 from training.evaluation.memorisation import Audit, audit
 from training.evaluation.report import Done, Evaluation, comparisons, run_folder
-from training.evaluation.run import CONCURRENCY, JOBS, Choice, Plan, make_plan, run
-from training.evaluation.suites import NAMED, SuiteOptions, open_suite
+from training.evaluation.run import CONCURRENCY, JOBS, Plan, make_plan, run
+from training.evaluation.suites import ALL_ITEMS, NAMED, Choice, open_suite
 from training.evaluation.traces import LeakCheck, Traces
 
 GENERAL = "humaneval-single"
 GENERAL_ITEMS = 400
 """Of the general suite beside a gate: enough that its interval is about 3 points on either side."""
 
-_ALL_ITEMS = Choice()
+_CHOSEN = ("limit", "one_per_cluster", "kinds", "seed")
 
 Answers = Literal["model", "reference", "empty"]
 OnDone = Callable[[str, str, int, int], object]
@@ -44,34 +44,33 @@ OnDone = Callable[[str, str, int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be evaluated.
-
-    suites: as a person writes them. adapter: of the settings, as ``Settings.adapter``. baseline:
-    what it is compared with, in the same way; None for nothing or, with a gate, for what is
-    served now. gate: the margin, None without.
-    general: a suite that shows what is forgotten; a gate has one by default. python, tests: see
-    ``SuiteOptions``. audit: ask for secrets too. concurrency: items asked at once. jobs: processes
-    that score.
-    """
+    """What is to be evaluated; the adapter is the settings'."""
 
     suites: tuple[str, ...]
+    """As a person writes them."""
     output: Path
-    adapter: str = ""
+    """The report's folder."""
     baseline: str | None = None
+    """What the adapter is compared with, as ``Settings.adapter``; None for nothing or, with a gate,
+    for what is served now."""
     raw: bool = False
+    """Without post-processing."""
     answers: Answers = "model"
     candidates: int = 1
-    choice: Choice = _ALL_ITEMS
-    per_kind: int = 50
-    python: Path | None = None
-    tests: tuple[str, ...] = ()
+    choice: Choice = ALL_ITEMS
     gate: float | None = None
+    """The margin of the gate as a share; None for no gate."""
     general: str = ""
+    """A suite that shows what is forgotten; a gate has one by default."""
     general_items: int = GENERAL_ITEMS
     audit: bool = False
+    """Ask for what must not have been memorised."""
     concurrency: int = CONCURRENCY
+    """Items asked at once."""
     jobs: int = JOBS
+    """Processes that score."""
     fresh: bool = False
+    """Begin anew instead of going on."""
 
 
 _Planned = tuple[Plan, bool]  # and whether it is there to show what is forgotten
@@ -139,7 +138,7 @@ def _contenders(request: Request, settings: Settings) -> list[Contender]:
     baseline = request.baseline
     if baseline is None and request.gate is not None:
         baseline = ""  # what is served now
-    names = [request.adapter] if baseline is None else [baseline, request.adapter]
+    names = [settings.adapter] if baseline is None else [baseline, settings.adapter]
     found: list[Contender] = []
     for name in names:
         folder = adapter_folder(replace(settings, adapter=name), store)
@@ -164,14 +163,6 @@ async def _plans(
     if settings.context and request.answers == "model" and any(one not in NAMED for one in specs):
         chosen = replace(settings, adapter=contenders[-1].adapter)
         builder = await load_prompt_builder(chosen, Store(), progress=progress)
-    options = SuiteOptions(
-        seed=request.choice.seed,
-        per_kind=request.per_kind,
-        functions=request.choice.limit,
-        builder=builder,
-        python=request.python,
-        tests=request.tests,
-    )
 
     def make() -> list[_Planned]:
         leak = _leak_check(contenders)
@@ -180,7 +171,8 @@ async def _plans(
         for spec in specs:
             general = spec == forgetting
             choice = sample if general else request.choice
-            planned.append((make_plan(open_suite(spec, options), choice, leak=leak), general))
+            suite = open_suite(spec, request.choice, builder)
+            planned.append((make_plan(suite, choice, leak=leak), general))
         return planned
 
     return await asyncio.to_thread(make)
@@ -260,8 +252,8 @@ def _about(request: Request, settings: Settings) -> dict[str, Any]:
         "raw": request.raw,
         "answers": request.answers,
         "candidates": request.candidates,
-        "choice": _plain(asdict(request.choice)),
-        "per_kind": request.per_kind,
+        "choice": _plain({name: getattr(request.choice, name) for name in _CHOSEN}),
+        "per_kind": request.choice.per_kind,
         "settings": _plain(asdict(settings)),
     }
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from fimls.report import plots
+from fimls.report.page import Table, markdown, percent
 from fimls.report.page import render_page as render
-from fimls.report.tables import Table, markdown, percent
 from training.evaluation import tables
 from training.evaluation.figures import BY_NAME
 from training.evaluation.typing.typist import common_length

@@ -1,4 +1,4 @@
-"""A folder of code: which of its files count, their texts, and a copy that may be changed."""
+"""A folder of code: which of its files are used, their texts, and a copy that may be changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fimls.syntax import get_language, language_of
 from fimls.types import DocumentError
 
 MAX_SOURCE_BYTES = 400_000
-"""Larger files are copied but neither typed nor looked through for names."""
+"""Larger files are copied, but neither typed nor searched for names."""
 
 _MAX_COPIED_BYTES = 2_000_000
 _MAX_SOURCES = 5_000
@@ -28,23 +28,22 @@ _GIT_TIMEOUT_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A folder as it was when the plan was made.
-
-    name: the folder's. files: relative paths of all files that are copied, sorted. sources: path ->
-    text of those in a language with a grammar.
-    """
+    """A folder as it was when it was read."""
 
     folder: Path
     name: str
+    """The folder's."""
     files: tuple[str, ...]
+    """The relative paths of all files that are copied, sorted."""
     sources: Mapping[str, str]
+    """The texts of the files in a language with a grammar, by path."""
 
 
 def read_repository(folder: Path, languages: Iterable[str] = (), *, seed: int = 0) -> Repository:
-    """Read a folder. In one under git these are the files that git doesn't ignore.
+    """Read a folder: under git, the files that git doesn't ignore.
 
-    languages: languageIds to type; none given: every language with a grammar. A folder with more
-    than 5,000 sources is represented by a seeded sample of them.
+    languages: those (languageIds) of the sources; without any, every language with a grammar. Of a
+    folder with more than 5,000 sources, a seeded sample is taken.
 
     Raises:
         DocumentError: there is no such folder.
@@ -68,9 +67,9 @@ def copy_with_holes(
 ) -> None:
     """Copy the files to a folder, without the parts that are yet to be typed.
 
-    holes: path -> spans in code points that don't overlap. A person who types a function has no
-    file with it on the disk, and no index may know it. What git knows stays behind for the same
-    reason: its changes would show the removed text.
+    holes: by path, spans in code points that don't overlap. Nobody who types a function has it on
+    disk already, and no index may know it. The copy has no ``.git`` for the same reason: git's diff
+    would show the removed text.
     """
     for path in repository.files:
         destination = target / path
@@ -134,7 +133,7 @@ def _is_source(path: str, wanted: frozenset[str]) -> bool:
 
 
 def _text(path: Path) -> str | None:
-    """Return a file's text; None where it can't be typed as it is."""
+    """Return a file's text; None if it can't be typed as it is."""
     try:
         if path.stat().st_size > MAX_SOURCE_BYTES:
             return None

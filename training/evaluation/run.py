@@ -20,7 +20,7 @@ from fimls.types import EngineDeadError
 from training.evaluation.answers import Answer, Asker
 from training.evaluation.journal import Journal, Row
 from training.evaluation.metrics import Score, score
-from training.evaluation.suites.base import Item, Skipped, Suite
+from training.evaluation.suites.base import Choice, Item, Skipped, Suite
 from training.types import EvaluationError
 
 CONCURRENCY = 8
@@ -31,18 +31,6 @@ _UNSCORED_FOR_EACH_JOB = 8  # answers that wait for a worker before no more are 
 _DEATHS_MAX = 2  # of the engine, at one item
 _TIMES = ("ttft_ms", "total_ms", "scored_ms")
 OnDone = Callable[[int], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which items. limit: a seeded sample of so many. one_per_cluster: a seeded one of each problem
-    or file. kinds: only these, () for all.
-    """
-
-    limit: int | None = None
-    one_per_cluster: bool = False
-    kinds: tuple[str, ...] = ()
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

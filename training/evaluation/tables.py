@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fimls.report.tables import Table, interval, number, share, short
+from fimls.report.page import Table, interval, number, share, short
 from training.evaluation.figures import ALL, MEASURES, PERCENTS, Measure
 
 Report = Mapping[str, Any]

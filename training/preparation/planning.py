@@ -59,7 +59,7 @@ class PlannedRepository:
     repeated: frozenset[str]
     """Paths of files that were dropped as duplicates."""
     others: tuple[str, ...]
-    """Paths of files that exist and can't be read."""
+    """Paths of files that exist and may not be read."""
 
     @property
     def hidden(self) -> frozenset[str]:

@@ -31,16 +31,9 @@ from training.types import CorpusFile, Repository, Split
 _CHUNK_FILES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Files of a repository that are read together."""
-
-    number: int
-    """The repository's in the corpus."""
-    part: int
-    """This chunk's in the repository."""
-    repository: Repository
-    listed: tuple[Listed, ...]
+Chunk = tuple[int, int, Repository, Sequence[Listed]]
+"""Files of a repository that are read together: the repository's number in the corpus, the chunk's
+in the repository, the repository, and the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +67,7 @@ class ReadChunk:
 def chunks(number: int, repository: Repository, listed: Sequence[Listed]) -> Iterator[Chunk]:
     """Cut a repository's files into chunks."""
     for part, first in enumerate(range(0, len(listed), _CHUNK_FILES)):
-        yield Chunk(number, part, repository, tuple(listed[first : first + _CHUNK_FILES]))
+        yield number, part, repository, listed[first : first + _CHUNK_FILES]
 
 
 def read_chunk(
@@ -88,9 +81,10 @@ def read_chunk(
     Raises:
         DatasetError: the work folder can't be written.
     """
+    number, part, repository, chunk_files = chunk
 
     def take(listed: Listed, limits: Limits) -> Taken | Dropped:
-        file = read_file(chunk.repository, listed, public=public, limits=limits)
+        file = read_file(repository, listed, public=public, limits=limits)
         return file if isinstance(file, Dropped) else take_file(file, suites)
 
     kept: list[CorpusFile] = []
@@ -98,7 +92,7 @@ def read_chunk(
     files: list[ReadFile] = []
     dropped: list[Dropped] = []
     scrubbed = Counter[str]()
-    for listed in chunk.listed:
+    for listed in chunk_files:
         taken = take(listed, limits)
         if isinstance(taken, Dropped):
             dropped.append(taken)
@@ -108,16 +102,16 @@ def read_chunk(
             continue
         file, print_, counts = taken
         size = len(file.text.encode())
-        place = (chunk.part, len(kept), file.path)
+        place = (part, len(kept), file.path)
         files.append(ReadFile(*place, file.language_id, file.licence, size, print_))
         kept.append(file)
         scrubbed.update(counts)
-    path = _texts_path(work, chunk.number, chunk.part)
+    path = _texts_path(work, number, part)
     with explained(work):
         path.parent.mkdir(parents=True, exist_ok=True)
         table = files_table([(file, Split.TRAIN) for file in (*kept, *small)])
         pq.write_table(table, path, compression="lz4")
-    return ReadChunk(chunk.number, chunk.part, tuple(files), tuple(dropped), scrubbed)
+    return ReadChunk(number, part, tuple(files), tuple(dropped), scrubbed)
 
 
 Taken = tuple[CorpusFile, Fingerprint, Counter[str]]

@@ -124,7 +124,7 @@ def _quantiles(lengths: Sequence[int]) -> dict[str, int]:
 
 
 def _shown(dataset: Dataset) -> list[FimExample]:
-    """A few examples to look at, of different kinds."""
+    """A few examples of different kinds."""
     shown: list[FimExample] = []
     kinds = Counter[str]()
     for example in dataset.examples(Split.TRAIN, shuffle_seed=0):

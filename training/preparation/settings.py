@@ -16,7 +16,7 @@ from training.spans import DEFAULT_MIX
 from training.types import SpanKind, Split
 
 MAX_FILE_BYTES = 300_000
-"""Of a file. Parsing is bounded by time: of a longer one the result would depend on the machine."""
+"""Of a file. Parsing is bounded by time: the spans of a longer one would depend on the machine."""
 
 _HELD_OUT_MAX = 0.9
 # A small repository is learnt thoroughly; in a big corpus more files teach more than more spans of

@@ -34,25 +34,14 @@ class Edit:
     """A middle that somebody wrote."""
 
     commit: str
-    age: int
-    """How many commits with edits are newer."""
     path: str
     text: str
     """The whole file after that commit."""
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class _Hunk:
-    """Added lines."""
-
-    commit: str
-    age: int
-    path: str
-    start_line: int
-    """From 0."""
-    end_line: int
-    """Exclusive."""
+_Hunk = tuple[str, str, int, int]
+"""A commit, a path, and the added lines: the first, from 0, and the one after the last."""
 
 
 def edits(
@@ -75,15 +64,15 @@ def edits(
 def _drawn(
     git: Git, root: Path, count: int, rng: random.Random, wanted: Callable[[str], bool]
 ) -> Iterator[Edit]:
-    hunks = [hunk for hunk in _hunks(_log(git, root)) if wanted(hunk.path)]
+    hunks = [hunk for hunk in _hunks(_log(git, root)) if wanted(hunk[1])]
     rng.shuffle(hunks)
     found = 0
     with _reading(git, root) as read:
-        for hunk in hunks:
-            text = read(f"{hunk.commit}:./{hunk.path}")
-            span = _span(text, hunk, rng) if text else None
+        for commit, path, start_line, end_line in hunks:
+            text = read(f"{commit}:./{path}")
+            span = _span(text, start_line, end_line, rng) if text else None
             if text and span:
-                yield Edit(hunk.commit, hunk.age, hunk.path, text, span)
+                yield Edit(commit, path, text, span)
                 found += 1
             if found == count:
                 return
@@ -95,20 +84,20 @@ def _hunks(lines: Sequence[bytes]) -> list[_Hunk]:
     starts = [at for at, line in enumerate(lines) if line.startswith(b"commit ")]
     ends = [*starts[1:], len(lines)]
     return [
-        _Hunk(lines[at][7:].decode("ascii", "replace"), age, path, start_line, end_line)
-        for age, (at, end) in enumerate(zip(starts, ends, strict=False))
+        (lines[at][7:].decode("ascii", "replace"), path, start_line, end_line)
+        for at, end in zip(starts, ends, strict=False)
         for path, start_line, end_line in added_lines(lines[at + 1 : end])
         if end_line - start_line <= _LINES_MAX
     ]
 
 
-def _span(text: str, hunk: _Hunk, rng: random.Random) -> Span | None:
+def _span(text: str, start_line: int, end_line: int, rng: random.Random) -> Span | None:
     """Return the added lines without surrounding white space, cut where a cursor could be."""
     index = LineIndex(text)
-    if hunk.end_line > index.line_count:
+    if end_line > index.line_count:
         return None
-    start = index.starts[hunk.start_line]
-    end = index.line_bounds(hunk.end_line - 1)[1]
+    start = index.starts[start_line]
+    end = index.line_bounds(end_line - 1)[1]
     added = text[start:end]
     start += len(added) - len(added.lstrip())
     end -= len(added) - len(added.rstrip())

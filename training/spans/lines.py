@@ -52,7 +52,7 @@ class LinePlaces:
         return (cursor, end) if self._text[cursor:end].strip() else None
 
     def lines(self, rng: random.Random) -> tuple[int, int] | None:
-        """Two to twelve lines, not counting blank ones; sometimes only the rest of the first."""
+        """Two to twelve lines, not counting blank ones; sometimes from inside the first."""
         if len(self._lines) < 2:
             return None
         first = rng.randrange(len(self._lines) - 1)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
 from fimls.fim import Budget, TokenizedExample
-from fimls.store.adapter import Adapter
 from training.batches import (
     Encode,
     ExampleEncoder,
-    ExampleSource,
     Position,
     StepStream,
 )
@@ -24,33 +20,12 @@ from training.tuning.adapter import attach, load_adapter_weights
 from training.tuning.base import Base, load_network
 from training.tuning.checkpoint import RunState, best_folder, checkpoints, load_checkpoint
 from training.tuning.general import general_suite
+from training.tuning.job import Job, begin, finish
 from training.tuning.loop import Interruption, Trainer
 from training.tuning.loss import encode_all, held_out
 from training.tuning.observers import MetricsLog, Observer, ProgressDisplay, TensorBoardLog
-from training.tuning.output import AdapterFolder, Corpus, Origin
 from training.tuning.recipe import Recipe, plan_run
 from training.types import DatasetError, FimExample, Split, TrainingError
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to train.
-
-    source, corpus: the examples, and what they are: ``FimExample``s, or with ``dialogues`` those of
-    a :class:`DialogueSource`. output: the adapter's folder. start: whose weights to begin with.
-    device: auto, cpu or cuda. fresh: throw an unfinished or finished run in ``output`` away.
-    """
-
-    source: ExampleSource[Any]
-    corpus: Corpus
-    base: Base
-    recipe: Recipe
-    output: Path
-    device: str = "auto"
-    fresh: bool = False
-    tensorboard: bool = False
-    dialogues: bool = False
-    start: Adapter | None = None
 
 
 def train(job: Job, *, network: Any = None) -> RunState:
@@ -66,8 +41,6 @@ def train(job: Job, *, network: Any = None) -> RunState:
         raise DatasetError(
             "the dataset has no examples to train on", hint="prepare it from more code"
         )
-    folder = AdapterFolder(job.output)
-    origin = Origin(job.recipe, job.base, job.corpus, job.start)
     accelerator = Accelerator(cpu=job.device == "cpu")
     device = "cuda" if accelerator.device.type == "cuda" else "cpu"
     if job.device == "cuda" and device != "cuda":
@@ -76,7 +49,7 @@ def train(job: Job, *, network: Any = None) -> RunState:
             hint="leave --device out, or install a CUDA build of torch",
         )
     if accelerator.is_main_process:
-        folder.begin(origin, fresh=job.fresh)
+        begin(job)
     accelerator.wait_for_everyone()
     encoder = make_encoder(job.recipe, job.base)
     if network is None:
@@ -86,18 +59,18 @@ def train(job: Job, *, network: Any = None) -> RunState:
     adapted = attach(network, job.recipe, added=job.base.added, tokenizer=job.base.tokenizer)
     if job.start is not None:
         load_adapter_weights(adapted, job.start.folder, hint="--start none begins without it")
-    with _observers(job, folder, accelerator) as observers, Interruption().watched() as asked:
+    with _observers(job, accelerator) as observers, Interruption().watched() as asked:
         trainer = Trainer(
             network=adapted,
             recipe=job.recipe,
             stream=_stream(job, encoder, accelerator),
             suites=_suites(job, encoder),
-            run=folder.run,
+            run=job.run,
             base=job.base.name,
             accelerator=accelerator,
             observers=observers,
         )
-        state = load_checkpoint(folder.run, adapted, trainer.optimizer) or _begin(trainer, job)
+        state = load_checkpoint(job.run, adapted, trainer.optimizer) or _begin(trainer, job)
         if len(state.positions) != accelerator.num_processes:
             raise TrainingError(
                 f"the run was begun by {len(state.positions)} processes, "
@@ -108,11 +81,11 @@ def train(job: Job, *, network: Any = None) -> RunState:
     if accelerator.is_main_process:
         if job.dialogues:
             write_chat_template(job.output, job.base.tokenizer)
-        best = best_folder(folder.run, state)
-        folder.finish(
-            best if best.is_dir() else checkpoints(folder.run)[-1],
+        best = best_folder(job.run, state)
+        finish(
+            job,
+            best if best.is_dir() else checkpoints(job.run)[-1],
             state=state,
-            origin=origin,
             encoder=encoder,
             tied=tied,
             dtype=dtype,
@@ -183,16 +156,14 @@ def _begin(trainer: Trainer, job: Job) -> RunState:
 
 
 @contextlib.contextmanager
-def _observers(
-    job: Job, folder: AdapterFolder, accelerator: Accelerator
-) -> Iterator[list[Observer]]:
+def _observers(job: Job, accelerator: Accelerator) -> Iterator[list[Observer]]:
     """Only the first process writes and shows anything."""
     if not accelerator.is_main_process:
         yield []
         return
-    found = checkpoints(folder.run)
+    found = checkpoints(job.run)
     after = int(found[-1].name.split("-")[1]) if found else -1
-    logs: list[Observer] = [MetricsLog(folder.metrics, after_step=after)]
+    logs: list[Observer] = [MetricsLog(job.metrics, after_step=after)]
     if job.tensorboard:
         logs.append(TensorBoardLog(job.output / "tensorboard", after_step=max(after, 0)))
     display = ProgressDisplay()

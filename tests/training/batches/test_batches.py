@@ -95,7 +95,7 @@ def test_an_example_is_the_serving_prompt_and_its_middle() -> None:
 
 
 def test_shares_are_drawn_from_seed_epoch_and_index_alone() -> None:
-    """About the asked share is suffix first and keeps its snippets; drawn again, the same."""
+    """About the given shares have the suffix first, and snippets; a second draw is the same."""
     budget = Budget(32, 16, 64)
     encoders = [encoder_of(QWEN, budget=budget, context_share=0.5, seed=7) for _ in range(2)]
     one = example(snippets=(Snippet("b.py", "y = 1\n"),))
@@ -119,7 +119,7 @@ def test_a_format_with_one_order_is_trained_in_it() -> None:
 
 
 def test_packed_rows_hold_every_example_once_and_whole() -> None:
-    """No row is longer than asked, but for an example that is so by itself."""
+    """No row is longer than asked, unless one example alone is."""
     examples = [tokens(length, 100 * length) for length in (5, 9, 3, 14, 7, 2, 30)]
     rows = pack(examples, 16)
     packed = [one for row in rows for one in row.examples]

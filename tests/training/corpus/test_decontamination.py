@@ -44,7 +44,7 @@ def has_close_elements(numbers: List[float], threshold: float) -> bool:
 
 
 def test_the_shipped_suite_is_recognised() -> None:
-    """Whoever pasted a task of HumanEval, whole or its body alone, isn't learnt from."""
+    """A file with a task of HumanEval, whole or its body alone, isn't learnt from."""
     shipped = Decontaminator()
     body = HUMANEVAL[HUMANEVAL.index("    for idx, ") :]
     assert shipped.holds(HUMANEVAL)
@@ -63,7 +63,7 @@ def test_other_code_is_not() -> None:
 
 
 def test_further_texts_count_too() -> None:
-    """Five of a text's lines are anybody's, six in a row are its own."""
+    """Six of a text's lines in a row are found elsewhere, five are not."""
     own = Decontaminator([SOLUTION], shipped=False)
     lines = [line for line in SOLUTION.splitlines() if line.strip()]
     assert own.holds("\n".join(["import os", *lines[1:], "x = 1"]))
@@ -72,7 +72,7 @@ def test_further_texts_count_too() -> None:
 
 
 def test_the_order_of_words_and_lines_matters() -> None:
-    """The same words otherwise arranged are other code."""
+    """The same words in another order are other code."""
     own = Decontaminator([SOLUTION], shipped=False)
     lines = SOLUTION.splitlines()
     assert not own.holds("\n".join(lines[::-1]))

@@ -32,7 +32,7 @@ def test_a_near_copy_is_found() -> None:
 
 
 def test_files_with_half_in_common_are_two() -> None:
-    """Only what is nearly all the same is a duplicate, and a dropped file is no one's original."""
+    """Only nearly equal files are duplicates, and a dropped file is not compared with."""
     duplicates = Duplicates()
     halves = "\n".join(LINES[:100]), "\n".join(LINES[50:150])
     assert [None, None] == [

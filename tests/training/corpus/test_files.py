@@ -106,13 +106,13 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
-    """Reading a pipe would never end."""
+    """A pipe is not read: it would never end."""
     os.mkfifo(tmp_path / "pipe.py")
     assert {"pipe.py": Reason.LINK.value} == results(tmp_path)
 
 
 def test_folders_are_dropped_whole(tmp_path: Path) -> None:
-    """Vendored code, ignored code and submodules are named once and not looked into."""
+    """Vendored code, ignored code and submodules are named once, by their folders, and not read."""
     for folder in ("node_modules", "ignored", "submodule", "src"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "area.py").write_text(CODE)
@@ -137,7 +137,7 @@ def test_tests_can_be_left_out(tmp_path: Path) -> None:
 
 
 def test_public_code_needs_an_allowed_licence(tmp_path: Path) -> None:
-    """A file's own licence decides before its repository's, and none is none."""
+    """A file's own licence counts before its repository's; without any, the file is dropped."""
     header = "# SPDX-License-Identifier: {}\n"
     (tmp_path / "gpl.py").write_text(header.format("GPL-3.0-only") + CODE)
     (tmp_path / "mit.py").write_text(header.format("MIT") + CODE)

@@ -39,7 +39,7 @@ def test_a_text_is_recognised(tmp_path: Path) -> None:
 
 
 def test_no_licence_is_none(tmp_path: Path) -> None:
-    """A folder that says nothing has no licence, and a text nobody knows is none."""
+    """A folder without a licence has none, nor has one whose licence's text is unknown."""
     assert "" == licence_of(tmp_path)
     (tmp_path / "LICENSE").write_text("All rights reserved. Ask us.")
     assert "" == licence_of(tmp_path)
@@ -80,7 +80,7 @@ def test_metadata_of_every_ecosystem_are_read(tmp_path: Path, name: str, text: s
 
 
 def test_broken_metadata_say_nothing(tmp_path: Path) -> None:
-    """Somebody else's syntax error is no error of ours."""
+    """A syntax error in a package's metadata raises nothing."""
     (tmp_path / "pyproject.toml").write_text("[project\n")
     (tmp_path / "package.json").write_text("[]")
     assert "" == licence_of(tmp_path)
@@ -95,7 +95,7 @@ def test_a_file_speaks_for_itself() -> None:
 
 
 def test_old_names_are_known() -> None:
-    """What packages wrote before SPDX is translated, and what isn't known is not guessed."""
+    """Names from before SPDX are translated; unknown ones are not guessed."""
     assert ["Apache-2.0", "LicenseRef-BSD", ""] == [
         spdx("Apache Software License"),
         spdx("BSD License"),

@@ -34,7 +34,7 @@ PEM = (
     ],
 )
 def test_a_secret_is_replaced_and_the_rest_of_its_line_stays(before: str, after: str) -> None:
-    """The placeholder stands where the secret stood, and is of its kind where that has digits."""
+    """The placeholder takes the secret's place; for hexadecimal digits it is zeros."""
     text, counts = scrub(before, "settings.py")
     assert (after, {"secret": 1}) == (text, dict(counts))
 
@@ -82,7 +82,7 @@ def test_what_serving_redacts_is_replaced(before: str, after: str) -> None:
     ],
 )
 def test_a_replaced_value_is_neither_a_secret_nor_a_person(before: str, after: str) -> None:
-    """What is put in a secret's place is looked at once more, and found to be nothing."""
+    """A placeholder is neither a secret nor personal data when it is looked at again."""
     assert after == scrub(before, "settings.py")[0] == scrub(after, "settings.py")[0]
 
 
@@ -135,7 +135,7 @@ def test_ordinary_code_stays(text: str) -> None:
 
 
 def test_equal_values_get_equal_placeholders() -> None:
-    """Who wrote twice is still one, and two people are two."""
+    """One person has one placeholder, two people have two."""
     text = "# a@acme.org b@acme.org a@acme.org\n"
     assert "# user@example.com user2@example.com user@example.com\n" == scrub(text)[0]
 

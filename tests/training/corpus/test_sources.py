@@ -69,7 +69,7 @@ def test_two_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_every_spec_is_looked_at_before_any_is_opened(tmp_path: Path) -> None:
-    """A typing error at the end is told at once, with what could be meant."""
+    """A typing error in the last source is reported at once, with what a source can be."""
     sources = open_sources([str(tmp_path), "no/such/place"], work_dir=tmp_path / "work")
     with pytest.raises(CorpusError, match=r"no/such/place doesn't exist") as caught:
         next(sources)
@@ -89,7 +89,7 @@ def test_a_work_tree_knows_its_commit(tmp_path: Path, commit: Callable[[str, str
 def test_an_address_is_cloned_as_deep_as_needed_and_once(
     tmp_path: Path, commit: Callable[[str, str], Path], *, history: bool, commits: int
 ) -> None:
-    """Without history one commit comes; the second time nothing is fetched."""
+    """Without history one commit is cloned; the second time nothing is fetched."""
     commit("a.py", "a = 1\n")
     origin = commit("b.py", "b = 2\n")
     work = tmp_path / "work"
@@ -121,7 +121,7 @@ def test_hooks_and_filters_of_a_repository_don_t_run(
 
 @needs_git
 def test_an_address_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    """A failed clone is one line, and no half of it is found the next time."""
+    """A failed clone is an error of one line, and no half of it is used the next time."""
     with pytest.raises(CorpusError, match="can't clone"):
         opened(tmp_path / "work", (tmp_path / "nowhere").as_uri())
     assert [] == list((tmp_path / "work" / "clones").iterdir())
@@ -142,7 +142,7 @@ def test_git_missing_is_told_where_it_is_needed(
 def test_change_times_are_of_each_files_newest_commit(
     commit: Callable[[str, str], Path],
 ) -> None:
-    """What a time split goes by."""
+    """A split by time uses the times of git's commits."""
     commit("old.py", "a = 1\n")
     commit("b c.py", "a = 1\n")
     times = change_times(commit("b c.py", "a = 2\n"))
@@ -159,7 +159,7 @@ def zip_of(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def test_an_archive_is_unpacked_once(tmp_path: Path) -> None:
-    """A source archive's one folder is the root, and the second time is free."""
+    """A source archive's only folder is the root; the second time nothing is unpacked."""
     archive = zip_of(tmp_path / "shapes-1.0.zip", {"shapes-1.0/area.py": b"x = 1\n"})
     (first,) = opened(tmp_path / "work", archive)
     assert ("shapes-1.0", b"x = 1\n") == (first.name, (first.root / "area.py").read_bytes())
@@ -190,7 +190,7 @@ def test_names_are_checked_before_pip_sees_them(tmp_path: Path) -> None:
 
 
 def test_a_package_list_is_read(tmp_path: Path) -> None:
-    """Name, version and licence; what is no list is said to be none."""
+    """A list has names, versions and licences; another file is an error that says so."""
     path = tmp_path / "packages.json"
     path.write_text(json.dumps([{"name": "x", "version": "1.0", "licence": "MIT"}, {"name": "y"}]))
     assert [Package("x", "1.0", "MIT"), Package("y")] == read_package_list(path)
@@ -230,7 +230,7 @@ def test_packages_are_fetched_once_and_come_in_order(
 def test_a_wheel_for_another_python_will_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: str, asked: list[str]
 ) -> None:
-    """Its code is only read. A package that isn't there is asked for once."""
+    """A wheel for another Python will do; a package that doesn't exist is asked for once."""
     pythons: list[str] = []
     complaint = (
         f"ERROR: Could not find a version that satisfies x==2.1 (from versions: {versions})\n"

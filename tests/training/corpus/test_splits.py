@@ -86,7 +86,7 @@ def test_a_seed_decides_and_the_order_of_the_files_does_not() -> None:
 
 
 def test_the_newest_are_held_out() -> None:
-    """With times chance has no part: the test split is the newest, validation what comes before."""
+    """With times nothing is random: the test split is the newest, validation the next newest."""
     files = prints({f"r/f{n}.py": function(f"w{n}") for n in range(10)})
     times = {file.key: float(number) for number, file in enumerate(files)}
     splits = assign_splits(files, by="file", fractions=FRACTIONS, seed=0, times=times)

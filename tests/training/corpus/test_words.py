@@ -66,13 +66,13 @@ JAVA = """public final class Shape {
     ],
 )
 def test_functions_are_found_by_indentation(text: str, firsts: list[str]) -> None:
-    """Outermost blocks of five lines and more; classes are looked into."""
+    """Outermost blocks of five lines and more are found, methods of classes among them."""
     blocks = [text.encode()[start:end].decode() for start, end in find_blocks(text.encode())]
     assert firsts == [block.split("\n")[0] for block in blocks]
 
 
 def test_a_block_ends_with_its_last_deeper_line() -> None:
-    """The empty lines behind a function aren't part of it."""
+    """The empty lines after a function aren't part of it."""
     data = PYTHON.encode()
     last = find_blocks(data)[0]
     assert data[slice(*last)].endswith(b"return a + b + c")

@@ -79,7 +79,7 @@ def test_counts_and_files(folder: Path) -> None:
 
 
 def test_shuffled_is_a_permutation_of_its_seed(folder: Path) -> None:
-    """A seed has one order, another seed another, and none loses or repeats an example."""
+    """Each seed has an order of its own, and none loses or repeats an example."""
     dataset = Dataset.open(folder)
     once, again, other = (
         list(dataset.examples(Split.TRAIN, shuffle_seed=seed)) for seed in (1, 1, 2)
@@ -111,7 +111,7 @@ def test_same_content_has_the_same_hash(folder: Path, tmp_path: Path) -> None:
 
 
 def test_not_a_dataset(tmp_path: Path) -> None:
-    """A folder without dataset.json is none; one that was begun says how to finish it."""
+    """A folder without dataset.json is refused; the error says how to finish a begun one."""
     with pytest.raises(DatasetError, match="not a dataset"):
         Dataset.open(tmp_path)
     write_some(DatasetWriter(tmp_path, SETTINGS), 0)
@@ -169,7 +169,7 @@ def test_resume_keeps_whole_shards(tmp_path: Path) -> None:
 
 
 def test_unfinished_folder_needs_resume(tmp_path: Path) -> None:
-    """What was begun isn't written over unasked."""
+    """An unfinished dataset isn't overwritten unasked."""
     DatasetWriter(tmp_path, SETTINGS)
     with pytest.raises(DatasetError, match="unfinished") as caught:
         DatasetWriter(tmp_path, SETTINGS)
@@ -204,6 +204,6 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_info_is_readable_json(folder: Path) -> None:
-    """dataset.json has the counts for whoever reads it without this package."""
+    """dataset.json has the counts, for people who read it without this package."""
     data = json.loads((folder / "dataset.json").read_text())
     assert (1, 90) == (data["format_version"], data["counts"]["train"]["examples"])

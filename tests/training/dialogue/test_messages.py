@@ -59,7 +59,7 @@ def read_dialogues(path: Path) -> Iterator[tuple[Message, ...]]:
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: object, wrong: str) -> None:
-    """The error has file, line and reason; the dialogues before it were given out."""
+    """The error has file, line and reason; the dialogues before it were yielded."""
     path = tmp_path / "chats.jsonl"
     text = json.dumps(line) if isinstance(line, dict) else line
     raw = text if isinstance(text, bytes) else str(text).encode()

@@ -60,7 +60,7 @@ TOKENIZER = Tokenizer(DESCRIPTION)
 
 
 def test_decodes_to_the_documented_form() -> None:
-    """A turn reads ``[bot] [boh]role[eoh] text [eot]``; nothing stands between turns."""
+    """A turn reads ``[bot] [boh]role[eoh] text [eot]``; there is nothing between turns."""
     messages = [Message(Role.USER, "hi"), Message(Role.ASSISTANT, "yes")]
     ids = render(messages, TOKENIZER, for_generation=False).input_ids
     expected = "[bot] [boh]user[eoh] hi [eot][bot] [boh]assistant[eoh] yes [eot]"
@@ -77,7 +77,7 @@ def test_loss_on_the_assistants_texts_and_ends_alone() -> None:
 
 
 def test_a_prompt_begins_what_training_saw() -> None:
-    """The ids asked with are exactly the ids in front of the answer in training; none is learnt."""
+    """A prompt's ids are exactly those before the answer in training; none is learnt."""
     prompt = render(DIALOGUE[:3], TOKENIZER, for_generation=True)
     trained = render(DIALOGUE[:4], TOKENIZER, for_generation=False)
     count = len(prompt.input_ids)

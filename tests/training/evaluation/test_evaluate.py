@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.journal import Journal
 from training.evaluation.page import render_markdown, render_page
 from training.evaluation.report import compare_reports, make_report, read_report, write_report
-from training.evaluation.run import Choice, make_plan, run
-from training.evaluation.suites.base import Item
+from training.evaluation.run import make_plan, run
+from training.evaluation.suites.base import Choice, Item
 from training.evaluation.traces import Traces
 from training.types import CorpusFile, EvaluationError
 
@@ -138,14 +139,17 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-async def evaluated(output: Path, *suites: str, **options: Any) -> dict[str, Any]:
+async def evaluated(
+    output: Path, *suites: str, adapter: str = "none", **options: Any
+) -> dict[str, Any]:
     """Evaluate with the references for answers, and write the report."""
     request = Request(
         suites=suites,
         output=output,
         **{"answers": "reference", "choice": Choice(limit=6), "jobs": 1, **options},
     )
-    done = await evaluate(request, SETTINGS, on_done=lambda *_: None)
+    settings = replace(SETTINGS, adapter=adapter)
+    done = await evaluate(request, settings, on_done=lambda *_: None)
     report = make_report(done)
     write_report(report, output, page=render_page(report), markdown=render_markdown(report))
     return report
@@ -293,7 +297,6 @@ def test_command_prints_and_exits_by_the_gate(
     request = Request(
         suites=(str(project),),
         output=tmp_path / "out",
-        adapter=str(adapter),
         baseline="none",
         gate=0.05,
         general="humaneval-random-span-light",
@@ -302,7 +305,7 @@ def test_command_prints_and_exits_by_the_gate(
         jobs=1,
     )
     with pytest.raises(typer.Exit) as caught:
-        run_command(Invocation({"engine": "scripted"}), request)
+        run_command(Invocation({"engine": "scripted", "adapter": str(adapter)}), request)
     printed = capfd.readouterr()
     assert 1 == caught.value.exit_code
     assert "not promoted: exact match on spans-project" in printed.err

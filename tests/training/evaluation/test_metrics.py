@@ -4,8 +4,8 @@ import pytest
 
 from tests.training.evaluation.rows import make_item
 from training.evaluation.answers import Answer
+from training.evaluation.execution import Verdict
 from training.evaluation.metrics import identifier_f1, parses, saved_characters, score
-from training.evaluation.suites.base import Verdict
 
 
 def passes_if_right(text: str) -> Verdict:

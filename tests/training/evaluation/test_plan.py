@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.training.evaluation.rows import ListSuite, make_item
-from training.evaluation.run import Choice, make_plan
-from training.evaluation.suites.base import Skipped
+from training.evaluation.run import make_plan
+from training.evaluation.suites.base import Choice, Skipped
 from training.types import EvaluationError
 
 ITEMS = [

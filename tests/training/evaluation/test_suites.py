@@ -13,7 +13,7 @@ from fimls.postprocess import process
 from fimls.types import CompletionContext, FinishReason, Generation, Mode, Snippet
 from tests.fim_tokenizers import byte_tokenizer
 from training.dataset import DatasetWriter
-from training.evaluation.suites import Item, Skipped, SuiteOptions, open_suite
+from training.evaluation.suites import Choice, Item, Skipped, open_suite
 from training.evaluation.suites.humaneval import FILES, HumanEvalInfilling
 from training.evaluation.suites.spans import ELSEWHERE, FolderSpans, hole_kind, hole_mode
 from training.types import CorpusFile, EvaluationError, FimExample, Span, SpanKind, Split
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_humaneval_is_whole(name: str, count: int) -> None:
     """Every task is there, of 164 problems, with a version and without a broken record."""
-    suite = open_suite(name, SuiteOptions())
+    suite = open_suite(name)
     items = [one for one in suite.items() if isinstance(one, Item)]
     assert (count, 164) == (len(items), len({one.cluster for one in items}))
     assert 12 == len(suite.version)
@@ -116,7 +116,7 @@ def test_damaged_file_is_refused(tmp_path: Path) -> None:
 def test_unknown_suite_names_the_nearest() -> None:
     """A typing error is told from a missing folder."""
     with pytest.raises(EvaluationError) as caught:
-        open_suite("humaneval-singel", SuiteOptions())
+        open_suite("humaneval-singel")
     assert "humaneval-single" in caught.value.hint
 
 
@@ -184,7 +184,7 @@ def test_folder_spans_with_snippets(tmp_path: Path) -> None:
         "    wider = circle.radius + 1\n    return Circle(wider)\n"
     )
     builder = PromptBuilder(FORMATS["qwen2.5-coder"], byte_tokenizer())
-    suite = open_suite(str(tmp_path), SuiteOptions(builder=builder, per_kind=9))
+    suite = open_suite(str(tmp_path), Choice(per_kind=9), builder)
     items = [one for one in suite.items() if isinstance(one, Item) and one.path == "main.py"]
     snippets = [snippet for one in items for snippet in one.snippets]
     assert {"shapes.py"} == {snippet.path for snippet in snippets}
@@ -203,7 +203,7 @@ def test_dataset_spans(tmp_path: Path) -> None:
             FimExample(held_out, Span(26, 31, SpanKind.EXPRESSION), (snippet,), Split.TEST),
         ],
     )
-    (item,) = open_suite(str(tmp_path / "data"), SuiteOptions()).items()
+    (item,) = open_suite(str(tmp_path / "data")).items()
     assert isinstance(item, Item)
     assert ("p/b.py", (snippet,), held_out.text) == (
         item.cluster,
@@ -219,7 +219,7 @@ def test_dataset_without_a_test_split_is_refused(tmp_path: Path) -> None:
         tmp_path / "data", [FimExample(file, Span(0, 3, SpanKind.CHARACTERS), (), Split.TRAIN)]
     )
     with pytest.raises(EvaluationError, match="holds nothing out"):
-        open_suite(str(tmp_path / "data"), SuiteOptions())
+        open_suite(str(tmp_path / "data"))
 
 
 def test_post_processing_leaves_true_lines_alone() -> None:

@@ -73,7 +73,7 @@ def a_file(path: str) -> CorpusFile:
 
 
 def a_span(text: str, middle: str) -> Span:
-    """Where a middle stands."""
+    """Where a middle is."""
     start = text.index(middle)
     return Span(start, start + len(middle), SpanKind.BODY)
 
@@ -148,14 +148,14 @@ def test_no_snippet_is_of_the_file_itself(builder: ContextBuilder) -> None:
 
 
 def test_a_definition_in_the_middle_is_not_known(builder: ContextBuilder) -> None:
-    """A class that is cut out isn't described to who has to write it."""
+    """A class that is the middle isn't described in its own snippets."""
     middle = STORE[STORE.index("    def fetch_value") :]
     found = builder.snippets(a_file("app/store.py"), a_span(STORE, middle))
     assert not any("def fetch_value" in snippet.text for snippet in found)
 
 
 def test_hidden_files_are_never_shown(builder: ContextBuilder) -> None:
-    """Held-out files exist for nothing that is learnt."""
+    """An example to learn from sees nothing of held-out files."""
     span = a_span(WORKER, "store.fetch_value(first_key)")
     hidden = {"app/store.py", "app/report.py"}
     assert hidden & {one.path for one in builder.snippets(a_file("app/worker.py"), span)}

@@ -201,7 +201,8 @@ def test_the_suite_keeps_functions_that_tests_can_judge(
     assert item.judge is not None
     assert item.judge("return b + a").passed
     assert not item.judge("return b - a").passed
-    assert 1 == reasons["trivial body"]
-    assert 1 == reasons["no passing test calls it"]
-    assert 1 == reasons["its tests pass without it"]
-    assert (4, 1, 3) == (suite.numbers.functions, suite.numbers.items, suite.numbers.tests_passing)
+    assert {
+        "trivial body": 1,
+        "no passing test calls it": 1,
+        "its tests pass without it": 1,
+    } == {reason: count for reason, count in reasons.items() if not reason.startswith("test: ")}

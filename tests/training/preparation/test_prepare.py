@@ -69,7 +69,7 @@ def prepared(repository: Path, output: Path, **settings: Any) -> DatasetInfo:
 
 
 def test_a_dataset_with_provenance(repository: Path, tmp_path: Path) -> None:
-    """Examples come from kept files, with where they are from; splits don't share a file."""
+    """Examples come from kept files and say from which; splits don't share a file."""
     prepared(repository, tmp_path / "data", examples=60, holdout=0.2, validation=0.1)
     dataset = Dataset.open(tmp_path / "data")
     files = {split: {file.path for file in dataset.files(split)} for split in Split}
@@ -96,7 +96,7 @@ def test_held_out_files_are_in_no_training_prompt(repository: Path, tmp_path: Pa
 
 
 def test_split_by_function(repository: Path, tmp_path: Path) -> None:
-    """Held-out middles lie in held-out functions, in files that are also learnt from."""
+    """Held-out middles are in held-out functions, of files that are also learnt from."""
     prepared(repository, tmp_path / "data", examples=200, split="function", holdout=0.3)
     dataset = Dataset.open(tmp_path / "data")
     both = [
@@ -174,7 +174,7 @@ def test_resume_after_an_interrupt(
 def test_resume_refuses_what_has_changed(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other settings or other sources can't go on with what was begun, and say so."""
+    """A run can't be resumed with other settings or other sources; the error says so."""
 
     def interrupted(*_: Any) -> ShardInfo:
         raise KeyboardInterrupt
@@ -192,7 +192,7 @@ def test_resume_refuses_what_has_changed(
 
 
 def test_nothing_to_learn_from(tmp_path: Path) -> None:
-    """An empty corpus is an error that tells what was dropped; it leaves nothing behind."""
+    """An empty corpus is an error that says what was dropped; no file is left."""
     folder = tmp_path / "empty"
     folder.mkdir()
     (folder / "tiny.py").write_text("x = 1\n")
@@ -256,7 +256,7 @@ def test_excluded_files(repository: Path, tmp_path: Path) -> None:
     ],
 )
 def test_settings_out_of_range(wrong: dict[str, Any]) -> None:
-    """A value that can't be meant is an error with a hint, before anything is read."""
+    """An impossible value is an error with a hint, before anything is read."""
     with pytest.raises(ConfigError) as caught:
         Settings(**{"sources": ("x",), **wrong})
     assert caught.value.hint

@@ -138,14 +138,14 @@ def drawn(file: CorpusFile, kind: SpanKind, count: int = 40) -> list[Span]:
 @pytest.mark.parametrize("kind", NODES)
 @pytest.mark.parametrize("language_id", list(SOURCES))
 def test_every_language_has_every_kind_of_node(language_id: str, kind: SpanKind) -> None:
-    """Each grammar's nodes are found, and nothing else is called so."""
+    """Each grammar's nodes are found, and only those of the kind."""
     found = drawn(a_file(SOURCES[language_id], language_id), kind)
     assert {kind} == {span.kind for span in found}
 
 
 @pytest.mark.parametrize("kind", DRAWN)
 def test_never_white_space_nor_outside(kind: SpanKind) -> None:
-    """A middle has text in it and lies in the file."""
+    """A middle is inside the file and isn't only white space."""
     for span in drawn(a_file(PYTHON), kind):
         assert 0 <= span.start < span.end <= len(PYTHON)
         assert PYTHON[span.start : span.end].strip()
@@ -166,7 +166,7 @@ def test_middles_are_bounded(kind: SpanKind) -> None:
 
 
 def test_a_body_that_is_too_long_is_finished_from_a_statement() -> None:
-    """Of a long function the rest is asked for: what is drawn ends where the body does."""
+    """Of a long function only the rest is drawn: the middle ends where the body does."""
     body = "".join(f"    values.append(compute({number}))\n" for number in range(90))
     text = f"def build():\n{body}"
     found = drawn(a_file(text), SpanKind.BODY)
@@ -187,7 +187,7 @@ def test_line_ends_stop_at_the_line_end() -> None:
 
 
 def test_a_bodys_middle_leaves_a_tree_that_parses() -> None:
-    """With what it replaces a body is whole again: nothing else was cut."""
+    """A file with the middle put back is whole: nothing else was cut."""
     for span in drawn(a_file(PYTHON), SpanKind.BODY):
         filled = f"{PYTHON[: span.start]}{PYTHON[span.start : span.end]}{PYTHON[span.end :]}"
         tree = parse(filled, "python")
@@ -196,7 +196,7 @@ def test_a_bodys_middle_leaves_a_tree_that_parses() -> None:
 
 
 def test_indentation_is_in_the_prefix_mostly() -> None:
-    """Line-wise middles begin behind the indentation, some at the margin or behind the header."""
+    """Line-wise middles begin after the indentation, some at the margin or after the header."""
     text = "".join(
         f"def function_{number}(value):\n    print(value)\n    return {number}\n\n"
         for number in range(100)
@@ -262,7 +262,7 @@ def test_mix_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "boddy=1", "body", "body=x", "body=-1", "body=0", "body=nan"])
 def test_bad_mix(text: str) -> None:
-    """A mix that can't be meant is an error that says how to write one."""
+    """An impossible mix is an error that says how to write one."""
     with pytest.raises(ConfigError, match="mix") as caught:
         parse_mix(text)
     assert caught.value.hint

@@ -46,9 +46,9 @@ def repository(tmp_path: Path) -> Path:
 
 
 def drawn(root: Path, count: int = 10) -> list[Edit]:
-    """Edits of Python files, the newest first."""
+    """Edits of Python files, the longest file first."""
     found = edits(root, count=count, rng=seeded(1), wanted=lambda path: path.endswith(".py"))
-    return sorted(found, key=lambda edit: edit.age)
+    return sorted(found, key=lambda edit: -len(edit.text))
 
 
 def test_middles_are_added_lines_in_their_commits_version(repository: Path) -> None:

@@ -14,9 +14,8 @@ from fimls.store import Store
 from tests.fim_tokenizers import REPOSITORY
 from tests.unit.store.tiny import write_model
 from training.tuning.base import Base, find_base
-from training.tuning.output import Corpus
+from training.tuning.job import Corpus, Job
 from training.tuning.recipe import Recipe
-from training.tuning.run import Job
 from training.types import CorpusFile, FimExample, Span, SpanKind, Split
 
 SOURCE_FILE = REPOSITORY / "fimls" / "types.py"

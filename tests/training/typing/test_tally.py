@@ -9,7 +9,7 @@ from typing import Any
 
 from training.evaluation.typing.client import Client, RequestFailedError
 from training.evaluation.typing.explainer import Explainer
-from training.evaluation.typing.looks import Look, Suggestion
+from training.evaluation.typing.looks import Look, Outcome, Suggestion
 from training.evaluation.typing.plan import LOCAL, Function, Task
 from training.evaluation.typing.rhythm import Key
 from training.evaluation.typing.tally import Tally
@@ -34,7 +34,7 @@ def look(typed: int, *texts: str, on_track: bool = True, version: int = 1) -> Lo
         before=BODY[:typed] if on_track else BODY[:typed] + "q",
         typed=typed,
         on_track=on_track,
-        outcome="answered",
+        outcome=Outcome.ANSWERED,
         latency_ms=12.0,
         suggestions=tuple(Suggestion(text) for text in texts),
     )

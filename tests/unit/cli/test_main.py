@@ -150,3 +150,23 @@ def test_plugins_are_not_loaded_for_built_in_commands(fimls: Fimls, plugin: Plug
     assert 0 == plugin.loaded
     fimls("--help")
     assert 1 == plugin.loaded
+
+
+@pytest.mark.parametrize("missing", ["training", "pyarrow"])
+def test_a_missing_package_is_named(
+    fimls: Fimls, plugin: Plugin, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """Without training, or a library that it needs, a line says what to install."""
+
+    def load() -> None:
+        raise ModuleNotFoundError(name=missing)
+
+    monkeypatch.setattr(plugin, "load", load)
+    if missing == "training":
+        monkeypatch.setattr(importlib.import_module("fimls.cli"), "entry_points", lambda **_: [])
+    outcome = fimls("bench", "keystrokes", ".")
+    assert (1, "") == (outcome.code, outcome.out)
+    assert [
+        f"error: `fimls bench` needs {missing}, which isn't installed",
+        'hint: pip install "fimls[train]"',
+    ] == outcome.err.splitlines()

@@ -13,7 +13,7 @@ import pytest
 from fimls.completer import Completer
 from fimls.completer.explanation import AnsweredBy
 from fimls.config import Settings
-from fimls.context import Selection
+from fimls.context import Selection, SelectionState
 from fimls.engines.scripted import Rule
 from fimls.types import (
     CancelToken,
@@ -321,7 +321,7 @@ class Context:
 
     def __init__(self, excluded: str | None = None) -> None:
         self.asked = 0
-        self.state = "new"
+        self.state = SelectionState.NEW
         self._excluded = excluded
 
     async def select(self, *_: object, **__: object) -> Selection:
@@ -363,7 +363,7 @@ async def test_explained_is_what_was_kept(
     context = Context()
     completer = Completer(WatchedEngine(Rule("", ("first(a)",))), Settings(), context=context)
     await completer.complete(*cursor("x = ¦\n\nprint(x)\n"))
-    context.state = "frozen"
+    context.state = SelectionState.FROZEN
     await completer.complete(*cursor("x = g(¦)\n\nprint(x)\n"))
     began = clock.ms
     await asyncio.sleep(1)

@@ -223,7 +223,7 @@ async def test_a_cache_that_cannot_be_written(new_indexer: NewIndexer, tmp_path:
     await indexer.start()
     await indexer.idle()
     assert IndexState.FAILED is indexer.state
-    assert "Not a directory" in indexer.note
+    assert "Not a directory" in indexer.failure
     assert 0 == Index(database).files()
     indexer.update([tmp_path / "file"])
     await indexer.idle()
@@ -236,7 +236,8 @@ async def test_a_read_only_cache(new_indexer: NewIndexer, tmp_path: Path) -> Non
     indexer = new_indexer(database=tmp_path / "cache" / "index" / "x.sqlite")
     await indexer.start()
     await indexer.idle()
-    assert "Permission denied" in indexer.note
+    assert IndexState.FAILED is indexer.state
+    assert "Permission denied" in indexer.failure
 
 
 async def test_two_servers_on_one_workspace(
@@ -333,7 +334,10 @@ async def test_killed_again_and_again(
     await indexer.idle()
     assert IndexState.READY == indexer.state
     await killed(indexer)
-    assert "index failed: the process was killed by signal 9" == indexer.note
+    assert (IndexState.FAILED, "the process was killed by signal 9") == (
+        indexer.state,
+        indexer.failure,
+    )
     indexer.update([folder / "store.py"])  # nobody is there to hear it
     await indexer.idle()
     assert 2 == index.files()

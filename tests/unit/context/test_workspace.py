@@ -25,6 +25,7 @@ class FakeIndexer:
     """An indexer that only takes note."""
 
     state = IndexState.READY
+    failure = ""
     note = ""
 
     def __init__(self, *_arguments: object) -> None:
@@ -123,7 +124,7 @@ async def test_too_late_is_for_the_next_request(context: WorkspaceContext, folde
         return count_words(text)
 
     selection = await ask(context, folder / "main.py", MAIN, timeout_ms=20, count=slow)
-    assert ("none: late", ()) == (selection.state, selection.snippets)
+    assert ("none: late", ()) == (selection.summary, selection.snippets)
     go.set()
     selection = await ask(context, folder / "main.py", MAIN)
     assert 1 == len(selection.snippets)
@@ -224,13 +225,13 @@ async def test_no_context(
     """An excluded document, and one outside the folders, gets none, with the reason."""
     (folder / ".gitignore").write_text("ignored.py\n")
     path = folder.parent / "outside.py" if ".." in name else folder / name
-    assert expected == (await ask(context, path, MAIN)).state
+    assert expected == (await ask(context, path, MAIN)).summary
 
 
 async def test_no_budget(context: WorkspaceContext, folder: Path) -> None:
     """Nothing is searched for a prompt without room."""
     selection = await ask(context, folder / "main.py", MAIN, budget_tokens=0)
-    assert "none: no budget" == selection.state
+    assert "none: no budget" == selection.summary
 
 
 async def test_exclusion(context: WorkspaceContext, folder: Path, tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ async def test_a_failing_search(
 
     with caplog.at_level(logging.WARNING):
         selection = await ask(context, folder / "main.py", MAIN, count=broken)
-    assert ("none: failed", ()) == (selection.state, selection.snippets)
+    assert ("none: failed", ()) == (selection.summary, selection.snippets)
     assert "RuntimeError" in caplog.text
     assert "models" not in caplog.text
     assert 1 == len((await ask(context, folder / "main.py", MAIN)).snippets)
@@ -330,7 +331,7 @@ async def test_ignored_files_are_completed_and_secrets_are_not(
     write(folder, {".gitignore": "scratch.py\n", "scratch.py": "x = 1\n"})
     assert None is context.exclusion((folder / "scratch.py").as_uri())
     selection = await ask(context, folder / "scratch.py", MAIN)
-    assert "none: ignored by .gitignore" == selection.state
+    assert "none: ignored by .gitignore" == selection.summary
 
 
 async def test_other_settings(
@@ -356,7 +357,7 @@ async def test_without_folders_there_is_no_context(
     documents["main"] = document(folder / "main.py", MAIN)
     context.configure([])
     selection = await ask(context, folder / "main.py", MAIN)
-    assert ((), "none: switched off") == (selection.snippets, selection.state)
+    assert ((), "none: switched off") == (selection.snippets, selection.summary)
     assert frozenset() == context.known({"load_items"})
     assert "secret file" == context.exclusion((folder / ".env").as_uri())
 
@@ -381,7 +382,7 @@ async def test_closing_does_not_wait_for_a_search(folder: Path, tmp_path: Path) 
         return count_words(text)
 
     selection = await ask(context, folder / "main.py", MAIN, timeout_ms=20, count=slow)
-    assert "none: late" == selection.state
+    assert "none: late" == selection.summary
     await context.aclose()
     assert not searched.is_set()
     go.set()
@@ -401,18 +402,30 @@ async def test_status(
     }
 
 
-@pytest.mark.parametrize("note", ["index limited to 3 files of 9", "index failed: disk full", ""])
+@pytest.mark.parametrize(
+    ("state", "failure", "note", "expected"),
+    [
+        (IndexState.READY, "", "index limited to 3 files of 9", "index limited to 3 files of 9"),
+        (IndexState.FAILED, "disk full", "", "index failed: disk full"),
+        (IndexState.INDEXING, "", "", ""),
+    ],
+)
 async def test_what_the_index_leaves_out(
     context: WorkspaceContext,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
+    state: IndexState,
+    failure: str,
     note: str,
+    expected: str,
 ) -> None:
     """Every selection says it, a frozen one too."""
+    monkeypatch.setattr(FakeIndexer, "state", state)
+    monkeypatch.setattr(FakeIndexer, "failure", failure)
     monkeypatch.setattr(FakeIndexer, "note", note)
     first = await ask(context, folder / "main.py", MAIN)
     again = await ask(context, folder / "main.py", MAIN)
-    assert [("new", note), ("frozen", note)] == [
+    assert [("new", expected), ("frozen", expected)] == [
         (selection.state, selection.note) for selection in (first, again)
     ]
 

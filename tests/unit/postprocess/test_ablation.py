@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fimls.types import FinishReason, Generation, Mode
+from training.evaluation.execution import Verdict
 from training.evaluation.suites import Item
-from training.evaluation.suites.base import Verdict
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 

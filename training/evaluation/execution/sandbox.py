@@ -84,6 +84,14 @@ class Outcome:
         return self.killed_by is None and self.exit_code is not None and not changed
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an answer does what it must; ``detail`` says in a few words why not."""
+
+    passed: bool
+    detail: str = ""
+
+
 class Sandbox:
     """A place to run jobs in, one at a time; a context manager.
 

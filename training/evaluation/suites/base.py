@@ -1,8 +1,8 @@
 """What a suite is: items to complete, and how an answer is judged. One file for each suite.
 
-Adding one: write a class with ``name``, ``version`` and ``items()``, and a row in
-``suites.FACTORIES``. Nothing else changes: asking, scoring, intervals and reports are the same for
-all.
+Adding one: write a class with ``name``, ``version``, ``sources`` and ``items()``, and a row in
+``NAMED`` or ``OF_PATHS`` of ``suites/__init__.py``. Nothing else changes: asking, scoring,
+intervals and reports are the same for all.
 """
 
 from __future__ import annotations
@@ -13,14 +13,29 @@ from pathlib import Path
 from typing import Protocol
 
 from fimls.types import Mode, Snippet
+from training.evaluation.execution.sandbox import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What running an answer came to. detail: why it failed, in a few words; "" where it passed."""
+class Choice:
+    """Which items of a suite are asked, and what a suite of a person's own code is made of."""
 
-    passed: bool
-    detail: str = ""
+    limit: int | None = None
+    """A seeded sample of so many."""
+    one_per_cluster: bool = False
+    """A seeded one of each problem or file."""
+    kinds: tuple[str, ...] = ()
+    """Only these; () for all."""
+    seed: int = 0
+    per_kind: int = 50
+    """Holes of each kind, of a folder."""
+    python: Path | None = None
+    """The interpreter that has what the repository's tests need."""
+    tests: tuple[str, ...] = ()
+    """Only tests under these paths."""
+
+
+ALL_ITEMS = Choice()
 
 
 class Judge(Protocol):

@@ -9,19 +9,18 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from fimls.syntax import Definition, get_language, language_of, outline
 from fimls.types import Mode
-from training.evaluation.execution import Limits, Sandbox, shared
+from training.evaluation.execution import Limits, Sandbox, Verdict, shared
 from training.evaluation.execution.runners import Runner, Survey
 from training.evaluation.repository import Repository, read_repository
-from training.evaluation.suites.base import Item, Skipped, Verdict
+from training.evaluation.suites.base import Item, Skipped
 from training.evaluation.suites.spans import BODY, Contexts
 from training.types import CorpusFile, Span, SpanKind
 
@@ -68,26 +67,13 @@ class TestsJudge:
         """See :class:`training.evaluation.suites.base.Judge`."""
         sandbox = shared(self.source, self.runner.readable)
         replaced = {self.path: f"{self.before}{completion}{self.after}"}
-        judged = self.runner.judge(sandbox, self.tests, replaced, self.limits)
-        return Verdict(judged.passed, judged.detail)
-
-
-@dataclass(slots=True)
-class Numbers:
-    """What a repository had to offer. Reasons are counted."""
-
-    functions: int = 0
-    items: int = 0
-    tests_passing: int = 0
-    tests_left_out: Counter[str] = field(default_factory=Counter)
-    functions_left_out: Counter[str] = field(default_factory=Counter)
+        return self.runner.judge(sandbox, self.tests, replaced, self.limits)
 
 
 class RepositoryFunctions:
     """Functions of a repository with tests.
 
     limit: at most so many items, a seeded choice. contexts: None for no snippets of other files.
-    numbers: filled as :meth:`items` goes along.
     """
 
     def __init__(
@@ -111,7 +97,6 @@ class RepositoryFunctions:
         self._contexts = contexts
         self.name = f"functions-{self._repository.name}"
         self.sources = self._repository.folder
-        self.numbers = Numbers()
 
     @cached_property
     def version(self) -> str:
@@ -135,20 +120,16 @@ class RepositoryFunctions:
 
     @cached_property
     def _chosen(self) -> tuple[list[_Candidate], list[Skipped]]:
-        self.numbers = Numbers()
         with Sandbox(self.sources, readable=self._runner.readable) as sandbox:
             survey = self._runner.survey(sandbox, SURVEY_LIMITS)
-        self.numbers.tests_passing = len(survey.passing)
         skipped = []
         for test, reason in survey.left_out.items():
-            self.numbers.tests_left_out[reason] += 1
             skipped.append(Skipped(test, f"test: {reason}"))
         candidates: list[_Candidate] = []
         for path in sorted(self._repository.sources):
             for name, found in self._functions(path, survey):
-                self.numbers.functions += 1
                 if isinstance(found, str):
-                    skipped.append(self._left_out(name, found))
+                    skipped.append(Skipped(name, found))
                 else:
                     candidates.append(found)
         chance = random.Random(f"{self._seed}:{self._repository.name}")  # noqa: S311 - a choice
@@ -161,13 +142,12 @@ class RepositoryFunctions:
                 reasons = [NOT_CHOSEN] * len(some) if full else pool.map(self._unfit, some)
                 for candidate, reason in zip(some, reasons, strict=True):
                     if reason:
-                        skipped.append(self._left_out(candidate.name, reason))
+                        skipped.append(Skipped(candidate.name, reason))
                     else:
                         chosen.append(candidate)
         surplus = [] if self._limit is None else chosen[self._limit :]
-        skipped += [self._left_out(candidate.name, NOT_CHOSEN) for candidate in surplus]
+        skipped += [Skipped(candidate.name, NOT_CHOSEN) for candidate in surplus]
         chosen = chosen[: self._limit]
-        self.numbers.items = len(chosen)
         return chosen, skipped
 
     def _functions(self, path: str, survey: Survey) -> Iterator[tuple[str, _Candidate | str]]:
@@ -220,10 +200,6 @@ class RepositoryFunctions:
         language = get_language(language_of(candidate.path))
         assert language is not None, "it was found with the language's grammar"
         return UNNOTICED if candidate.judge(language.no_body).passed else ""
-
-    def _left_out(self, name: str, reason: str) -> Skipped:
-        self.numbers.functions_left_out[reason] += 1
-        return Skipped(name, reason)
 
     def _item(self, candidate: _Candidate, contexts: Contexts | None) -> Item:
         path, body = candidate.path, candidate.body

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fimls.types import Mode
-from training.evaluation.execution import run_program
-from training.evaluation.suites.base import Item, Skipped, Verdict
+from training.evaluation.execution import Verdict, run_program
+from training.evaluation.suites.base import Item, Skipped
 from training.types import EvaluationError
 
 DATA = Path(__file__).parent.parent / "data" / "human-eval-infilling"

@@ -22,7 +22,7 @@ from collections.abc import Container, Mapping
 from fimls.syntax import language_of
 
 Imports = list[tuple[str, str | None]]
-"""Local names in order, each with the file that it comes from, None where that is outside."""
+"""Local names in order, each with the file of the workspace that it comes from, if any."""
 
 _MOST_BESIDE = 3
 _MOST_IMPORTED = 2
@@ -58,7 +58,7 @@ _BRACES = re.compile(
     rf"|^[ \t]+(?:[\w<>,*&\[\]]+\s+)*({_IDENTIFIER})\s*(?::[^;\n]*|\s[\w.\[\]*]+)?[;,]?$",
     re.MULTILINE,
 )
-# Methods that everything has: a workspace that defines its own `get` explains no other `.get`.
+# Everything has these methods: a workspace that defines its own `get` explains no other `.get`.
 _COMMON = frozenset(
     name
     for kind in (
@@ -83,8 +83,8 @@ _COMMON |= frozenset(  # and those of other languages' standard libraries
 def imports_of(text: str, path: str, files: Container[str]) -> Imports:
     """Read the imports of a file: Python, JavaScript and TypeScript.
 
-    files: the workspace's, as relative paths with forward slashes. A Python module is looked for
-    from each folder above the importing file, as a person's import path isn't known.
+    files: the workspace's, as relative paths with forward slashes. A Python module is searched in
+    each folder above the importing file, since the import path isn't known.
     """
     language_id = language_of(path)
     if language_id == "python":
@@ -93,7 +93,10 @@ def imports_of(text: str, path: str, files: Container[str]) -> Imports:
 
 
 def neighbours(path: str, sources: Mapping[str, str], chance: random.Random) -> tuple[str, ...]:
-    """Choose up to three files: two that ``path`` imports, the others from its folder."""
+    """Choose up to three files that an editor would have open too.
+
+    Two that ``path`` imports, the others from its folder.
+    """
     targets = (target for _, target in imports_of(sources[path], path, sources))
     imported = [target for target in dict.fromkeys(targets) if target not in {None, path}]
     folder = posixpath.dirname(path)
@@ -116,7 +119,7 @@ class Names:
         self._files = Counter(name for names in self._defined.values() for name in names)
 
     def needs_other_file(self, path: str, start: int, end: int) -> bool:
-        """Whether ``text[start:end]`` of a file uses what only other files define."""
+        """Whether ``text[start:end]`` of a file uses a name that only other files define."""
         text = self._sources[path]
         body = _TEXT.sub(" ", text[start:end])
         python = language_of(path) == "python"

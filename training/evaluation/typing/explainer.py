@@ -12,12 +12,12 @@ from typing import IO, Any
 
 from fimls.engines.prefix_blocks import PrefixBlocks
 from training.evaluation.typing.client import WHY_COMMAND, Client, RequestFailedError
-from training.evaluation.typing.looks import Look
+from training.evaluation.typing.looks import Look, Outcome
 from training.evaluation.typing.plan import Task
 from training.evaluation.typing.tally import Tally
 
 _TRUTH_CHARACTERS = 400
-# Requests end in another order than they began: as many earlier ones are asked for again.
+# Requests don't end in the order in which they began: so many earlier ones are asked for again.
 _OVERLAP = 4
 _PREFIX, _SUFFIX, _CONTROL = "prefix", "suffix", "control"
 
@@ -25,8 +25,8 @@ _PREFIX, _SUFFIX, _CONTROL = "prefix", "suffix", "control"
 class Explainer:
     """Joins looks and explanations for one server.
 
-    record: gets a JSON line for each answered request: the explanation without the prompt's ids,
-    the latency, what should have come and what kind of function it is.
+    record: gets a JSON line for each answered request, with the explanation (without the prompt's
+    ids), the latency, what should have come and the kind of function.
     """
 
     def __init__(self, client: Client, record: IO[str] | None) -> None:
@@ -39,7 +39,7 @@ class Explainer:
         self.available = True
 
     def expect(self, look: Look, task: Task, tally: Tally) -> None:
-        """Take a look that was asked; its explanation goes to the tally."""
+        """Note a look; its explanation will go to the tally."""
         self._waiting[look.key] = look, task, tally
 
     async def fetch(self) -> None:
@@ -61,7 +61,7 @@ class Explainer:
                 self._take(explanation)
 
     async def finish(self) -> None:
-        """Fetch the rest, and settle the looks that the server doesn't explain."""
+        """Fetch the rest, then count the looks that the server doesn't explain."""
         await self.fetch()
         self.settle()
 
@@ -89,7 +89,7 @@ class Explainer:
             self._write(look, task)
 
     def _write(self, look: Look, task: Task) -> None:
-        if self._record is None or look.outcome != "answered":
+        if self._record is None or look.outcome is not Outcome.ANSWERED:
             return
         truth = task.body[look.typed : look.typed + _TRUTH_CHARACTERS]
         row = {
@@ -99,7 +99,7 @@ class Explainer:
             "latency_ms": look.latency_ms,
             "on_track": look.on_track,
             "offered": [one.text for one in look.suggestions],
-            # Behind wrong characters nothing can be right.
+            # After wrong characters nothing can be right.
             "truth": truth if look.on_track else "",
             "explanation": _without_ids(look.explanation),
         }
@@ -138,9 +138,9 @@ class OrderComparison:
 
 
 def prefix_first(parts: Sequence[tuple[str, Sequence[int]]]) -> list[int]:
-    """Return a prompt's ids with the code before the cursor in front of the code behind it.
+    """Return a prompt's ids with the code before the cursor first, then the code after it.
 
-    The snippets stay first; each control token keeps its rank, since what matters is their number.
+    The snippets stay in front. The control tokens keep their order: only their number matters.
     """
     kinds = [kind for kind, _ in parts]
     code = [index for index, kind in enumerate(kinds) if kind in {_PREFIX, _SUFFIX}]

@@ -23,7 +23,7 @@ _SUMS = (
     *("wrong_characters", "accepted_whole", "accepted_line", "saved_characters"),
     *("saved_by_word_characters", "engine_ms", "generated_tokens", "with_snippets"),
 )
-# name: the quantity, and what it is a share of or counted against
+# name: the quantity, and what it is divided by
 RATIOS: Mapping[str, tuple[str, str]] = {
     "saved_share": ("saved_characters", "characters"),
     "saved_by_word_share": ("saved_by_word_characters", "characters"),
@@ -42,7 +42,7 @@ _COMPARED = (
 
 
 def scopes(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return all rows, and those of each kind of function."""
+    """Return all rows, and the rows of each kind of function."""
     return {ALL: list(rows)} | {
         kind: [row for row in rows if row["kind"] == kind] for kind in KINDS
     }
@@ -56,7 +56,7 @@ def figures(rows: Sequence[Row], seed: int) -> dict[str, dict[str, Any]]:
 def latencies(
     row: Row, answered_by: Iterable[str] | None = None, *, items: bool = False
 ) -> list[float]:
-    """Return a row's latencies, of all answers or of those with or without the engine.
+    """Return a row's latencies in milliseconds, of all answers or of those answered in some ways.
 
     items: only of answers that showed something.
     """
@@ -69,7 +69,7 @@ def latencies(
 def compare(before: Mapping[str, Any], after: Mapping[str, Any], *, seed: int) -> dict[str, Any]:
     """Return for each scope and figure: both values, the difference and the relative change.
 
-    Only functions that both runs typed to their ends count.
+    Only functions that both runs finished count.
 
     Raises:
         ConfigError: they typed different plans, or have no function in common.
@@ -100,7 +100,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any], *, seed: int) -
 
 def _scope(rows: list[Row], seed: int) -> dict[str, Any]:
     draw = Resampler(len(rows), seed)
-    # Without explanations a sum of 0 means that nobody knows.
+    # Without explanations a sum of 0 means that it isn't known.
     explained = any(name != "unknown" for row in rows for name in row["answered_by"])
     ratios = {
         name: of for name, of in RATIOS.items() if explained or not name.startswith("engine_ms")
@@ -134,7 +134,7 @@ def _scope(rows: list[Row], seed: int) -> dict[str, Any]:
 
 
 def _without_engine(rows: list[Row], draw: Resampler) -> dict[str, float | None]:
-    """Of the answers that are explained, the share that cost no generation."""
+    """Of the answers that are explained, the share that needed no generation."""
 
     def count(row: Row, names: Iterable[str]) -> int:
         return sum(row["answered_by"].get(name, 0) for name in names)
@@ -150,7 +150,7 @@ def _percentiles(groups: list[list[float]], draw: Resampler) -> dict[str, Any]:
 
 
 def _prompts(rows: list[Row], draw: Resampler) -> dict[str, Any]:
-    """What the prompts cost, as measured and as modelled in both orders; ratios of sums."""
+    """What the prompts cost, measured, and modelled in both orders; ratios of sums."""
     tokens = [[prompt[0] for prompt in row["prompts"]] for row in rows]
     computed = [[prompt[1] for prompt in row["prompts"]] for row in rows]
     tokens_sums, computed_sums = [list(map(sum, lists)) for lists in (tokens, computed)]

@@ -1,7 +1,8 @@
-"""A look: what the server was asked after a keystroke, what came, and what it was worth."""
+"""A look: a request after a keystroke, the suggestions that came, and how much is taken of one."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,46 +12,57 @@ from fimls.text import Encoding, LineIndex, Position
 ENCODING: Encoding = "utf-16"
 
 FEWEST_SAVED = 3
-"""A suggestion is taken as a whole from here on: one key for it, two saved at least."""
+"""Fewer right characters aren't taken: it costs a key, and should save two at least."""
+
+
+class Outcome(str, enum.Enum):
+    """What came of a request."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    SUPERSEDED = "superseded"
+    """The next key came first."""
+    FAILED = "failed"
+    LATE = "late"
+    """There was no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Text that was offered behind the cursor. replaced: characters there that it takes away.
-
-    command: what an editor runs when it is taken as a whole (LSP's ``Command``).
-    """
+    """Text that was offered after the cursor."""
 
     text: str
     replaced: int = 0
+    """How many characters after the cursor it replaces."""
     command: Mapping[str, Any] | None = None
+    """What an editor runs when all of it is taken (LSP's ``Command``)."""
 
 
 @dataclass(slots=True)
 class Look:
-    """One request.
-
-    before: the text between the body's start and the cursor. typed: how much of the body that is.
-    on_track: whether it was that and nothing else.
-    outcome: "open", "answered", "superseded" (the next key came first), "failed" or "late" (no
-    answer in time). suggestions: shown, best first. explanation: the server's own account, if any.
-    """
+    """One request."""
 
     request_id: int
     uri: str
     version: int
     offset: int
     before: str
+    """The text from the body's start to the cursor."""
     typed: int
+    """How many characters of the body that is."""
     on_track: bool
-    outcome: str = "open"
+    """Whether that text is right: nothing but the beginning of the body."""
+    outcome: Outcome = Outcome.OPEN
     latency_ms: float | None = None
+    """From the edit to the answer."""
     suggestions: tuple[Suggestion, ...] = ()
+    """What was shown, the best first."""
     explanation: Mapping[str, Any] = field(default_factory=dict)
+    """The server's own account, if it gives one."""
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What an explanation names a request by."""
+        """How an explanation names the request: document, version and offset."""
         return self.uri, self.version, self.offset
 
     @property
@@ -62,8 +74,8 @@ class Look:
 def suggestions_of(result: Any, text: str, offset: int) -> tuple[Suggestion, ...]:
     """Read an answer's items as an editor shows them at an offset of a text.
 
-    An item that would change what stands before the cursor, or whose range lies elsewhere, is not
-    shown.
+    An item that would change the text before the cursor, or whose range doesn't include the cursor,
+    is not shown.
     """
     items = result.get("items") if isinstance(result, dict) else result
     if not isinstance(items, list):
@@ -91,10 +103,10 @@ def _suggestion(item: Any, text: str, offset: int, lines: LineIndex) -> Suggesti
 
 
 def taken_length(text: str, rest: str, right: int) -> int:
-    """Return how much of a text a person takes whose next characters are ``rest``.
+    """Return how many characters of a text a person takes who is about to type ``rest``.
 
-    right: how many first characters of both agree. All of the text if they are all of it, else its
-    first lines that agree; 0 where that saves less than :data:`FEWEST_SAVED` characters.
+    right: how many first characters of both agree. All of the text is taken if all of it is right,
+    else the first lines that are; nothing if that saves less than :data:`FEWEST_SAVED` characters.
     """
     if right < len(text):
         ends = (

@@ -32,37 +32,39 @@ _PARSE_BUDGET_MS = 2_000.0
 class Function:
     """A function in a text. ``text[start:end]`` (code points) is what is typed.
 
-    That is everything behind the signature (Python: and the docstring), or between the braces, from
-    the line end there to the last statement's end. unit: one level of indentation.
+    That is everything after the signature (in Python: after the docstring too), or between the
+    braces, from the line end there to the end of the last statement.
     """
 
     name: str
     start: int
     end: int
     unit: str
+    """One level of indentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One function to type.
-
-    name: unique in the plan, the same wherever the repository lies. kind: one of KINDS.
-    neighbours: paths of files that are opened first. keys: one for each character of ``body``.
-    """
+    """One function to type."""
 
     name: str
+    """Unique in the plan, and the same wherever the repository is."""
     repository: int
+    """The index of its repository in the plan."""
     path: str
     language_id: str
     function: Function
     kind: str
+    """One of KINDS."""
     neighbours: tuple[str, ...]
+    """Paths of files that are opened first."""
     body: str = field(repr=False)
     keys: tuple[Key, ...] = field(repr=False)
+    """One for each character of the body."""
 
     @property
     def typed_characters(self) -> int:
-        """Characters that a person types: all but the indentation, which the editor sets."""
+        """How many characters a person types: all but the indentation, which the editor adds."""
         return typed_characters(self.body)
 
 
@@ -76,7 +78,7 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that is typed, and how: runs with the same one can be compared."""
+        """A hash of what is typed and how. Runs with the same fingerprint can be compared."""
         tasks = [asdict(task) for task in self.tasks]
         return hashlib.sha256(json.dumps([self.seed, tasks]).encode()).hexdigest()[:16]
 
@@ -91,7 +93,7 @@ class Plan:
 
 
 def typed_characters(text: str) -> int:
-    """Count a text's characters without what indents its lines."""
+    """Count a text's characters, without the indentation of its lines."""
     first, *lines = text.split("\n")
     return len(first) + sum(1 + len(line.lstrip(" \t")) for line in lines)
 
@@ -99,7 +101,7 @@ def typed_characters(text: str) -> int:
 def make_plan(repositories: Sequence[Repository], *, functions: int, seed: int) -> Plan:
     """Choose functions, as evenly from the repositories as they allow.
 
-    At most two of a file; none whose body stands somewhere else too, where it would be found.
+    At most two of a file; none whose body occurs elsewhere too, where it would be found.
 
     Raises:
         DocumentError: no repository has a function that can be typed.
@@ -202,7 +204,7 @@ def _function(node: tree_sitter.Node, text: str) -> Function | None:
     start_byte = body.start_byte + 1 if braces else _after_docstring(node, body)
     start = offset_at_byte(text, start_byte)
     end = offset_at_byte(text, body.end_byte - 1 if braces else body.end_byte)
-    if not braces:  # a comment behind the colon belongs to the signature
+    if not braces:  # a comment after the colon belongs to the signature
         start = text.find("\n", start)
     end = start + len(text[start:end].rstrip())
     typed = text[start:end]
@@ -218,7 +220,7 @@ def _function(node: tree_sitter.Node, text: str) -> Function | None:
 
 
 def _after_docstring(node: tree_sitter.Node, body: tree_sitter.Node) -> int:
-    """Return the byte behind a Python function's colon, or behind its docstring."""
+    """Return the byte after a Python function's colon, or after its docstring."""
     first = body.named_children[0]
     if [child.type for child in first.named_children] == ["string"]:
         return first.end_byte
@@ -227,7 +229,7 @@ def _after_docstring(node: tree_sitter.Node, body: tree_sitter.Node) -> int:
 
 
 def _name(node: tree_sitter.Node) -> str:
-    """Return what a definition names; C hides it in nested declarators."""
+    """Return the name that is defined; C has it in nested declarators."""
     named = node.child_by_field_name("name")
     declarator = node.child_by_field_name("declarator")
     while named is None and declarator is not None:

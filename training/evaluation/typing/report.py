@@ -14,8 +14,7 @@ from rich.console import Console
 from fimls import __version__
 from fimls.report import plots
 from fimls.report.machine import machine_facts
-from fimls.report.page import render_page
-from fimls.report.tables import interval, number, print_table, share, short
+from fimls.report.page import interval, number, print_table, render_page, share, short
 from fimls.types import ConfigError
 from training.evaluation.typing.figures import ALL, WITH_ENGINE, WITHOUT_ENGINE, figures, latencies
 from training.evaluation.typing.plan import KINDS, LOCAL, OTHER_FILE, Plan

@@ -1,8 +1,8 @@
 """How long a person takes for each key, and where a finger slips. Times are milliseconds.
 
-Intervals between keys are log-normal, with a median near 120 ms inside words and longer ones where
+Intervals between keys are log-normal, with a median near 120 ms inside words, and longer where
 people stop to look or think (Dhakal et al. 2018, 136 million keystrokes: mean 239 ms, 1-2 % of keys
-corrected at once). Code has more of the latter than prose.
+corrected at once). Code has more such places than prose.
 """
 
 from __future__ import annotations
@@ -30,15 +30,14 @@ _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One character of a body.
-
-    pause_ms: before it. slip: wrong characters that are typed first and taken back; "" mostly.
-    correction_ms: the pause before each of the 2 x len(slip) keys that this takes.
-    """
+    """One character of a body."""
 
     pause_ms: float
+    """The time before it."""
     slip: str = ""
+    """Wrong characters that are typed first and deleted; mostly none."""
     correction_ms: tuple[float, ...] = ()
+    """The pause before each of the ``2 * len(slip)`` keys that this takes."""
 
     @property
     def total_ms(self) -> float:
@@ -66,7 +65,7 @@ def rhythm(body: str, chance: random.Random) -> tuple[Key, ...]:
 
 
 def _place(body: str, index: int) -> tuple[str, float]:
-    """Return what kind of place a character stands at, and its median pause."""
+    """Return what kind of place a character is at, and its median pause."""
     before = body[index - 1] if index else "\n"
     character = body[index]
     if character == "\n":
@@ -83,7 +82,7 @@ def _place(body: str, index: int) -> tuple[str, float]:
 
 
 def _slip(body: str, index: int, chance: random.Random) -> str:
-    """Return a neighbouring key's letter, sometimes with the next one typed before it is seen."""
+    """Return the letter of a key beside the right one, sometimes with the following letter."""
     row = next((row for row in _ROWS if body[index] in row), "")
     if not row:
         return ""

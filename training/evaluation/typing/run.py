@@ -40,20 +40,21 @@ _MEMORY_INTERVAL_S = 2.0
 
 @dataclass(slots=True)
 class Run:
-    """What a run found.
-
-    rows: one for each function that was begun (``Tally.row``). examples: the longest wrong
-    suggestion of each. memory: server (from 0), seconds since the start, and bytes. status: what
-    the server's ``fimls.status`` said first. notes: what a reader of the figures must know.
-    """
+    """What a run found."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    """One for each function that was begun: ``Tally.row``."""
     examples: list[dict[str, Any]] = field(default_factory=list)
+    """The longest wrong suggestion in each function."""
     memory: list[tuple[int, float, int]] = field(default_factory=list)
+    """Samples: the server, counted from 0; seconds since the start; resident bytes."""
     status: dict[str, Any] = field(default_factory=dict)
+    """What ``fimls.status`` said first."""
     notes: list[str] = field(default_factory=list)
+    """What a reader of the figures must know."""
     elapsed_s: float = 0.0
     failure: FimlsError | None = None
+    """What ended the run early."""
 
     def note(self, text: str) -> None:
         """Add a note, once."""
@@ -62,10 +63,10 @@ class Run:
 
 
 class Replay:
-    """Types a plan. server_options: of ``fimls serve``. record: see :class:`Explainer`.
+    """Types a plan.
 
-    feedback: the state folder (``XDG_STATE_HOME``) that gets what ``fimls stats`` shows of it; None
-    keeps nothing.
+    server_options: those of ``fimls serve``. record: see :class:`Explainer`. feedback: the state
+    folder (``XDG_STATE_HOME``) for what ``fimls stats`` shows of the run; None keeps nothing.
     """
 
     def __init__(
@@ -91,9 +92,9 @@ class Replay:
         self.found = Run()
 
     async def run(self, stop: asyncio.Event) -> Run:
-        """Type until the plan is done or ``stop`` is set; a failure ends it and stands in the run.
+        """Type until the plan is done or ``stop`` is set.
 
-        Everything that was typed until then is in the result.
+        A failure ends the run too. The result holds it, and everything that was typed until then.
         """
         self._began = time.monotonic()
         try:
@@ -114,7 +115,7 @@ class Replay:
             folder = Path(temporary) / repository.name
             copying = (repository, folder, self._plan.holes(index))
             await asyncio.to_thread(copy_with_holes, *copying)
-            # What a server leaves about a copy is of no use to anybody later.
+            # Nobody needs what a server stores about a copy.
             places = {name: str(Path(temporary) / name) for name in _LEFT_BEHIND}
             if self._feedback is not None:
                 places["XDG_STATE_HOME"] = str(self._feedback.absolute())
@@ -133,8 +134,8 @@ class Replay:
     async def _server(
         self, folder: Path, environment: Mapping[str, str], log: IO[bytes], stop: asyncio.Event
     ) -> AsyncIterator[Client]:
-        """Start a server that is ready to complete, and watch its memory while it runs."""
-        # What a machine types is not what its owner does with suggestions.
+        """Start a server, wait until it can complete, and watch its memory while it runs."""
+        # What is typed here says nothing about what a person does with suggestions.
         wanted = "true" if self._feedback is not None else "false"
         command = server_command([*self._server_options, "--set", f"feedback={wanted}"])
         client = await Client.start(command, folder, environment=environment, log=log)
@@ -149,7 +150,7 @@ class Replay:
             await client.aclose()
 
     async def _until_ready(self, client: Client, stop: asyncio.Event) -> None:
-        """Wait for the engine and for the index of the workspace, where there is one."""
+        """Wait for the engine, and for the index of the workspace if there is one."""
         await client.ready(_READY_TIMEOUT_S)
         deadline = time.monotonic() + _INDEX_TIMEOUT_S
         while not stop.is_set():
@@ -213,7 +214,7 @@ class Replay:
 
 
 def _index_states(context: object) -> set[str]:
-    """Return the states of all that the server indexes, from its status; none where it doesn't."""
+    """Return the state of each index that the server's status names."""
     if not isinstance(context, dict):
         return set()
     folders = context.get("folders")
@@ -224,7 +225,7 @@ def _index_states(context: object) -> set[str]:
 
 
 def server_options(settings: Mapping[str, object]) -> list[str]:
-    """Return the options that give ``fimls serve`` the settings of a command line."""
+    """Return the options by which ``fimls serve`` gets the settings of a command line."""
     return [
         word
         for name, value in settings.items()

@@ -12,7 +12,7 @@ from fimls.syntax import get_language, language_of
 from fimls.text import LineIndex
 from training.evaluation.typing.client import Answer, Client, RequestFailedError
 from training.evaluation.typing.explainer import Explainer
-from training.evaluation.typing.looks import ENCODING, Look, suggestions_of, taken_length
+from training.evaluation.typing.looks import ENCODING, Look, Outcome, suggestions_of, taken_length
 from training.evaluation.typing.plan import Task
 from training.evaluation.typing.rhythm import Key
 from training.evaluation.typing.tally import Tally
@@ -25,28 +25,28 @@ _AUTOMATIC = 2
 _CANCELLED = -32800
 _ANSWER_TIMEOUT_S = 60.0
 _OPENING_MS = 1_000.0
-_FOLLOWING_MS = 150.0  # a key that only puts right what the editor did
+_FOLLOWING_MS = 150.0  # before a key that only corrects what the editor did
 _EXPLAINING_MS = 100.0  # with less time until the next key, nothing is asked that could delay it
 
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How the person types.
-
-    pace: at human rhythm, or waiting for each answer. looks: the places at which the server is
-    asked. read_ms: from a suggestion to its being taken. close_brackets: the editor's habit.
-    """
+    """How the person types."""
 
     pace: Pace = "human"
+    """At human rhythm, or waiting for each answer."""
     looks: Looks = "key"
+    """Where the server is asked: after each key, or where a word or a line begins."""
     read_ms: float = 250.0
+    """The time between seeing a suggestion and taking it."""
     close_brackets: bool = True
+    """Whether the editor closes brackets."""
 
 
 class Session:
-    """Types one task's function.
+    """Types the function of one task.
 
-    folder: the workspace, with the task's body missing from its file. text: that file's whole text.
+    folder: the workspace, where the body is missing from its file. text: the whole of that file.
     """
 
     def __init__(
@@ -86,11 +86,11 @@ class Session:
 
     @property
     def typed(self) -> int:
-        """How many characters of the body stand in the document."""
+        """How many characters of the body are in the document."""
         return self._typist.matched
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Type until the function is there, or until it is told to stop.
+        """Type until the function is complete or ``stop`` is set.
 
         Raises:
             ServerGoneError: the server ended.
@@ -111,7 +111,7 @@ class Session:
                 self._client.notify("textDocument/didClose", document)
 
     def _open(self) -> list[str]:
-        """Open the neighbours, then the file itself; return the neighbours' URIs."""
+        """Open the files beside it, then the file itself; return the URIs of the former."""
         opened = []
         for path in self._task.neighbours:
             file = self._folder / path
@@ -125,7 +125,7 @@ class Session:
         self._client.notify("textDocument/didOpen", {"textDocument": item})
 
     async def _next_key(self) -> None:
-        """Wait as long as a person does, take what came meanwhile, or press the next key."""
+        """Wait as long as a person does, then take what came meanwhile or press the next key."""
         typist, position = self._typist, self._typist.matched
         keys = self._task.keys
         key = keys[position] if position < len(keys) else Key(_FOLLOWING_MS)
@@ -150,7 +150,7 @@ class Session:
             await self._wait(pause_ms)
 
     async def _wait(self, pause_ms: float) -> bool:
-        """Let a pause pass. True if a suggestion that came in it was taken."""
+        """Wait for a pause to pass. Returns whether a suggestion came and was taken."""
         human = self._habits.pace == "human"
         until = time.perf_counter() + pause_ms / 1000
         if self._look is not None and self._answer is not None:
@@ -166,7 +166,7 @@ class Session:
         return False
 
     async def _explain(self, until: float) -> None:
-        """Ask why: at once where the next key waits, else beside the pause if that is long."""
+        """Fetch explanations: at once if keys wait, else during the pause if it is long."""
         if self._habits.pace == "wait":
             await self._explainer.fetch()
         elif (until - time.perf_counter()) * 1000 > _EXPLAINING_MS:
@@ -188,15 +188,16 @@ class Session:
         """
         self._look = self._answer = None
         if not answer.done():
-            look.outcome = "late"
+            look.outcome = Outcome.LATE
             self._client.cancel(look.request_id)
         else:
             try:
                 result, at_s = answer.result()
             except RequestFailedError as error:
-                look.outcome = "superseded" if error.code == _CANCELLED else "failed"
+                cancelled = error.code == _CANCELLED
+                look.outcome = Outcome.SUPERSEDED if cancelled else Outcome.FAILED
             else:
-                look.outcome = "answered"
+                look.outcome = Outcome.ANSWERED
                 look.latency_ms = (at_s - self._sent_s) * 1000
                 text, offset = self._typist.text, self._typist.cursor
                 look.suggestions = suggestions_of(result, text, offset)
@@ -227,13 +228,13 @@ class Session:
             self._client.ask("workspace/executeCommand", command)
 
     def _tell_about(self, method: str, look: Look, **more: int) -> None:
-        """Tell the server what became of a look's first suggestion, as editors do."""
+        """Tell the server what became of the first suggestion of a look, as editors do."""
         command = look.suggestions[0].command
         if command is not None:
             self._client.notify(method, {"item": {"command": command}, **more})
 
     def _send(self, edit: Edit, *, accepted: bool = False) -> None:
-        """Send an edit, and ask for what may follow; the earlier question is given up."""
+        """Send an edit and ask for what may follow; an earlier request is given up."""
         self._version += 1
         change = self._change(edit)
         self._sent_s = time.perf_counter()
@@ -284,6 +285,6 @@ class Session:
         if self._look is None:
             return
         self._client.cancel(self._look.request_id)
-        self._look.outcome = "superseded"
+        self._look.outcome = Outcome.SUPERSEDED
         self.tally.looked(self._look)
         self._look = self._answer = None

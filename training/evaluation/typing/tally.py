@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from training.evaluation.typing.looks import FEWEST_SAVED, Look, Suggestion
+from training.evaluation.typing.looks import FEWEST_SAVED, Look, Outcome, Suggestion
 from training.evaluation.typing.plan import Task
 from training.evaluation.typing.typist import common_length
 
@@ -16,14 +16,15 @@ _EXAMPLE_CHARACTERS = 300
 class Tally:
     """Counts while a function is typed. Characters are code points of the body.
 
-    A suggestion counts once: what is left of it after a key that agrees is the same one, and of one
-    that grew only the growth is new. A shown character is right while it agrees with the body.
+    A suggestion counts once: what is left of it after the next right key is the same suggestion,
+    and of one that grew only the growth is new. A shown character is right while it agrees with the
+    body.
     """
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self._counts: Counter[str] = Counter()
-        self._outcomes: Counter[str] = Counter()
+        self._outcomes: Counter[Outcome] = Counter()
         self._answered_by: Counter[str] = Counter()
         self._suppressed: Counter[str] = Counter()
         self._latencies: dict[str, list[float]] = defaultdict(list)
@@ -38,14 +39,14 @@ class Tally:
         self.worst: dict[str, Any] | None = None
 
     def pressed(self, *, wrong: bool = False) -> None:
-        """Note a key; ``wrong`` with a slip, or with what takes one back."""
+        """Note a key. wrong: it belongs to a slip or deletes one."""
         self._counts["keys"] += 1
         self._counts["slip_keys"] += wrong
 
     def looked(self, look: Look) -> None:
         """Note a look whose outcome is known."""
         self._outcomes[look.outcome] += 1
-        if look.outcome == "answered" and look.suggestions:
+        if look.outcome is Outcome.ANSWERED and look.suggestions:
             self._counts["answers_with_items"] += 1
             self._show(look, look.suggestions[0])
 
@@ -60,13 +61,13 @@ class Tally:
 
         computed: what its prompt left to compute, as sent and prefix first, in tokens.
         """
-        if look.outcome == "answered" and look.latency_ms is not None:
+        if look.outcome is Outcome.ANSWERED and look.latency_ms is not None:
             self._answered_by[look.answered_by] += 1
             self._latencies[look.answered_by].append(round(look.latency_ms, 2))
             if look.suggestions:
                 self._item_latencies[look.answered_by].append(round(look.latency_ms, 2))
         explanation = look.explanation
-        if look.outcome == "answered" and explanation.get("suppressed"):
+        if look.outcome is Outcome.ANSWERED and explanation.get("suppressed"):
             self._suppressed[str(explanation["suppressed"])] += 1
         self._engine_ms += float(_mapping(explanation.get("stages_ms")).get("engine") or 0.0)
         self._counts["generated_tokens"] += int(explanation.get("generated_tokens") or 0)
@@ -88,7 +89,7 @@ class Tally:
             "keys": counts["keys"],
             "slip_keys": counts["slip_keys"],
             "looks": sum(self._outcomes.values()),
-            **{name: self._outcomes[name] for name in ("answered", "superseded", "failed", "late")},
+            **{one.value: self._outcomes[one] for one in Outcome if one is not Outcome.OPEN},
             "answered_by": dict(sorted(self._answered_by.items())),
             "latency_ms": dict(sorted(self._latencies.items())),
             "item_latency_ms": dict(sorted(self._item_latencies.items())),
@@ -146,7 +147,7 @@ class Tally:
     def _prompt(self, prompt: Mapping[str, Any], computed: tuple[int, int] | None) -> None:
         if not prompt:
             return
-        if prompt.get("computed") is not None:  # the engine doesn't tell of what it gave up
+        if prompt.get("computed") is not None:  # the engine doesn't say so of what it gave up
             self._prompts.append([int(prompt[name]) for name in ("tokens", "computed")])
         if computed is not None:
             self._counts["modelled_prompts"] += 1
@@ -155,7 +156,7 @@ class Tally:
 
 
 def _typed_mask(body: str) -> bytearray:
-    """Return a 1 for each character that a person types: indentation is the editor's."""
+    """Return a 1 for each character that a person types; the editor adds the indentation."""
     mask = bytearray(b"\1" * len(body))
     start = 0
     for line in body.split("\n"):
@@ -166,7 +167,7 @@ def _typed_mask(body: str) -> bytearray:
 
 
 def _whole_words(text: str, rest: str, right: int) -> int:
-    """Return how much of the right part a person gets who takes it word by word."""
+    """Return how much of the right part a person gets by taking it word by word."""
 
     def splits_word(of: str, at: int) -> bool:
         return 0 < at < len(of) and _is_word(of[at - 1]) and _is_word(of[at])

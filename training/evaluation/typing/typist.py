@@ -1,8 +1,8 @@
-"""A document while a function's body is typed into it, as an editor with its defaults keeps it.
+"""A document while a function's body is typed into it, in an editor with its default settings.
 
-The editor indents a new line, puts a closing bracket behind the cursor with each opening one and
-lets it be typed over, and spreads a pair of brackets over three lines at Enter. What it puts there
-and the body doesn't have, the typist takes away again.
+The editor indents each new line. It adds a closing bracket after the cursor with each opening one,
+lets it be typed over, and at Enter spreads a pair of brackets over three lines. The typist removes
+what the editor adds and the body doesn't have.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ class Edit:
 
 @dataclass(slots=True)
 class _Closer:
-    """What the editor put behind the cursor for an opening bracket.
-
-    text: white space and the bracket. partner: where the body has the bracket, None where nowhere.
-    """
+    """What the editor added after the cursor for an opening bracket."""
 
     text: str
+    """White space and the bracket."""
     partner: int | None
+    """Where the body has that bracket; None if it doesn't."""
 
 
 class Typist:
     """Types ``body`` at ``start`` of a text that doesn't hold it.
 
-    text: the document now. cursor: an offset in it. matched: how much of the body stands before the
-    cursor.
+    text: the document now. cursor: an offset in it. matched: how many characters of the body are
+    before the cursor.
     """
 
     def __init__(
@@ -71,12 +70,12 @@ class Typist:
 
     @property
     def rest(self) -> str:
-        """What of the body is left to type."""
+        """The part of the body that is left to type."""
         return self._body[self.matched :]
 
     @property
     def on_track(self) -> bool:
-        """Whether what stands before the cursor is right."""
+        """Whether everything before the cursor is right."""
         return not self._extra and not self._slipped
 
     @property
@@ -88,7 +87,7 @@ class Typist:
 
     @property
     def at_line_start(self) -> bool:
-        """Whether the cursor stands before the first character of a line of the body."""
+        """Whether the cursor is before the first character of a line of the body."""
         line = self._body[: self.matched].rpartition("\n")[2]
         return self.on_track and not line.strip() and bool(self.rest[:1].strip())
 
@@ -98,7 +97,7 @@ class Typist:
         return common_length(text, self.rest) if self.on_track else 0
 
     def accept(self, text: str, replaced: int = 0) -> Edit:
-        """Take a suggestion that agrees with the body. replaced: characters behind the cursor."""
+        """Take a suggestion that agrees with the body. replaced: characters after the cursor."""
         edit = self._replace(self.cursor, self.cursor + replaced, text)
         self.matched += len(text)
         while replaced and self._closers:
@@ -114,7 +113,7 @@ class Typist:
         return self._replace(self.cursor, self.cursor, character)
 
     def unslip(self) -> Edit:
-        """Take the last wrong character back."""
+        """Delete the last wrong character."""
         self._slipped -= 1
         return self._replace(self.cursor - 1, self.cursor, "")
 
@@ -144,7 +143,7 @@ class Typist:
         return closer.partner is not None and closer.partner >= self.matched
 
     def _pass(self, text: str) -> Edit | None:
-        """Type over a bracket, or go down past one on a line of its own."""
+        """Type over a bracket, or move down past one on a line of its own."""
         self.matched += len(text)
         if len(text) > 1:
             self.cursor += len(text)

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from training.evaluation.execution.runners.base import Judgement, Runner, Survey
+from training.evaluation.execution.runners.base import Runner, Survey
 from training.evaluation.execution.runners.go import GoRunner
 from training.evaluation.execution.runners.node import NodeRunner
 from training.evaluation.execution.runners.pytest_runner import PytestRunner
 from training.types import EvaluationError
 
-__all__ = ["RUNNERS", "Judgement", "Runner", "Survey", "find_runner"]
+__all__ = ["RUNNERS", "Runner", "Survey", "find_runner"]
 
 RUNNERS: dict[str, Callable[[str, tuple[str, ...]], Runner]] = {
     "pytest": PytestRunner,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox
+from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox, Verdict
 
 FAILING, FLAKY, NETWORK, SKIPPED = "failing", "flaky", "needs the network", "skipped by itself"
 """Why a test is left out."""
@@ -35,14 +35,6 @@ class Survey:
     passing: Mapping[str, float]
     left_out: Mapping[str, str]
     called: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Whether all the tests that were asked for passed, and if not why, in a line."""
-
-    passed: bool
-    detail: str = ""
 
 
 class Runner(Protocol):
@@ -77,8 +69,8 @@ class Runner(Protocol):
 
     def judge(
         self, sandbox: Sandbox, tests: Sequence[str], replaced: Mapping[str, str], limits: Limits
-    ) -> Judgement:
-        """Run some tests with other text in some files, by path."""
+    ) -> Verdict:
+        """Run some tests with other text in some files, by path: all of them must pass."""
         ...
 
 

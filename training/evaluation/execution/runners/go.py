@@ -20,12 +20,11 @@ from training.evaluation.execution.runners.base import (
     FLAKY,
     FOLDER,
     SKIPPED,
-    Judgement,
     Survey,
     last_line,
     unfinished,
 )
-from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox
+from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox, Verdict
 from training.types import EvaluationError
 
 _BLOCK = re.compile(r"(.+):(\d+)\.\d+,\d+\.\d+ \d+ (\d+)")
@@ -99,20 +98,20 @@ class GoRunner:
 
     def judge(
         self, sandbox: Sandbox, tests: Sequence[str], replaced: Mapping[str, str], limits: Limits
-    ) -> Judgement:
+    ) -> Verdict:
         """See :class:`.Runner`. ``os.Exit(0)`` within a test is a failure to go test itself."""
         packages = list(dict.fromkeys(test.split("::")[0] for test in tests))
         names = sorted({test.split("::")[1] for test in tests})
         chosen = ("-run", f"^({'|'.join(names)})$")
         outcome = self._test(sandbox, limits, packages, replaced, chosen)
         if reason := unfinished(outcome):
-            return Judgement(passed=False, detail=reason)
+            return Verdict(passed=False, detail=reason)
         states = _states(outcome)
         for test in tests:
             if states.get(test, {}).get("Action") != "pass":
                 said = states.get(test, {}).get("said", "") or last_line(outcome.stderr)
-                return Judgement(passed=False, detail=said or f"did not pass: {test}")
-        return Judgement(passed=True)
+                return Verdict(passed=False, detail=said or f"did not pass: {test}")
+        return Verdict(passed=True)
 
     def _packages(self, source: Path) -> list[str]:
         folders = {

@@ -22,12 +22,11 @@ from training.evaluation.execution.runners.base import (
     INJECTED,
     NETWORK,
     SKIPPED,
-    Judgement,
     Survey,
     last_line,
     unfinished,
 )
-from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox
+from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox, Verdict
 from training.types import EvaluationError
 
 _REPORTER, _ANSWER = "fimls_reporter.mjs", f"{FOLDER}/answer.jsonl"
@@ -106,19 +105,19 @@ class NodeRunner:
 
     def judge(
         self, sandbox: Sandbox, tests: Sequence[str], replaced: Mapping[str, str], limits: Limits
-    ) -> Judgement:
+    ) -> Verdict:
         """See :class:`.Runner`. A file that ends early misses its tests, whatever its exit code."""
         files = list(dict.fromkeys(test.split("::")[0] for test in tests))
         outcome = self._run(sandbox, limits, files, replaced, measured=False)
         if reason := unfinished(outcome):
-            return Judgement(passed=False, detail=reason)
+            return Verdict(passed=False, detail=reason)
         states = _states(outcome)
         for test in tests:
             record = states.get(test)
             if record is None or not record["passed"]:
                 said = last_line(record["detail"]) if record else f"did not run: {test}"
-                return Judgement(passed=False, detail=said or test)
-        return Judgement(passed=True)
+                return Verdict(passed=False, detail=said or test)
+        return Verdict(passed=True)
 
     def _files(self, source: Path) -> list[str]:
         found = {

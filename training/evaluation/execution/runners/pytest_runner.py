@@ -19,13 +19,12 @@ from training.evaluation.execution.runners.base import (
     INJECTED,
     NETWORK,
     SKIPPED,
-    Judgement,
     Survey,
     failure,
     last_line,
     unfinished,
 )
-from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox
+from training.evaluation.execution.sandbox import Limits, Outcome, Sandbox, Verdict
 from training.types import EvaluationError
 
 _PLUGIN = "fimls_pytest"
@@ -87,22 +86,22 @@ class PytestRunner:
 
     def judge(
         self, sandbox: Sandbox, tests: Sequence[str], replaced: Mapping[str, str], limits: Limits
-    ) -> Judgement:
+    ) -> Verdict:
         """See :class:`.Runner`."""
         answer = self._run(
             sandbox, limits, tests=tests, replaced=replaced, traced=False, again=False
         )
         if reason := unfinished(answer.outcome):
-            return Judgement(passed=False, detail=reason)
+            return Verdict(passed=False, detail=reason)
         for test, record in answer.states.items():  # a file that can't be imported has one too
             if record["state"] == "failed":
-                return Judgement(passed=False, detail=failure(record["detail"]) or test)
+                return Verdict(passed=False, detail=failure(record["detail"]) or test)
         if not answer.whole:
-            return Judgement(passed=False, detail="the test session was cut short or tampered with")
+            return Verdict(passed=False, detail="the test session was cut short or tampered with")
         missing = [t for t in tests if answer.states.get(t, {}).get("state") != "passed"]
         if missing:
-            return Judgement(passed=False, detail=f"did not run: {missing[0]}")
-        return Judgement(passed=True)
+            return Verdict(passed=False, detail=f"did not run: {missing[0]}")
+        return Verdict(passed=True)
 
     def _all(self, sandbox: Sandbox, limits: Limits, *, traced: bool) -> _Answer:
         """Run all tests; the run that isn't traced goes the other way round.
