@@ -1,4 +1,4 @@
-"""What else goes into the prompt: chunks of other files, and what must never go in."""
+"""Code of other files for the prompt, and the files that must never get into it."""
 
 from fimls.context.reasons import Exclusion
 from fimls.context.selection import Considered, Selection, SelectionState

@@ -49,9 +49,9 @@ _PATTERNS = {
         r"(?P<type>[A-Za-z_][\w.]*(?:::\w+)*)\s*(?:<[^>]*>)?\s*[({]"
     ),
     Declares.ENTERED: re.compile(r"(?P<own>)\b(?P<type>[\w.]+)\(.*\)\s+as\s+(?P<name>\w+)"),
-    # Type name, Type *name, List<Type> name
+    # Type name, Type *name, List<Type> name, Type $name
     Declares.TYPE_FIRST: re.compile(
-        r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)"
+        r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)\$?"
         r"(?P<name>[a-z_]\w*)\s*(?=[=;,)({])"
     ),
     # name *pkg.Type

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -26,6 +26,18 @@ Message: TypeAlias = dict[str, Any]
 _DISCARD_BYTES = 65_536
 # Not anchored at the start: garbage without a line end may stand in front of a header.
 _CONTENT_LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,18})[ \t]*\r?\n\Z", re.IGNORECASE)
+
+
+class Writer(Protocol):
+    """Where messages go."""
+
+    def write(self, data: bytes) -> None:
+        """Send a framed message."""
+        ...
+
+    def close(self) -> None:
+        """Send no more."""
+        ...
 
 
 class BadMessage(Exception):  # noqa: N818 - named for what arrived

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -37,6 +38,7 @@ _LAST_CLIENT_S = 0.2  # an editor may have been connecting when the last session
 _LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s: %(message)s"
 _LOG_BYTES = 500_000
 _OLD_LOGS = 1
+_LOGS_KEPT_S = 30 * 86_400
 
 _log = logging.getLogger(__name__)
 
@@ -134,6 +136,11 @@ def _log_to_file(path: Path) -> None:
     handler = _LogFile(path)
     handler.setFormatter(logging.Formatter(_LOG_FORMAT))
     logging.getLogger().handlers[:] = [handler]
+    # Other versions and settings have logs of their own.
+    for other in path.parent.glob("server-*"):
+        with contextlib.suppress(OSError):
+            if other.stat().st_mtime < time.time() - _LOGS_KEPT_S:
+                other.unlink()
 
 
 class _LogFile(RotatingFileHandler):

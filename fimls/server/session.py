@@ -20,7 +20,7 @@ from fimls.server.configuration import Configuration
 from fimls.server.documents import Documents, local_folders
 from fimls.server.editor import Editor, status_json
 from fimls.server.feedback import Feedback
-from fimls.server.framing import BadMessage, encode, error_response, read_message
+from fimls.server.framing import BadMessage, Writer, encode, error_response, read_message
 from fimls.server.handshake import Client, Command
 from fimls.server.host import EngineHost, State, Status, explain
 from fimls.server.logs import set_level
@@ -30,7 +30,6 @@ from fimls.server.protocol import (
     DID_SHOW_COMPLETION,
     Protocol,
 )
-from fimls.server.streams import Writer
 from fimls.store import ModelSpec, Store, known_models
 from fimls.store.adapters import AdapterRegistry
 from fimls.text import Position, TextChange

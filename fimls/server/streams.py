@@ -15,10 +15,10 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fimls import config
-from fimls.server.framing import encode
+from fimls.server.framing import Writer, encode
 from fimls.server.handshake import Client, greet
 from fimls.server.logs import log_loop_error, log_to_standard_error, set_level
 from fimls.types import FimlsError
@@ -34,18 +34,6 @@ _CLOSE_TIMEOUT_S = 1.5  # an engine's process gets a second to end by itself
 _THREAD_TIMEOUT_S = 0.2
 
 _log = logging.getLogger(__name__)
-
-
-class Writer(Protocol):
-    """Where messages go."""
-
-    def write(self, data: bytes) -> None:
-        """Send a framed message."""
-        ...
-
-    def close(self) -> None:
-        """Send no more."""
-        ...
 
 
 def serve(

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +37,18 @@ ANY_IMPORT = re.compile(r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\breq
 """The beginning of a line that imports something in many languages."""
 
 
+Clauses = Mapping[str, frozenset[str]]
+"""The first word of a clause, and of the lines that it may follow at the same depth."""
+
+CLAUSES: Clauses = {
+    "elif": frozenset({"if", "elif"}),
+    "else": frozenset({"if", "elif", "for", "while", "try", "except", "async"}),
+    "except": frozenset({"try", "except"}),
+    "finally": frozenset({"try", "except", "else"}),
+}
+"""Those of most languages."""
+
+
 class Blocks(enum.Enum):
     """What holds a block together."""
 
@@ -47,7 +59,7 @@ class Blocks(enum.Enum):
 
 
 class Declares(enum.Enum):
-    """A way to say what type a variable has (patterns in :mod:`fimls.context.variables`)."""
+    """A way to say what type a variable has (patterns in :mod:`fimls.context.surroundings`)."""
 
     ANNOTATED = enum.auto()
     """``name: Type``"""
@@ -78,6 +90,8 @@ class Grammar:
     """What can be empty until somebody writes it: bodies of functions, classes and statements."""
     filler: str = ""
     """What must be in an empty block before the grammar takes it for a block."""
+    name_marks: str = ""
+    """What names may end with besides an identifier."""
     comments: frozenset[str] = kinds("comment")
     strings: frozenset[str]
     """Texts, from quote to quote."""
@@ -131,6 +145,9 @@ class Language:
     block_header: str = ""
     """A regular expression that finds the end of a line of code that opens a block; "" where blocks
     aren't recognised."""
+    block_ends: tuple[str, ...] = ()
+    """Words that end a block as a brace does, on a line of their own."""
+    clauses: Clauses = field(default_factory=lambda: CLAUSES)
     no_body: str = ""
     """What can replace any function's body, so that the file still compiles."""
 
@@ -155,7 +172,7 @@ class Language:
     """Whether a parameter is written ``name: type = default``."""
     constructors: frozenset[str] = kinds("__init__ constructor new New __call__")
     """What functions are called that make an instance of their class."""
-    field: re.Pattern[str] = re.compile(r"\s*\S")
+    field_line: re.Pattern[str] = re.compile(r"\s*\S")
     """Matches a line of a class that may declare a field."""
     attributes: Callable[[str, int, int, int], Iterator[str]] | None = None
     """From a text, and where a constructor's header and body begin and where it ends, to a line for
@@ -167,3 +184,8 @@ class Language:
     def indented(self) -> bool:
         """Whether indentation makes blocks."""
         return self.blocks is Blocks.INDENTATION
+
+    def closing_word(self, text: str, end: int) -> str:
+        """Return the word with which a block ends that ends at an offset of a text, "" for none."""
+        line = text[max(text.rfind("\n", 0, end), text.rfind(" ", 0, end)) + 1 : end].strip()
+        return next((word for word in self.block_ends if line == word), "")

@@ -139,7 +139,7 @@ LANGUAGES = (
         resolve=_resolve,
         declares=(Declares.ANNOTATED, Declares.MADE, Declares.ENTERED),
         name_first=True,
-        field=re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))"),
+        field_line=re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))"),
         attributes=_attributes,
     ),
 )

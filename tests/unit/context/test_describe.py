@@ -99,14 +99,14 @@ def test_a_class_member_by_member() -> None:
     ],
 )
 def test_members_that_suggest_themselves_score_highest(near: str, best: str) -> None:
-    """Named behind a dot, alike what stands beside the cursor, or called: these methods first."""
+    """Methods come first that are used, called, or named like code beside the cursor."""
     candidate = described(STORE, "Store", near=near)
     methods = [part for part in candidate.parts if "def " in part.text]
     assert best in max(methods, key=lambda part: part.score).text
 
 
 def test_private_members_of_others_score_low() -> None:
-    """Nobody needs another class's private members."""
+    """Private members of another class have low scores."""
     candidate = described(STORE, "Store", near=f"def f(store: Store):\n    store.{CURSOR}\n")
     scores = {part.text.strip().partition("(")[0]: part.score for part in candidate.parts}
     assert scores["def _flush"] < 0.3 < scores["def fetch_item"]
@@ -166,12 +166,12 @@ pub struct Store {
 
 @pytest.mark.parametrize(("path", "text"), [("a.go", GO), ("a.ts", TYPESCRIPT), ("a.rs", RUST)])
 def test_other_languages(path: str, text: str) -> None:
-    """Braces stay closed, and methods that stand outside their type follow it."""
+    """Braces stay closed, and methods defined outside their type follow it."""
     assert SKELETONS[path] == text_of(described(text, "Store", path))
 
 
 def test_a_constant() -> None:
-    """It is shown as it is."""
+    """A constant is shown unchanged."""
     assert "LIMIT: Final = 10" == text_of(described("LIMIT: Final = 10\n", "LIMIT"))
 
 
@@ -182,12 +182,12 @@ def test_a_table_is_not_described() -> None:
 
 
 def test_a_constant_without_a_value_is_not_described() -> None:
-    """``Lock = None`` behind a failed import says nothing about a lock."""
+    """``Lock = None`` after a failed import says nothing about a lock."""
     assert described("Lock = None\n", "Lock").score == 0
 
 
 def test_what_the_parser_mistakes_for_fields() -> None:
-    """Where a method has a hole, rests of bodies and of broken headers are no fields."""
+    """In a file without its middle, rests of bodies and of broken headers are not fields."""
     text = """\
 class Chart:
     size: int = 3
@@ -203,7 +203,7 @@ class Chart:
 
 
 def test_a_method_stands_under_the_head_of_its_class() -> None:
-    """Alone, one would not know whose it is."""
+    """A method comes with the head of its class, which says whose it is."""
     file = SourceFile("a.py", STORE)
     method = next(one for one in file.outline.definitions if one.name == "fetch_item")
     expected = "class Store(Base):\n    def fetch_item(self, key: str) -> Item: ..."

@@ -103,7 +103,7 @@ def test_walk_agrees_with_path_reason(workspace: Path) -> None:
 )
 @pytest.mark.parametrize("name", [".gitignore", ".fimlsignore"])
 def test_patterns(tmp_path: Path, ignore: str, file: str, name: str, *, ignored: bool) -> None:
-    """Both files follow gitignore(5); a line that is no pattern harms no other."""
+    """Both files follow gitignore(5); a line that isn't a pattern doesn't affect the others."""
     write(tmp_path / name, ignore)
     path = write(tmp_path / file)
     reason = f"ignored by {name}" if ignored else None
@@ -111,7 +111,7 @@ def test_patterns(tmp_path: Path, ignore: str, file: str, name: str, *, ignored:
 
 
 def test_nested_files_override(tmp_path: Path) -> None:
-    """A deeper .gitignore decides before one above, and is relative to its own folder."""
+    """A deeper .gitignore overrides those above it, and is relative to its own folder."""
     write(tmp_path / ".gitignore", "*.gen.py\n")
     write(tmp_path / "a/.gitignore", "!*.gen.py\n/b.py\n")
     exclusions = Exclusions(tmp_path)
@@ -122,7 +122,7 @@ def test_nested_files_override(tmp_path: Path) -> None:
 
 
 def test_changed_ignore_files_count_at_once(tmp_path: Path) -> None:
-    """An edit of .gitignore holds for the next question, and so does its deletion."""
+    """An edit of .gitignore takes effect at the next question, and so does its deletion."""
     path = write(tmp_path / "a.py")
     exclusions = Exclusions(tmp_path)
     assert exclusions.path_reason(path) is None
@@ -136,7 +136,7 @@ def test_changed_ignore_files_count_at_once(tmp_path: Path) -> None:
 
 
 def test_the_repository_around_a_workspace(tmp_path: Path) -> None:
-    """Of a folder inside a repository, the .gitignore above it and info/exclude count too."""
+    """In a folder inside a repository, the .gitignore above it and info/exclude count, too."""
     write(tmp_path / ".git/info/exclude", "mine.py\n")
     write(tmp_path / ".gitignore", "/sub/generated.py\n")
     folder = tmp_path / "sub"
@@ -146,7 +146,7 @@ def test_the_repository_around_a_workspace(tmp_path: Path) -> None:
 
 
 def test_a_workspace_that_is_itself_ignored(tmp_path: Path) -> None:
-    """Who opens a folder that its repository ignores wants help there; its own files still hold."""
+    """A folder that its repository ignores can be opened; its own ignore files still count."""
     write(tmp_path / ".git/info/exclude", "")
     write(tmp_path / ".gitignore", "scratch/\n*.py\n")
     folder = tmp_path / "scratch" / "new"
@@ -182,13 +182,13 @@ def test_git_agrees(tmp_path: Path) -> None:
 
 
 def test_settings_exclude(workspace: Path) -> None:
-    """The setting's globs are patterns like the others."""
+    """The globs of the setting are patterns like those in ignore files."""
     assert CODE - {"logs/e.py", "src/deep/c.go"} == walked(workspace, "logs", "*.go", "/secrets.py")
     assert Exclusions(workspace, ["a.py"]).path_reason(workspace / "a.py") == "excluded by settings"
 
 
 def test_a_setting_that_is_no_pattern(tmp_path: Path) -> None:
-    """A glob that can't exclude what it was meant to is an error, not a silent nothing."""
+    """A glob that isn't a pattern is an error; it isn't ignored."""
     with pytest.raises(ConfigError, match="exclude"):
         Exclusions(tmp_path, ["[z-a].py"])
 
@@ -241,7 +241,7 @@ def test_secret_files(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_names(tmp_path: Path, name: str, reason: str | None) -> None:
-    """Names alone tell much; the file need not exist yet."""
+    """Many files are judged by their names alone, before they exist."""
     assert reason == Exclusions(tmp_path).path_reason(tmp_path / name)
 
 
@@ -255,7 +255,7 @@ def test_folders_that_say_what_they_are(tmp_path: Path, mark: str) -> None:
 
 
 def test_outside(tmp_path: Path) -> None:
-    """Neither other folders, nor the workspace's parent, nor a path that climbs out."""
+    """Other folders, the workspace's parent and paths that climb out are outside."""
     folder = tmp_path / "workspace"
     exclusions = Exclusions(folder)
     outside = [tmp_path / "x.py", folder / "../x.py", folder, tmp_path / "workspace2/x.py"]
@@ -275,7 +275,7 @@ def test_links_out_of_the_workspace(tmp_path: Path, workspace: Path) -> None:
 
 
 def test_links_within_the_workspace(workspace: Path) -> None:
-    """A link is judged by both its names; a walk finds the file once, in its place."""
+    """A link is judged by both its names; a walk finds the file once, where it is."""
     (workspace / "harmless.py").symlink_to(workspace / ".env")
     (workspace / "again.py").symlink_to(workspace / "a.py")
     exclusions = Exclusions(workspace)
@@ -294,7 +294,7 @@ def test_a_workspace_opened_through_a_link(tmp_path: Path, workspace: Path) -> N
 
 
 def test_cycles_of_links_end(workspace: Path) -> None:
-    """Links that lead in circles end neither a walk nor a question."""
+    """Links that lead in circles stop neither a walk nor a question."""
     (workspace / "src/up").symlink_to(workspace)
     (workspace / "one.py").symlink_to(workspace / "two.py")
     (workspace / "two.py").symlink_to(workspace / "one.py")
@@ -304,7 +304,7 @@ def test_cycles_of_links_end(workspace: Path) -> None:
 
 
 def test_pipes_and_folders_are_no_files(tmp_path: Path) -> None:
-    """A named pipe is never opened, which could wait for ever; nor as a list of patterns."""
+    """A named pipe is never opened, as a file or as an ignore file: that could wait for ever."""
     os.mkfifo(tmp_path / "pipe.py")
     os.mkfifo(tmp_path / ".gitignore")
     (tmp_path / "folder.py").mkdir()
@@ -315,7 +315,7 @@ def test_pipes_and_folders_are_no_files(tmp_path: Path) -> None:
 
 
 def _noting(open_: Callable[..., Any], opened: list[object]) -> Callable[..., Any]:
-    """``open`` that notes what is opened."""
+    """``open`` that records what is opened."""
 
     def noted(path: object, *arguments: Any, **options: Any) -> Any:
         opened.append(path)
@@ -325,7 +325,7 @@ def _noting(open_: Callable[..., Any], opened: list[object]) -> Callable[..., An
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """50 MB on a single line are refused by their size, without a look into them."""
+    """50 MB on a single line are refused by their size, without being read."""
     path = tmp_path / "huge.py"
     with path.open("wb") as file:
         file.truncate(50_000_000)
@@ -340,7 +340,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_files_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder or file that is gone when its turn comes is skipped."""
+    """A folder or file that is deleted during a walk is skipped."""
     for name in ("a/x.py", "b/y.py", "c/z.py"):
         write(tmp_path / name)
     walk = Exclusions(tmp_path).walk()
@@ -365,7 +365,7 @@ def test_files_that_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.usefixtures("permissions")
 def test_folders_without_permission(tmp_path: Path) -> None:
-    """What can't be listed is skipped."""
+    """Folders that can't be listed are skipped."""
     write(tmp_path / "a.py")
     folder = write(tmp_path / "closed/b.py").parent
     folder.chmod(0)
@@ -376,7 +376,7 @@ def test_folders_without_permission(tmp_path: Path) -> None:
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
-    """A file name of other bytes is left out: no prompt or database could hold it."""
+    """A file name that isn't UTF-8 is left out: no prompt or database could contain it."""
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.py"))
     write(path)
     assert Exclusions(tmp_path).path_reason(path) == "name is not UTF-8"
@@ -409,12 +409,12 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     ],
 )
 def test_contents(data: bytes, reason: str | None) -> None:
-    """Bytes tell binary, other encodings, minified and generated code, and size."""
+    """Binary, minified, generated, too large and wrongly encoded contents are recognised."""
     assert reason == content_reason(data)
 
 
 def test_contents_are_gone_through_once() -> None:
-    """What it costs to judge a file grows with its size, no faster."""
+    """The cost of judging a file grows linearly with its size."""
 
     def judged(lines: int) -> Callable[[], object]:
         data = b"def function(argument):  # a usual line of code\n" * lines

@@ -131,7 +131,7 @@ enum class Color { A };
     ("language_id", "text", "names"), DEFINITIONS, ids=[row[0] for row in DEFINITIONS]
 )
 def test_definitions(language_id: str, text: str, names: str) -> None:
-    """Each family's definitions are found by their heads, calls and statements are none."""
+    """Definitions are found by their headers; calls and statements aren't definitions."""
     assert names == " ".join(sorted(extract(text.encode(), language_id).definitions))
 
 
@@ -141,7 +141,7 @@ def test_a_name_need_not_be_ascii() -> None:
 
 
 def test_windows_hold_the_words_of_their_lines() -> None:
-    """All words but what the language brings, letters and small numbers; none lies twice."""
+    """All words are kept once, except the language's own, letters and small numbers."""
     text = "amount = other(amount, x, 12)\n" + "\n" * (WINDOW_LINES - 1) + "return größe_2\n"
     windows = extract(text.encode(), "python").windows
     assert [{"amount", "other"}, {"größe_2"}] == [*map(set, windows)]
@@ -149,7 +149,7 @@ def test_windows_hold_the_words_of_their_lines() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_are_counted_as_editors_do(end: str) -> None:
-    """Whatever ends them; a form feed and U+2028 do not."""
+    """All line ends count as one; a form feed and U+2028 end no line."""
     text = end.join([*["alpha\f beta\u2028 gamma"] * WINDOW_LINES, "delta"])
     contents = extract(text.encode(), "python")
     assert WINDOW_LINES + 1 == contents.lines
@@ -157,12 +157,12 @@ def test_lines_are_counted_as_editors_do(end: str) -> None:
 
 
 def test_a_byte_order_mark_is_no_letter() -> None:
-    """The first word is found without it."""
+    """The first word is found without the byte order mark."""
     assert "alpha" in extract(b"\xef\xbb\xbfalpha = 1\n", "python").windows[0]
 
 
 def test_terms_keep_case_apart() -> None:
-    """Two words that differ in case alone are two terms, even where case is folded."""
+    """Two words that differ only in case are two terms, even where case is folded."""
     words = ["userName", "username", "UserName", "USERNAME", "user_name"]
     assert len(words) == len(set(terms(words).lower().split()))
 
@@ -174,7 +174,7 @@ def test_terms_keep_case_apart() -> None:
     "line", ["static a ", "a b.c<d> ", "def ", "\t\t \t", "typedef x(", "}*a "]
 )
 def test_no_text_is_slow(language_id: str, line: str) -> None:
-    """What was made to slow a regular expression down takes time linear in a line's length."""
+    """Text made to slow down regular expressions takes time linear in a line's length."""
 
     def extracted(length: int) -> Callable[[], object]:
         data = (line * (length // len(line)) + "\n").encode() * 2

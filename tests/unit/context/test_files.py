@@ -21,7 +21,7 @@ def files(tmp_path: Path) -> Files:
 
 
 def test_a_file_is_read_once(files: Files, tmp_path: Path) -> None:
-    """It is parsed again only when it changed on the disk."""
+    """A file is parsed again only after it changed on the disk."""
     first = files.read("a.py")
     assert first is files.read("pkg/../a.py")
     (tmp_path / "a.py").write_text("x = 22\n")
@@ -31,7 +31,7 @@ def test_a_file_is_read_once(files: Files, tmp_path: Path) -> None:
 
 
 def test_an_open_document_stands_for_its_file(files: Files) -> None:
-    """Also for one that isn't saved yet, until it is closed."""
+    """An open document hides the file, saved or not, until it is closed."""
     files.open("a.py", "x = 'open'\n")
     files.open("new.py", "z = 3\n")
     assert ("x = 'open'\n", "z = 3\n") == (files.text("a.py"), files.text("new.py"))
@@ -46,7 +46,7 @@ def test_an_open_document_stands_for_its_file(files: Files) -> None:
     ["../outside.py", "/etc/passwd", "pkg/../../outside.py", "link.py", "gone.py", "pkg", "."],
 )
 def test_nothing_outside_the_folder(files: Files, tmp_path: Path, path: str) -> None:
-    """Whatever an import says, and through no link; what can't be read isn't there."""
+    """Nothing outside is read, through imports or links; unreadable files are missing."""
     outside = tmp_path.parent / "outside.py"
     outside.write_text("secret = 1\n")
     (tmp_path / "link.py").symlink_to(outside)
@@ -66,7 +66,7 @@ def test_nothing_outside_the_folder(files: Files, tmp_path: Path, path: str) -> 
     ],
 )
 def test_what_must_not_be_read(tmp_path: Path, path: str, data: bytes) -> None:
-    """Neither from the disk nor from an open document."""
+    """Excluded files are read neither from the disk nor from an open document."""
     (tmp_path / ".gitignore").write_text("ignored.py\n")
     (tmp_path / path).write_bytes(data)
     files = Files(tmp_path, Exclusions(tmp_path))
@@ -77,7 +77,7 @@ def test_what_must_not_be_read(tmp_path: Path, path: str, data: bytes) -> None:
 
 
 def test_a_file_that_can_not_be_opened(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No permission, or deleted a moment ago: it has nothing to say."""
+    """A file without permission, or deleted just now, is missing."""
 
     def refuse(_path: Path) -> bytes:
         raise PermissionError
@@ -87,7 +87,7 @@ def test_a_file_that_can_not_be_opened(files: Files, monkeypatch: pytest.MonkeyP
 
 
 def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large workspace doesn't stay in memory."""
+    """The cache is limited, so a large workspace doesn't stay in memory."""
     monkeypatch.setattr("fimls.context.files._CACHED_FILES", 3)
     write(tmp_path, {f"f{number}.py": "x\n" for number in range(9)})
     files = Files(tmp_path, Exclusions(tmp_path))
@@ -100,7 +100,7 @@ def test_the_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_folders_files(files: Files) -> None:
-    """By suffix, sorted; a folder that isn't there has none."""
+    """Files are listed by suffix, sorted; a missing folder has none."""
     assert ["a.py"] == files.within("", (".py",))
     assert ["pkg/b.py"] == files.within("pkg", (".py",))
     assert [] == files.within("gone", (".py",))
@@ -109,13 +109,13 @@ def test_a_folders_files(files: Files) -> None:
 
 
 def test_stopped(files: Files) -> None:
-    """A search under way ends soon once nothing can be read."""
+    """A running search ends soon once nothing can be read."""
     files.stop()
     assert files.read("a.py") is None
 
 
 def test_language_and_lines(files: Files) -> None:
-    """What is found out about a file."""
+    """A file knows its language, its lines and its definitions."""
     file = files.read("a.py")
     assert file is not None
     assert ("python", ["x = 1", ""], "x") == (

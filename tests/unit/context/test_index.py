@@ -27,7 +27,7 @@ from tests.unit.context import workspaces
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """Where a database may come to lie."""
+    """The path of a database that doesn't exist yet."""
     return tmp_path / "index" / "x.sqlite"
 
 
@@ -54,7 +54,7 @@ FILES: dict[str, str | None] = {
 
 @pytest.fixture
 def opened(database: Path) -> Iterator[Index]:
-    """An index of what comes to lie there."""
+    """An index of whatever is written there."""
     with contextlib.closing(Index(database)) as index:
         yield index
 
@@ -67,7 +67,7 @@ def index(database: Path, opened: Index) -> Index:
 
 
 def test_search_ranks_by_rarity(index: Index) -> None:
-    """A window with more and rarer words comes first, with its place and a positive score."""
+    """A window with more and rarer words comes first, with its lines and a positive score."""
     found = index.search(["radius", "tau", "area", "side", "nowhere"], limit=8)
     assert ["shapes/circle.py", "shapes/square.py", "store.py"] == [each.path for each in found]
     assert [(0, 3), (0, 3), (WINDOW_LINES, WINDOW_LINES + 2)] == [
@@ -93,7 +93,7 @@ def test_search_minds_case(index: Index) -> None:
 
 
 def test_search_leaves_common_words_out(opened: Index, database: Path) -> None:
-    """A word in very many windows finds nothing, and doesn't keep rare words from finding."""
+    """A word in very many windows finds nothing, and doesn't disturb rarer words."""
     lines = "\n".join(["common = 1"] * WINDOW_LINES)
     write(database, {"many.py": f"{lines}\n" * 600, "few.py": "common = rare\n"})
     for _ in range(2):  # the second time it is known to be common
@@ -103,13 +103,13 @@ def test_search_leaves_common_words_out(opened: Index, database: Path) -> None:
 
 @pytest.mark.parametrize("word", ['"', 'a" OR "b', "a b", "", "NEAR(", "x:", "a*", "\0", "\ud800"])
 def test_no_word_is_a_query(index: Index, word: str) -> None:
-    """What FTS5 would take for its syntax finds nothing, and spoils nothing."""
+    """Words that look like FTS5's syntax find nothing, and break nothing."""
     assert ["store.py"] == [each.path for each in index.search([word, "database"], limit=8)]
     assert {"database"} == index.known([word, "database"])
 
 
 def test_defining_files(index: Index) -> None:
-    """The files that define a name, in the index's order; none for a name that none defines."""
+    """The files that define a name are found, in the index's order; unknown names have none."""
     assert {
         "area": ["shapes/circle.py", "shapes/square.py"],
         "Square": ["shapes/square.py"],
@@ -118,18 +118,18 @@ def test_defining_files(index: Index) -> None:
 
 
 def test_known(index: Index) -> None:
-    """Names that occur anywhere, defined there or not, in this case only."""
+    """Names that occur anywhere are known, defined or not, in this case only."""
     assert {"radius", "Circle"} == index.known(["radius", "Radius", "Circle", "CIRCLE", "nowhere"])
     assert {"$radius"} == index.known(["$radius"])
 
 
 def test_files(index: Index) -> None:
-    """Those whose content may be read."""
+    """Files whose content may be read are counted."""
     assert 3 == index.files()
 
 
 def test_a_changed_file_is_found_by_what_it_holds_now(index: Index, database: Path) -> None:
-    """And by nothing else: neither words nor definitions nor lines of before."""
+    """Old words, definitions and lines are forgotten."""
     write(database, {"store.py": "def load(circle): disk.read()\n"})
     assert [Window("store.py", 0, 2, 0.0)] == [
         Window(each.path, each.start_line, each.end_line, 0.0)
@@ -142,7 +142,7 @@ def test_a_changed_file_is_found_by_what_it_holds_now(index: Index, database: Pa
 
 
 def test_a_dropped_file_is_gone(index: Index, database: Path) -> None:
-    """A folder's name drops what lies below it, and nothing beside it."""
+    """A folder's name drops the files below it, and no others."""
     write(database, {"shapes.py": "alpha = 1\n", "shapes-2/a.py": "beta = 2\n"}, ("store.py",))
     write(database, {}, ("shapes", "nowhere.py"))
     assert 2 == index.files()
@@ -151,7 +151,7 @@ def test_a_dropped_file_is_gone(index: Index, database: Path) -> None:
 
 
 def test_nothing_is_left_of_files_that_went(database: Path) -> None:
-    """The full-text index forgets exactly what it was told; no row stays behind."""
+    """The full-text index forgets everything about deleted files; no row remains."""
     write(database, FILES)
     write(database, {"store.py": "x = [\n" + "alpha,\n" * 200 + "]\n"})
     write(database, {}, tuple(FILES))
@@ -166,7 +166,7 @@ def test_nothing_is_left_of_files_that_went(database: Path) -> None:
 
 
 def test_merging_ends_and_changes_nothing(opened: Index, database: Path) -> None:
-    """However many small changes there were."""
+    """Merging ends, however many small changes there were."""
     writer = IndexWriter(database)
     for number in range(50):
         writer.write([entry(f"{number}.py", f"word_{number} = shared\n")])
@@ -179,13 +179,13 @@ def test_merging_ends_and_changes_nothing(opened: Index, database: Path) -> None
 
 
 def test_a_folder_for_one_user(index: Index, database: Path) -> None:
-    """The database lies in a folder that nobody else can look into."""
+    """The database is in a folder that nobody else can read."""
     assert 0o700 == database.parent.stat().st_mode & 0o777
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "no database", "cut off", "a folder"])
 def test_without_a_database_everything_is_empty(opened: Index, database: Path, what: str) -> None:
-    """Missing, broken or half there: no answer is an error."""
+    """With a missing or broken database, no answer is an error."""
     write(database, FILES)
     data = database.read_bytes()
     database.unlink()
@@ -202,7 +202,7 @@ def test_without_a_database_everything_is_empty(opened: Index, database: Path, w
 def test_a_database_that_cannot_be_used_is_made_new(
     opened: Index, database: Path, what: str
 ) -> None:
-    """A corrupt one, and one of another version, at the next start."""
+    """A corrupt database, or one of another version, is replaced at the next start."""
     write(database, FILES)
     data = database.read_bytes()
     if what == "another version":
@@ -218,7 +218,7 @@ def test_a_database_that_cannot_be_used_is_made_new(
 
 
 def test_a_reader_finds_the_new_database(index: Index, database: Path) -> None:
-    """One that had the deleted one open goes on with its successor."""
+    """A reader that had the deleted database open goes on with the new one."""
     assert {"radius"} == index.known(["radius"])
     for path in list(database.parent.iterdir()):
         path.unlink()
@@ -228,7 +228,7 @@ def test_a_reader_finds_the_new_database(index: Index, database: Path) -> None:
 
 
 def test_readers_do_not_wait_for_a_writer(index: Index, database: Path) -> None:
-    """While a transaction is open they see what was there before it."""
+    """While a transaction is open, readers see the state before it."""
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("DELETE FROM files")
@@ -239,7 +239,7 @@ def test_readers_do_not_wait_for_a_writer(index: Index, database: Path) -> None:
 
 
 def test_many_threads_may_ask(index: Index, database: Path) -> None:
-    """While another writes; each gets an answer of one state."""
+    """Many threads may ask during writes; each answer comes from one state."""
     wrong: list[object] = []
 
     def ask() -> None:
@@ -259,7 +259,7 @@ def test_many_threads_may_ask(index: Index, database: Path) -> None:
 
 
 def test_closed_and_asked_again(index: Index) -> None:
-    """Closing frees what is open; it is no end."""
+    """Closing frees the connections; the index can be asked again."""
     assert 3 == index.files()
     index.close()
     assert 3 == index.files()
@@ -267,7 +267,7 @@ def test_closed_and_asked_again(index: Index) -> None:
 
 
 def test_a_copy_without_its_log_opens(index: Index, database: Path, tmp_path: Path) -> None:
-    """The files beside the database come and go with the writers."""
+    """A database opens without the files that SQLite keeps beside it."""
     index.close()
     shutil.copy(database, tmp_path / "copy.sqlite")
     with contextlib.closing(Index(tmp_path / "copy.sqlite")) as copied:
@@ -278,7 +278,7 @@ LONG_AGO_S = UNUSED_S + 60
 
 
 def made(database: Path, age_s: float) -> None:
-    """Write an index's files, used for the last time so long ago."""
+    """Write an index's files, last used ``age_s`` ago."""
     for name in (database.name, f"{database.name}-wal", f"{database.name}.lock"):
         path = database.with_name(name)
         path.write_bytes(b"")
@@ -286,7 +286,7 @@ def made(database: Path, age_s: float) -> None:
 
 
 def test_what_is_out_of_use_is_deleted(tmp_path: Path) -> None:
-    """With all of its files; what was used lately stays, and so does what is no index."""
+    """An unused index is deleted with all its files; recent ones and other files stay."""
     old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
     made(old, LONG_AGO_S)
     made(new, UNUSED_S - 3600)
@@ -298,7 +298,7 @@ def test_what_is_out_of_use_is_deleted(tmp_path: Path) -> None:
 
 
 def test_marked_as_used(tmp_path: Path) -> None:
-    """A mark counts as use; marking what was deleted meanwhile does nothing."""
+    """A mark counts as use; marking a deleted index does nothing."""
     database = tmp_path / "x.sqlite"
     made(database, LONG_AGO_S)
     mark_used(database)

@@ -36,7 +36,7 @@ NewIndexer = Callable[..., Indexer]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A workspace's folder with FILES."""
+    """A workspace folder with FILES."""
     folder = tmp_path / "workspace"
     write(folder, FILES)
     return folder
@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(folder: Path, tmp_path: Path) -> Path:
-    """Where its index lies."""
+    """The path of its index."""
     return database_path(folder, tmp_path / "cache")
 
 
@@ -79,7 +79,7 @@ async def indexer(new_indexer: NewIndexer) -> Indexer:
 
 
 async def test_a_folder_is_indexed(indexer: Indexer, index: Index) -> None:
-    """Its source files are, and what is excluded is not."""
+    """Source files are indexed, and excluded files aren't."""
     assert (IndexState.READY, "") == (indexer.state, indexer.note)
     assert 2 == index.files()
     assert {"Circle": ["shapes/circle.py"]} == index.defining_files(["Circle"])
@@ -94,7 +94,7 @@ async def test_the_process_is_modest(indexer: Indexer, database: Path) -> None:
 
 
 async def test_updates(indexer: Indexer, index: Index, folder: Path) -> None:
-    """Files that changed, came and went are as they are now, soon."""
+    """Changed, new and deleted files are soon up to date in the index."""
     write(folder, {"store.py": "def load(): disk.read()\n", "new/file.py": "fresh = 1\n"})
     (folder / "shapes/circle.py").unlink()
     paths = ["store.py", "new/file.py", "shapes/circle.py", "never/was.py"]
@@ -115,7 +115,7 @@ async def test_a_deleted_folder(indexer: Indexer, index: Index, folder: Path) ->
 
 
 async def test_a_folder_that_came(indexer: Indexer, index: Index, folder: Path) -> None:
-    """Moved here with all that is in it."""
+    """A folder that was moved here is indexed with its files."""
     write(folder, {"moved/in.py": "fresh = 1\n"})
     indexer.update([folder / "moved"])
     await indexer.idle()
@@ -125,7 +125,7 @@ async def test_a_folder_that_came(indexer: Indexer, index: Index, folder: Path) 
 async def test_what_must_not_be_read_is_not_updated(
     indexer: Indexer, index: Index, folder: Path, tmp_path: Path
 ) -> None:
-    """Whatever an editor reports: excluded, outside, through a link, without a language."""
+    """Files that must not be read aren't indexed, even if an editor reports them."""
     write(tmp_path, {"outside.py": "foreign = 1\n"})
     (folder / "link.py").symlink_to(tmp_path / "outside.py")
     paths = [*map(folder.joinpath, ["build.py", ".env", "notes", "link.py"])]
@@ -135,7 +135,7 @@ async def test_what_must_not_be_read_is_not_updated(
 
 
 async def test_a_new_exclusion(indexer: Indexer, index: Index, folder: Path) -> None:
-    """A changed .gitignore is obeyed at once."""
+    """A changed .gitignore takes effect at once."""
     write(folder, {".gitignore": "store.py\n"})
     indexer.update([folder / ".gitignore"])
     await indexer.idle()
@@ -143,7 +143,7 @@ async def test_a_new_exclusion(indexer: Indexer, index: Index, folder: Path) -> 
 
 
 async def test_settings_exclude(new_indexer: NewIndexer, index: Index) -> None:
-    """Also what an earlier index had."""
+    """Files that settings exclude leave an earlier index, too."""
     for globs, files in (([], 2), (["store.*"], 1)):
         indexer = new_indexer(globs=globs)
         await indexer.start()
@@ -155,7 +155,7 @@ async def test_settings_exclude(new_indexer: NewIndexer, index: Index) -> None:
 async def test_a_folder_behind_a_link(
     new_indexer: NewIndexer, index: Index, folder: Path, tmp_path: Path
 ) -> None:
-    """Paths come as the editor knows them."""
+    """Paths through a link to the folder work as well."""
     (tmp_path / "link").symlink_to(folder)
     indexer = new_indexer(folder=tmp_path / "link")
     await indexer.start()
@@ -169,7 +169,7 @@ async def test_a_folder_behind_a_link(
 async def test_what_is_known_is_not_read_again(
     indexer: Indexer, new_indexer: NewIndexer, index: Index, folder: Path
 ) -> None:
-    """A file with the time and size of before isn't; another time, earlier or later, is."""
+    """A file with the same time and size isn't read again; with another time it is."""
     await indexer.aclose()
     path = folder / "store.py"
     before = path.stat()
@@ -184,7 +184,7 @@ async def test_what_is_known_is_not_read_again(
 
 
 async def test_odd_files(new_indexer: NewIndexer, index: Index, folder: Path) -> None:
-    """Binary, huge, on one line, no UTF-8, a pipe, a circle of links: left out without harm."""
+    """Binary, huge, minified and wrongly encoded files, pipes and link circles are left out."""
     (folder / "binary.py").write_bytes(b"odd = 1\n\0")
     (folder / "latin.py").write_bytes("odd = 'größe'\n".encode("latin-1"))
     (folder / "line.py").write_text("odd = " + "[" * 200_000)
@@ -204,7 +204,7 @@ async def test_odd_files(new_indexer: NewIndexer, index: Index, folder: Path) ->
 
 
 async def test_progress(new_indexer: NewIndexer, folder: Path) -> None:
-    """Is told at once, and never more than there is to do."""
+    """Progress is reported at once, and never exceeds the total."""
     write(folder, {f"{number}.py": f"name_{number} = 1\n" for number in range(300)})
     told: list[tuple[int, int]] = []
     indexer = new_indexer(on_progress=lambda done, total: told.append((done, total)))
@@ -216,7 +216,7 @@ async def test_progress(new_indexer: NewIndexer, folder: Path) -> None:
 
 
 async def test_a_cache_that_cannot_be_written(new_indexer: NewIndexer, tmp_path: Path) -> None:
-    """The state says why, answers are empty, and nothing waits for what won't come."""
+    """The index fails with the reason, answers are empty, and nobody waits for ever."""
     write(tmp_path, {"file": "in the way\n"})
     database = tmp_path / "file" / "index" / "x.sqlite"
     indexer = new_indexer(database=database)
@@ -243,7 +243,7 @@ async def test_a_read_only_cache(new_indexer: NewIndexer, tmp_path: Path) -> Non
 async def test_two_servers_on_one_workspace(
     new_indexer: NewIndexer, index: Index, folder: Path
 ) -> None:
-    """Both get ready, and what either is told is in the index that both read."""
+    """Both get ready, and updates of either are in the index that both read."""
     both = [new_indexer(), new_indexer()]
     await asyncio.gather(*(indexer.start() for indexer in both))
     await asyncio.gather(*(indexer.idle() for indexer in both))
@@ -257,7 +257,7 @@ async def test_two_servers_on_one_workspace(
 
 
 async def test_two_workspaces(new_indexer: NewIndexer, index: Index, tmp_path: Path) -> None:
-    """Each has a process and a database of its own."""
+    """Each workspace has a process and a database of its own."""
     write(tmp_path / "other", {"a.py": "elsewhere = 1\n"})
     database = database_path(tmp_path / "other", tmp_path / "cache")
     both = [new_indexer(), new_indexer(folder=tmp_path / "other", database=database)]
@@ -272,7 +272,7 @@ async def test_two_workspaces(new_indexer: NewIndexer, index: Index, tmp_path: P
 async def test_the_database_is_spoilt_meanwhile(
     indexer: Indexer, index: Index, folder: Path, database: Path, what: str
 ) -> None:
-    """The next update makes it whole again."""
+    """The next update repairs it."""
     if what == "deleted":
         for path in database.parent.iterdir():
             path.unlink()
@@ -303,7 +303,7 @@ async def test_killed_while_it_writes(
     database: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The database is intact, and another process completes it, with what is said meanwhile."""
+    """The database is intact, and another process completes it, with the updates since."""
     monkeypatch.setattr("fimls.context.indexer.RESTART_PAUSES_S", (0.2,))
     write(folder, {f"{number}.py": f"name_{number} = 1\n" * 500 for number in range(800)})
     indexer = new_indexer()
@@ -326,7 +326,7 @@ async def test_killed_while_it_writes(
 async def test_killed_again_and_again(
     new_indexer: NewIndexer, index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After its last restart it stays down: the state says so, and nobody waits for it."""
+    """After the last restart the index has failed, and nobody waits for it."""
     monkeypatch.setattr("fimls.context.indexer.RESTART_PAUSES_S", (0.0,))
     indexer = new_indexer()
     await indexer.start()
@@ -346,7 +346,7 @@ async def test_killed_again_and_again(
 async def test_closing_between_two_processes(
     new_indexer: NewIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Closed while it waits to start another, it starts none, and nobody waits."""
+    """Closed before a restart, it starts no process, and nobody waits."""
     monkeypatch.setattr("fimls.context.indexer.RESTART_PAUSES_S", (3600.0,))
     indexer = new_indexer()
     await indexer.start()
@@ -359,7 +359,7 @@ async def test_closing_between_two_processes(
 
 
 async def test_closing(new_indexer: NewIndexer, folder: Path) -> None:
-    """At any time, and more than once: before the start, while it works, when it is idle."""
+    """It can be closed at any time and twice: before the start, while it works, when idle."""
     write(folder, {f"{number}.py": f"name_{number} = 1\n" * 500 for number in range(500)})
     never, busy = new_indexer(), new_indexer()
     await busy.start()
@@ -372,7 +372,7 @@ async def test_closing(new_indexer: NewIndexer, folder: Path) -> None:
 
 
 async def test_closing_does_not_wait_for_the_process(new_indexer: NewIndexer) -> None:
-    """One that can't hear that it should end is killed, and nobody waits for its work."""
+    """A process that doesn't end is killed, and nobody waits for its work."""
     indexer = new_indexer()
     await indexer.start()
     child = indexer._child
@@ -388,7 +388,7 @@ async def test_closing_does_not_wait_for_the_process(new_indexer: NewIndexer) ->
 async def test_the_folder_one_is_in_is_no_library(
     new_indexer: NewIndexer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A workspace's own ``json.py`` isn't run."""
+    """A module of the workspace, such as ``json.py``, isn't run."""
     write(folder, {"json.py": "raise SystemExit(1)\n"})
     monkeypatch.chdir(folder)
     indexer = new_indexer()
@@ -452,7 +452,7 @@ def scan(folder: Path, database: Path) -> list[dict[str, Any]]:
 def test_a_limit_on_files(
     folder: Path, database: Path, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of too many, those nearest to the root are indexed, and it says so."""
+    """Of too many files those nearest to the root are indexed, and the note says so."""
     write(folder, {f"a/{number}/x.py": "deep = 1\n" for number in range(9)})
     write(folder, {"z.py": "shallow = 1\n"})
     monkeypatch.setattr(indexer_worker, "MAX_FILES", 3)
@@ -463,7 +463,7 @@ def test_a_limit_on_files(
 def test_files_deleted_while_indexing(
     folder: Path, database: Path, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is gone when its turn comes is skipped."""
+    """A file that is deleted while indexing is skipped."""
     walk = Exclusions.walk
 
     def walk_and_delete(self: Exclusions) -> Iterator[tuple[Path, os.stat_result]]:
@@ -476,7 +476,7 @@ def test_files_deleted_while_indexing(
 
 
 def test_database_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One for each real folder, in the user's cache, by a name that tells nothing of it."""
+    """Each real folder has one, in the user's cache, under a name that doesn't reveal it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "a").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "a")

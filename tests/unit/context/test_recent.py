@@ -17,7 +17,7 @@ TEN = "".join(f"line {number}\n" for number in range(10))
 
 
 def test_the_latest_come_first_and_edits_before_visits() -> None:
-    """What was edited says more than what was only opened; the document itself is left out."""
+    """Edits come before opened documents; the document itself is left out."""
     visits = Visits()
     for path in ("a.py", "b.py", "c.py"):
         visits.opened(path, TEN)
@@ -27,7 +27,7 @@ def test_the_latest_come_first_and_edits_before_visits() -> None:
 
 
 def test_edits_in_several_places() -> None:
-    """Each is a region; near ones are one."""
+    """Each edit is a region; edits near each other are one."""
     visits = Visits()
     visits.opened("a.py", TEN * 3)
     visits.changed("a.py", "new\n" + TEN.replace("line 2", "two") + TEN + TEN + "end\n")
@@ -36,7 +36,7 @@ def test_edits_in_several_places() -> None:
 
 
 def test_closed_documents_are_forgotten() -> None:
-    """So are edits that were undone."""
+    """Closed documents and undone edits leave no regions."""
     visits = Visits()
     visits.opened("a.py", TEN)
     visits.changed("a.py", TEN + "x")
@@ -95,7 +95,7 @@ def refreshed(folder: Path) -> tuple[Region, ...]:
 
 @needs_git
 def test_changed_lines(repository: Path) -> None:
-    """What was added or changed since the commit, staged or not; deleted lines have no place."""
+    """Lines added or changed since the commit are found, staged or not; deleted ones aren't."""
     text = (repository / "a.py").read_text()
     (repository / "a.py").write_text(text.replace("line 2\nline 3\n", "two\nthree\n") + "end\n")
     (repository / "pkg/b.py").write_text(text.replace("line 5\n", ""))
@@ -105,7 +105,7 @@ def test_changed_lines(repository: Path) -> None:
 
 @needs_git
 def test_a_folder_in_a_repository(repository: Path) -> None:
-    """Paths are relative to the folder, and what lies outside is left out."""
+    """Paths are relative to the folder; files outside are left out."""
     for name in ("a.py", "pkg/b.py"):
         (repository / name).write_text("new\n" + (repository / name).read_text())
     assert (Region("b.py", 0, 1),) == refreshed(repository / "pkg")
@@ -113,14 +113,14 @@ def test_a_folder_in_a_repository(repository: Path) -> None:
 
 @needs_git
 def test_no_repository(tmp_path: Path) -> None:
-    """Without a repository, or a commit in it, nothing has changed."""
+    """Without a repository or a commit there are no changes."""
     assert () == refreshed(tmp_path)
     git(tmp_path, "init", "-q")
     assert () == refreshed(tmp_path)
 
 
 def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without git, and in a folder that is gone, nothing has changed."""
+    """Without git, or in a deleted folder, there are no changes."""
     assert () == refreshed(tmp_path / "gone")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert () == refreshed(tmp_path)
@@ -130,7 +130,7 @@ def test_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_git_that_hangs(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is ended after the timeout, nothing has changed, and it is said."""
+    """Git is ended after the timeout; there are no changes, and the note says why."""
     fake = tmp_path / "git"
     fake.write_text("#!/bin/sh\nexec sleep 1000\n")
     fake.chmod(0o755)
@@ -163,7 +163,7 @@ async def test_what_git_can_not_tell_is_told(repository: Path, tmp_path: Path) -
 
 
 def test_closed(tmp_path: Path) -> None:
-    """Nothing is started any more."""
+    """After closing, git isn't started."""
     changes = Changes(tmp_path)
     changes.close()
     changes.refresh()

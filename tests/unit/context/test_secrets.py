@@ -54,25 +54,25 @@ PRIVATE_KEY = (
 
 @pytest.mark.parametrize("line", SECRETS)
 def test_secrets_are_found(line: str) -> None:
-    """Keys, tokens, passwords in URLs and random strings: their line, and no other."""
+    """Keys, tokens, passwords in URLs and random strings are found, on their lines only."""
     assert secret_lines(f"import os\n{line}\nx = 1\n", "a.py") == (1,)
 
 
 @pytest.mark.parametrize("line", CLEAN)
 def test_code_about_secrets_is_no_secret(line: str) -> None:
-    """Names, placeholders, versions and ids stay."""
+    """Names, placeholders, versions and ids aren't secrets."""
     assert secret_lines(f"{line}\n", "a.py") == ()
 
 
 def test_values_without_quotes() -> None:
-    """In configuration a value needs no quotes; in Go a call is no value."""
+    """In configuration a value needs no quotes; in Go a call isn't a value."""
     assert secret_lines("password: hunter2horse\n", "deploy.yaml") == (0,)
     assert secret_lines("password := read()\n", "main.go") == ()
     assert secret_lines('password := "hunter2horse"\n', "main.go") == (0,)
 
 
 def test_redacted_removes_whole_lines() -> None:
-    """The lines with secrets go, whatever ends them; a text without any is unchanged."""
+    """Lines with secrets are removed, whatever their line ends; other texts are unchanged."""
     clean = "a = 1\r\nb = 2\n"
     assert clean == redacted(clean)
     assert redacted(f"a = 1\r\n{SECRETS[0]}\r\nb = 2\n") == clean
@@ -81,7 +81,7 @@ def test_redacted_removes_whole_lines() -> None:
 
 
 def test_private_keys() -> None:
-    """A text with a key block isn't used at all; all the block's lines are secret."""
+    """A text with a key block isn't used at all; all lines of the block are secret."""
     text = f"x = 1\n{PRIVATE_KEY}y = 2\n"
     assert redacted(text) is None
     assert secret_lines(text) == (1, 2, 3, 4, 5, 6)
@@ -90,7 +90,7 @@ def test_private_keys() -> None:
 
 
 def test_code_that_names_the_header_of_a_key() -> None:
-    """A parser for keys loses the line that names the header, and no more."""
+    """Code that parses keys loses only the line with the header."""
     line = 'BEGIN = "-----BEGIN ' + 'PRIVATE KEY-----"\n'
     assert redacted(f"import re\n{line}x = 1\n") == "import re\nx = 1\n"
 
@@ -135,7 +135,7 @@ def test_settings_that_verify_change_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_threads_agree() -> None:
-    """Many threads at once find what one finds."""
+    """Many threads at once find the same as one."""
     text = "\n".join([*SECRETS, *CLEAN])
     expected = secret_lines(text, "a.py")
     answers: list[tuple[int, ...]] = []

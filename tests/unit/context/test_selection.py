@@ -57,7 +57,7 @@ def reasons(chosen: Choice) -> dict[str, str]:
 
 
 def test_one_snippet_a_file_the_best_last() -> None:
-    """Within a file its own order holds; among files the best stands next to the code."""
+    """In a file its own order is kept; among files the best comes last."""
     found = choose(
         candidate("def late", 0.6, "a.py", 50),
         candidate("def best", 0.9, "b.py"),
@@ -73,14 +73,14 @@ def test_order_does_not_depend_on_the_order_of_candidates() -> None:
 
 
 def test_below_the_threshold() -> None:
-    """An empty selection is a good answer; what was looked at is kept."""
+    """A selection may be empty; its candidates are listed."""
     found = choose(candidate("def f", 0.3))
     assert () == found.selection.snippets
     assert {"f": "below threshold"} == reasons(found)
 
 
 def test_budget() -> None:
-    """The best that fit; a path counts, once for a file."""
+    """The best candidates that fit are chosen; a path counts once for each file."""
     found = choose(
         candidate("def a b c", 0.9, "a.py", 0),  # 2 for the path, 4 for the text
         candidate("def much too long to fit in", 0.8, "b.py"),
@@ -102,7 +102,7 @@ def test_budget() -> None:
 def test_the_budget_is_never_exceeded(
     drawn: list[tuple[int, float, str, int]], budget_tokens: int
 ) -> None:
-    """Whatever is found, paths and texts fit."""
+    """Paths and texts fit the budget, whatever is found."""
     found = [
         candidate(" ".join(f"w{start}x{n}" for n in range(words)), score, f"{path}.py", start,
                   members=((f"    m{start} n", score), (f"    o{start} p", score / 2)))
@@ -114,7 +114,7 @@ def test_the_budget_is_never_exceeded(
 
 
 def test_members_are_chosen_one_by_one() -> None:
-    """Of a class, the members that score and fit, in their order."""
+    """Members of a class that score and fit are chosen, in their order."""
     members = (("    def low", 0.1), ("    def good", 0.6), ("    def best", 0.9))
     found = choose(candidate("class A:", members=members))
     assert [("a.py", "class A:\n    def good\n    def best\n")] == chosen_texts(found)
@@ -123,14 +123,14 @@ def test_members_are_chosen_one_by_one() -> None:
 
 
 def test_a_class_without_a_member_says_nothing() -> None:
-    """The head alone isn't worth its tokens, unless it is all there is."""
+    """The head of a class alone isn't worth its tokens, unless there is nothing else."""
     found = choose(candidate("class A:", members=(("    def low", 0.1),)))
     assert {"A:": "no member needed"} == reasons(found)
     assert [("a.py", "class A:\n")] == chosen_texts(choose(candidate("class A:")))
 
 
 def test_what_the_window_shows_is_not_repeated() -> None:
-    """A signature that stands in the window, however it is broken into lines."""
+    """A signature in the window isn't repeated, however it is broken into lines."""
     code = f"def f(\n    a: int,\n    b: int,\n) -> None:\n    pass\n{CURSOR}"
     found = choose(
         candidate("def f(a: int, b: int,) -> None: ..."), candidate("def g", start=9), code=code
@@ -154,7 +154,7 @@ def test_what_lies_outside_the_window_is_no_duplicate() -> None:
 
 
 def test_windows_repeat_neither_the_code_nor_each_other() -> None:
-    """At most two, unlike the shown code and unlike each other."""
+    """At most two windows are chosen, unlike the shown code and unlike each other."""
     code = f"alpha = beta(gamma)\ndelta = epsilon\n{CURSOR}"
     one = "one = two(three)\nfour = five\n"
     found = choose(
@@ -172,14 +172,14 @@ def test_windows_repeat_neither_the_code_nor_each_other() -> None:
 
 
 def test_several_sources_find_the_same() -> None:
-    """It is said once, with the best score."""
+    """A definition that several sources find is chosen once, with the best score."""
     found = choose(candidate("def f", 0.5), candidate("def f", 0.8, source="names"))
     assert [("a.py", "def f\n")] == chosen_texts(found)
     assert ["names"] == [snippet.source for snippet in found.selection.snippets]
 
 
 def test_secrets() -> None:
-    """What can't be made safe is not sent: a candidate, or one of its members."""
+    """Candidates and members with secrets aren't sent."""
     members = (("    password = hunter2", 0.9), ("    limit = 3", 0.8))
     found = choose(candidate("key = hunter2", path="b.py"), candidate("class A", members=members))
     assert [] == chosen_texts(found)
@@ -190,7 +190,7 @@ def test_secrets() -> None:
 
 
 def test_worth_names_every_piece() -> None:
-    """What could be used can be compared with what is, piece by piece."""
+    """The worth of all usable pieces is kept, so that choices can be compared."""
     found = choose(
         candidate("class A:", members=(("    def f", 0.7),)), candidate("def g", 0.2, "b.py")
     )
@@ -217,7 +217,7 @@ def choice(
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time in seconds, to be moved by hand."""
+    """The time in seconds, set by the test."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
@@ -242,12 +242,12 @@ def test_typing_in_one_place_holds(clock: list[float]) -> None:
     ],
 )
 def test_moving_away(place: Place, expected: bool) -> None:  # noqa: FBT001  a parameter
-    """More than 20 lines away is another place; lines that are added or removed move nothing."""
+    """More than 20 lines away is another place; adding or removing lines isn't a move."""
     assert expected is Frozen(choice("def f"), 256).holds(place, 256)
 
 
 def test_a_new_place_gets_a_new_choice() -> None:
-    """In another definition, even one that isn't better."""
+    """In another definition, even a worse choice is taken."""
     frozen = Frozen(choice("def f"), 256)
     far = choice("def g", 0.5, Place(150, 150, "g"))
     frozen.offer(far, 256)
@@ -282,7 +282,7 @@ def test_idle(clock: list[float]) -> None:
 
 
 def test_an_edit_elsewhere() -> None:
-    """Another document's edit makes one look again; what it shows must still be there."""
+    """An edit of another document causes a search; snippets that no longer exist are replaced."""
     old = choice("def f")
     frozen = Frozen(old, 256)
     frozen.touched.add("b.py")
@@ -296,7 +296,7 @@ def test_an_edit_elsewhere() -> None:
 
 
 def test_another_budget() -> None:
-    """What was chosen for another budget doesn't hold."""
+    """A choice for another budget doesn't hold."""
     frozen = Frozen(choice("def f"), 256)
     assert not frozen.holds(HERE, 128)
     frozen.offer(replace(choice("def g"), place=HERE), 128)

@@ -29,7 +29,7 @@ def save_all(items: list[Item]) -> None:
 
 
 class TestImports:
-    """Definitions behind import statements."""
+    """Definitions that are imported."""
 
     def test_signature_of_an_imported_function(self, tmp_path: Path) -> None:
         """What is imported and about to be used comes with its signature."""

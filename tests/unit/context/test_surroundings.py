@@ -14,7 +14,7 @@ def look(code: str, path: str = "a.py", shown_chars: int = 10_000) -> Surroundin
 
 
 def test_nearness_falls_with_the_distance() -> None:
-    """Beside the cursor is nearest; the enclosing function counts more than as far outside."""
+    """Names beside the cursor are nearest; the enclosing function is nearer than code outside."""
     code = "far = 1\n" + "x = 0\n" * 40 + "def f():\n    inside = 1\n" + "    y = 2\n" * 30
     around = look(f"{code}    beside = 1\n    {CURSOR}\n")
     assert around.near("beside") == 1.0
@@ -23,7 +23,7 @@ def test_nearness_falls_with_the_distance() -> None:
 
 
 def test_an_import_statement_is_no_use_of_its_names() -> None:
-    """What is imported and not used yet is told from what is used; keywords are no names."""
+    """Unused imports are known; keywords aren't names."""
     code = "import os\nfrom a import (\n    used,\n    unused as other,\n)\n"
     around = look(f"{code}\ndef f():\n    used()\n    {CURSOR}\n")
     assert {"other", "os"} == around.unused
@@ -35,7 +35,7 @@ def test_an_import_statement_is_no_use_of_its_names() -> None:
 
 
 def test_a_module_that_hands_names_on_has_no_unused_ones() -> None:
-    """Where nearly all imports are unused, that says nothing about what comes next."""
+    """If nearly all imports are unused, none is expected next."""
     names = ", ".join(f"name{number}" for number in range(20))
     assert frozenset() == look(f"from a import {names}\n{CURSOR}\n").unused
 
@@ -77,7 +77,7 @@ class A:
     ],
 )
 def test_a_receiver_stands_for_its_type(path: str, code: str) -> None:
-    """What a variable is declared as, or made by, is as near as the variable."""
+    """The declared type or the constructor of a variable is as near as the variable."""
     around = look(code.format("x" + CURSOR), path)
     assert "Store" in around.receivers
     assert around.near("Store") >= 0.75
@@ -101,7 +101,7 @@ def test_the_file_is_seen_without_its_middle() -> None:
 
 
 def test_likeness() -> None:
-    """A name is like the code beside the cursor by the share of its sub-words that stands there."""
+    """Likeness is the share of a name's sub-words that occur beside the cursor."""
     around = look(f"def parse_header(line):\n    {CURSOR}\n")
     assert around.likeness("HeaderParser") == 0.5
     assert around.likeness("parse_header_line") == 1.0
@@ -109,5 +109,5 @@ def test_likeness() -> None:
 
 
 def test_subwords() -> None:
-    """Underscores and capitals part a name; one or two letters are no words."""
+    """Underscores and capitals split a name; one or two letters aren't words."""
     assert {"parse", "http", "header"} == subwords("_parseHTTPHeader_v2")

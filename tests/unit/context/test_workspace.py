@@ -22,7 +22,7 @@ PATIENT_MS = 60_000
 
 
 class FakeIndexer:
-    """An indexer that only takes note."""
+    """An indexer that only records updates."""
 
     state = IndexState.READY
     failure = ""
@@ -170,7 +170,7 @@ async def test_documents_do_not_wait_for_each_other(
 
 
 async def test_an_open_document_wins_over_its_file(context: WorkspaceContext, folder: Path) -> None:
-    """What is typed in one document is what another one's prompt shows, unsaved."""
+    """Unsaved text of one document appears in the prompt of another."""
     opened = document(folder / "models.py", MODELS)
     context.opened(opened)
     first = await ask(context, folder / "main.py", MAIN)
@@ -235,7 +235,7 @@ async def test_no_budget(context: WorkspaceContext, folder: Path) -> None:
 
 
 async def test_exclusion(context: WorkspaceContext, folder: Path, tmp_path: Path) -> None:
-    """Secrets are never completed, wherever they lie; other documents outside may be."""
+    """Secrets are never completed, wherever they are; other documents outside may be."""
     (tmp_path / "target.py").write_text("x = 1\n")
     (folder / "link.py").symlink_to(tmp_path / "target.py")
     reasons = {
@@ -337,7 +337,7 @@ async def test_ignored_files_are_completed_and_secrets_are_not(
 async def test_other_settings(
     context: WorkspaceContext, documents: dict[str, Document], folder: Path
 ) -> None:
-    """They are taken at once, and documents that are open stand for their files as before."""
+    """New folders are used at once, and open documents still hide their files."""
     path = folder / "models.py"
     documents[path.as_uri()] = document(path, MODELS.replace("path: str", "path: Path"))
     before = context.exclusion(path.as_uri())
@@ -391,7 +391,7 @@ async def test_closing_does_not_wait_for_a_search(folder: Path, tmp_path: Path) 
 async def test_status(
     context: WorkspaceContext, documents: dict[str, Document], folder: Path
 ) -> None:
-    """What there is, for people who ask why."""
+    """The status describes the folders and documents."""
     documents["main"] = document(folder / "main.py", MAIN)
     status = context.status()
     assert 1 == status["documents"]
@@ -419,7 +419,7 @@ async def test_what_the_index_leaves_out(
     note: str,
     expected: str,
 ) -> None:
-    """Every selection says it, a frozen one too."""
+    """The note of every selection says it, also of a frozen one."""
     monkeypatch.setattr(FakeIndexer, "state", state)
     monkeypatch.setattr(FakeIndexer, "failure", failure)
     monkeypatch.setattr(FakeIndexer, "note", note)
@@ -431,7 +431,7 @@ async def test_what_the_index_leaves_out(
 
 
 async def test_with_a_real_index(tmp_path: Path) -> None:
-    """A definition that no import leads to is found once its file is indexed."""
+    """A definition that isn't imported is found once its file is indexed."""
     folder = tmp_path / "work"
     source = "package db\n\nfunc openStore(path string) *Store {\n\treturn nil\n}\n"
     write(folder, {"db/store.go": source})

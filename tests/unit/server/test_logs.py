@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,10 +54,14 @@ def test_levels(name: str, expected: tuple[bool, bool, bool]) -> None:
 
 
 def test_the_file_is_limited(tmp_path: Path) -> None:
-    """It is renamed when it is full; what others write to standard error goes along."""
-    path = tmp_path / "log" / "server.log"
+    """It is renamed when it is full; standard error goes along; what is a month old is deleted."""
+    path = tmp_path / "log" / "server-1.log"
+    forgotten = path.with_name("server-0.log")
+    path.parent.mkdir()
+    forgotten.touch()
+    os.utime(forgotten, (0, 0))
     subprocess.run([sys.executable, "-c", ROTATION, path], check=True)
-    old = path.with_name("server.log.1")
+    old = path.with_name("server-1.log.1")
     assert [path, old] == sorted(path.parent.iterdir())
     assert "raw 8\n" == path.read_text(encoding="utf-8").splitlines(keepends=True)[-1]
     for file in (path, old):
