@@ -196,6 +196,14 @@ async def test_late_is_better_than_nothing(clock: VirtualTime) -> None:
     assert 1 == len(engine.asked)
 
 
+async def test_a_slow_machine_leaves_the_time_limit_as_it_is(clock: VirtualTime) -> None:
+    """The limit is counted from the request by the clock that it is compared with."""
+    completer = Completer(WatchedEngine(Rule("x = ", ("1",))), Settings())
+    began = clock.ms
+    await completer.complete(*cursor("x = ¦\n"))
+    assert began <= 1000 * completer.explanations[0].began <= clock.ms
+
+
 async def test_late_lines_come_one_by_one() -> None:
     """The first line that is finished after the time is up is shown, not the last."""
     engine = WatchedEngine(Rule("    ", ("first()\n    second()\n    third()\n",), delay_ms=20))
