@@ -120,7 +120,7 @@ def divisions(run: Mapping[str, Any]) -> Sequence[str]:
 
 
 def memory(audits: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What the memorisation audits found: a column for each contender."""
+    """What the memorisation audits found: a column for each model."""
     rows = []
     for label, asked, found in (
         ("planted canaries finished", "canaries_asked", "canaries_given_away"),

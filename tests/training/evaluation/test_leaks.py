@@ -9,7 +9,7 @@ from tests.training.evaluation.rows import make_item, make_row
 from training.evaluation.answers import Answer
 from training.evaluation.memorisation import CANARIES_FILE, audit, find_secrets, read_canaries
 from training.evaluation.suites.base import Item
-from training.evaluation.traces import FUNCTIONS, WINDOWS, LeakCheck, Traces
+from training.evaluation.traces import FUNCTIONS, WINDOWS, Traces
 from training.types import CorpusFile, EvaluationError
 
 
@@ -39,7 +39,7 @@ TRACES = Traces.of([corpus_file(TRAINED)])
 
 def test_lines_that_were_trained_on_leak() -> None:
     """A hole in a trained file leaks; so does its line moved into another file."""
-    check = LeakCheck(TRACES)
+    check = TRACES.leak
     assert "six lines" in check(hole(TRAINED, "alpha_5 = compute_alpha(value_5, 5"))
     assert "six lines" in check(hole(function("gamma") + TRAINED, "alpha_5 = "))
 
@@ -47,8 +47,8 @@ def test_lines_that_were_trained_on_leak() -> None:
 def test_far_away_lines_do_not() -> None:
     """What two files have in common elsewhere, such as a licence, is no leak."""
     text = TRAINED + function("gamma", 20)
-    assert "" == LeakCheck(TRACES)(hole(text, "gamma_15 = compute_gamma(value_15, 15"))
-    assert "" == LeakCheck(TRACES)(hole(function("delta"), "delta_2 = "))
+    assert "" == TRACES.leak(hole(text, "gamma_15 = compute_gamma(value_15, 15"))
+    assert "" == TRACES.leak(hole(function("delta"), "delta_2 = "))
 
 
 def test_nearly_the_same_function_leaks() -> None:
@@ -57,7 +57,7 @@ def test_nearly_the_same_function_leaks() -> None:
     changed = [f"{line}  # new" if n % 6 == 0 else line for n, line in enumerate(lines)]
     traces = Traces.of([corpus_file("\n".join(lines))])
     text = "\n".join(changed)
-    found = LeakCheck(traces)(hole(text, "alpha_11 = compute_alpha(value_11, 11"))
+    found = traces.leak(hole(text, "alpha_11 = compute_alpha(value_11, 11"))
     assert "like the one around the hole" in found
 
 
