@@ -1,4 +1,4 @@
-"""The process that keeps a workspace's index. Not imported: run as ``python -m`` by ``indexer.py``.
+"""The process that keeps a workspace's index; ``indexer.py`` starts it.
 
 Reading thousands of files would stop a server's event loop, so this has a process of its own, at
 the lowest priority. Its messages (:mod:`fimls.child`):
@@ -6,7 +6,7 @@ the lowest priority. Its messages (:mod:`fimls.child`):
     in   {"folder", "database", "globs"}           once, to begin with
          {"op": "update", "paths"}                 index these files again, or drop them
          {"op": "sync", "id"}                      answer when all asked for so far is done
-    out  {"event": "progress", "done", "total"}    files; total grows while they are looked for
+    out  {"event": "progress", "done", "total"}    files; total grows while files are found
          {"event": "ready", "note"}                all is indexed; note: what is left out, or ""
          {"event": "synced", "id"}
          {"event": "failed", "message"}            it can't go on, and ends
@@ -48,11 +48,11 @@ from fimls.context.reasons import MAX_FILE_BYTES, content_reason
 from fimls.syntax.languages import PLAIN_TEXT, language_of
 
 MAX_FILES = 30_000
-"""Files in an index; of more, those nearest to the root, by path among equals. What is edited is
+"""The most files in an index: those nearest to the root, then by path. A file that is edited is
 indexed all the same, until the next start."""
 
 MAX_FOUND = 300_000
-"""Files to look for: a folder with more is surely not one project."""
+"""The most files to look for: a folder with more is surely not one project."""
 
 _BATCH_BYTES = 4_000_000  # of source in a transaction, half a second of work
 _BATCH_FILES = 500  # to drop in a transaction

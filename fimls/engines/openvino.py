@@ -19,10 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from fimls.child import Child, module_command
+from fimls.config import Settings
 from fimls.engines.base import Capabilities
 from fimls.engines.candidate import ByteConstraint, CandidateText, candidate_sampling
+from fimls.engines.loading import Identity, adapter_folder, prepare_model
 from fimls.engines.prefix_blocks import KV_BLOCKS
 from fimls.fim import Manifest, Tokenizer
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import (
     CancelToken,
     CapabilityError,
@@ -263,6 +267,20 @@ class OpenVinoEngine:
                 deltas.put_nowait(Delta(index, ids, text, logprobs, finish, usage))
         except EngineError as error:
             deltas.put_nowait(error)
+
+
+async def load(settings: Settings, store: Store, progress: Progress | None) -> OpenVinoEngine:
+    """See :func:`fimls.engines.loading.load_engine`."""
+    adapter = await asyncio.to_thread(adapter_folder, settings, store)
+    prepared = await asyncio.to_thread(prepare_model, settings, adapter, store, progress)
+    identity = Identity.of(prepared)
+    return await OpenVinoEngine.load(
+        prepared.directory,
+        model=prepared.name,
+        describe=lambda tokenizer: identity.manifest(settings, tokenizer, adapter),
+        device="CPU" if settings.device == "auto" else settings.device.upper(),
+        quantization=prepared.quantization,
+    )
 
 
 class Worker:

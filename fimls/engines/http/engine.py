@@ -16,14 +16,19 @@ from typing import Any
 
 import httpx
 
+from fimls.config import Settings
 from fimls.engines.candidate import CandidateText
 from fimls.engines.http.client import RetryPolicy, ServerClient
 from fimls.engines.http.probe import Server, probe
 from fimls.engines.http.wire import Chunk, StopStrings, server_sent_events
+from fimls.engines.loading import adapter_folder, describe
 from fimls.fim import Manifest, Tokenizer
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import (
     CancelToken,
     CapabilityError,
+    ConfigError,
     Delta,
     EngineDeadError,
     EngineError,
@@ -207,6 +212,20 @@ class HttpEngine:
                 hint="the server's own log says why; the next request tries it again",
             )
         queue.put_nowait(candidate.end(finish))
+
+
+async def load(settings: Settings, store: Store, progress: Progress | None) -> HttpEngine:
+    """See :func:`fimls.engines.loading.load_engine`."""
+    if not settings.url:
+        raise ConfigError("the http engine has no address", hint="set url, or --url")
+
+    def describe_here() -> tuple[Manifest, Tokenizer]:
+        adapter = adapter_folder(settings, store)
+        _, tokenizer, identity = describe(settings, adapter, store, progress)
+        return identity.manifest(settings, tokenizer, adapter), tokenizer
+
+    manifest, tokenizer = await asyncio.to_thread(describe_here)
+    return await HttpEngine.connect(settings.url, manifest=manifest, tokenizer=tokenizer)
 
 
 class _Candidate:
