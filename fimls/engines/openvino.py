@@ -40,8 +40,8 @@ from fimls.types import (
 )
 
 PREFILL_CHUNK_TOKENS = 48
-"""Prompt tokens in a step. A cancel takes effect between two steps; with steps of 32 each token would
-take 9 % longer."""
+"""Prompt tokens in a step. A cancel takes effect between two steps. With steps of 32 each token
+would take 9 % longer."""
 PROPERTIES: Mapping[str, Mapping[str, object]] = {
     # By default activations are quantized in groups of 32. Weights with one scale for each output
     # channel don't need that, and groups of 128 make prefill 20 % faster.
