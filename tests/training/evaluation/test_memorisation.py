@@ -7,7 +7,14 @@ import pytest
 
 from tests.training.evaluation.rows import make_item, make_row
 from training.evaluation.answers import Answer
-from training.evaluation.memorisation import CANARIES_FILE, audit, find_secrets, read_canaries
+from training.evaluation.memorisation import (
+    CANARIES_FILE,
+    audit,
+    find_secrets,
+    make_canaries,
+    read_canaries,
+    write_canaries,
+)
 from training.evaluation.suites.base import Item
 from training.evaluation.traces import FUNCTIONS, WINDOWS, Traces
 from training.types import CorpusFile, EvaluationError
@@ -164,3 +171,13 @@ def test_damaged_canaries_are_refused(tmp_path: Path) -> None:
     (tmp_path / CANARIES_FILE).write_text('[{"path": "a.py"}]')
     with pytest.raises(EvaluationError, match="canaries"):
         list(read_canaries(tmp_path / CANARIES_FILE))
+
+
+def test_what_is_planted_is_what_the_audit_reads(tmp_path: Path) -> None:
+    """The file beside the adapter gives each canary's code and secret."""
+    planted = make_canaries(2, seed=3)
+    write_canaries(planted, tmp_path)
+    assert [one.middle for one in planted] == [
+        row["secret"] for row in json.loads((tmp_path / CANARIES_FILE).read_text())
+    ]
+    assert 2 == len(list(read_canaries(tmp_path / CANARIES_FILE)))
