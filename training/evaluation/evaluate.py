@@ -33,7 +33,7 @@ from training.evaluation.traces import Traces
 
 GENERAL = "humaneval-single"
 GENERAL_ITEMS = 400
-"""Of the general suite beside a gate: enough that its interval is about 3 points on either side."""
+"""Of a gate's general suite: enough for an interval of about 3 points on either side."""
 
 _CHOSEN = ("limit", "one_per_cluster", "kinds", "seed")
 

@@ -1,7 +1,7 @@
 """The rows of a run on disk, as they come, so that an interrupted run goes on where it was.
 
-``items.jsonl``: a header line that says of which run it is, then a line for each item. While the
-run lasts they stand in the order in which they were done, at its end in the suite's.
+``items.jsonl``: a header line that says of which run it is, then a line for each item. During
+the run they are in the order in which they were done, at its end in the suite's.
 """
 
 from __future__ import annotations

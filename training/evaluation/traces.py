@@ -103,7 +103,7 @@ class Traces:
     def knows(self, text: str) -> npt.NDArray[np.bool_]:
         """Whether each window of six lines of a text, in order, was trained on.
 
-        Windows with too little in them to be somebody's are left out.
+        Windows with too little in them to tell are left out.
         """
         return are_among(window_hashes(words_of(text)), self.windows)
 

@@ -43,7 +43,7 @@ _KINDS = {
     "f16": GGMLQuantizationType.F16,
 }
 # A merge holds most weights as float32, and its result beside them: 4 to 8 bytes a weight, of
-# which a four-bit file has 0.8 (its head and embedding stand in it twice).
+# which a four-bit file has 0.8 (it has the head and the embedding twice).
 _MERGE_SPACE = 10
 EXPORT_QUANTIZATIONS: Mapping[Target, tuple[str, ...]] = {
     "hf": ("f16",),

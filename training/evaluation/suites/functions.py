@@ -234,16 +234,17 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A function's body: ``text[start:end]`` (code points) without docstring and outer white space.
-
-    name: with its class. first_line, last_line: of the whole function, decorators included, from 1.
-    """
+    """A function's body: ``text[start:end]`` without docstring and surrounding white space."""
 
     name: str
+    """With its class."""
     start: int
+    """In code points."""
     end: int
     first_line: int
+    """Of the whole function, decorators included, from 1."""
     last_line: int
+    """Likewise."""
     trivial: bool
 
     def lines(self, text: str) -> int:
