@@ -15,10 +15,10 @@ from fimls.config import (
     SNIPPET_SOURCES,
     Settings,
     Source,
+    engine_key,
     field_help,
     load,
     merge,
-    needs_reload,
     workspace_settings,
 )
 from fimls.context import SOURCES
@@ -207,11 +207,11 @@ def test_workspace_settings_lists_them() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CHANGED))
-def test_needs_reload(name: str) -> None:
+def test_engine_key(name: str) -> None:
     """What the engine was made from needs another engine; budgets and triggers don't."""
     changed = merge(Settings(), {name: CHANGED[name]}, EDITOR)
-    assert (name in RELOADING) == needs_reload(Settings(), changed)
-    assert not needs_reload(changed, changed)
+    assert (name in RELOADING) == (engine_key(Settings()) != engine_key(changed))
+    assert engine_key(changed) == engine_key(dataclasses.replace(changed))
 
 
 def test_load_without_anything(tmp_path: Path) -> None:
