@@ -31,7 +31,7 @@ from fimls.types import ConfigError
 _MADE_MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # files that tools leave in the folders they make
 
 _Patterns = Sequence[tuple[str, GitIgnoreSpec]]
-"""_Patterns and the folder they are relative to ("" or with a slash at its end), topmost first."""
+"""Patterns and the folder they are relative to ("" or with a slash at its end), topmost first."""
 
 _Lists = tuple[_Patterns, _Patterns]
 """The patterns of .fimlsignore and of .gitignore."""
