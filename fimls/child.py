@@ -3,8 +3,8 @@ output: the indexer, the engine's worker, a conversion, a server for an export.
 
 A child runs a module of ours and makes a :class:`Parent`. Its parent uses :class:`Child` from an
 event loop, or :func:`child_messages` from a thread where the child only reports. A child ends when
-its parent does, even while it is busy. (Code that is judged in the sandbox has a protocol of its
-own: there the child isn't trusted.)
+its parent does, even while it is busy. (The sandbox has a protocol of its own, because the code it
+runs isn't trusted.)
 """
 
 from __future__ import annotations

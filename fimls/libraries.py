@@ -1,4 +1,4 @@
-"""What the libraries that fimls uses would do of their own accord, and must not."""
+"""Keeps libraries from what they do unasked: reporting their use, fetching code, and warning."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ _NO_REPORTS = ("DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY")
 def tame() -> None:
     """Keep them offline and quiet; to be called before one of them is imported.
 
-    OpenVINO's tools import ``openvino_telemetry``, where it is installed, and pip installs it with
-    them: it would write a client id to the home directory and post it, with what is used, to an
-    analytics server. Without it they go on with a stub of their own. There is no other way to
-    decline than a file in the home directory.
+    OpenVINO's tools import ``openvino_telemetry``, which pip installs with them. It writes a client
+    id to the home directory and posts it to an analytics server, with what is used. Without it the
+    tools use a stub of their own. The only other way to decline is a file in the home directory.
 
-    Where the package ``kernels`` is installed, bitsandbytes fetches compiled code from the hub
-    while it is imported on a CPU with bf16, and runs it; where it isn't, that is logged each time.
-    None in ``sys.modules`` stands for a module that can't be imported. (To switch the hub off as a
-    whole would switch off ``fimls pull`` in the same process; ``go_offline`` does.)
+    If the package ``kernels`` is installed, bitsandbytes fetches compiled code from the hub when it
+    is imported on a CPU with bf16, and runs it; if not, it logs that each time. (Switching the hub
+    off altogether, as ``go_offline`` does, would disable ``fimls pull`` in the same process.)
 
-    The Hugging Face libraries report what is used only where nobody says no.
+    None in ``sys.modules`` makes an import fail. The Hugging Face libraries report what is used
+    unless an environment variable says no.
     """
     for name in _NEVER_IMPORTED:
         sys.modules[name] = None  # type: ignore[assignment]

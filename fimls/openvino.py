@@ -1,6 +1,6 @@
 """OpenVINO as fimls imports it: without the part that reports its use to its makers.
 
-No other module imports it, nor GenAI; a contract holds them to that.
+No other module imports it or GenAI; an import contract sees to that.
 """
 
 from __future__ import annotations

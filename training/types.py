@@ -38,7 +38,7 @@ class EvaluationError(FimlsError):
 
 
 class Split(str, enum.Enum):
-    """What a file is used for; near-duplicate functions never stand on two sides."""
+    """What a file is used for; near-duplicate functions are all on one side."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -61,32 +61,31 @@ class SpanKind(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A folder of code that belongs together.
-
-    name: of the project. commit: the git commit or the package's version, "" if unknown.
-    licence: an SPDX expression, "" if none was found. root: where its files lie on this machine.
-    """
+    """A folder of code that belongs together."""
 
     name: str
+    """The project's."""
     commit: str
+    """The git commit or the package's version; "" if unknown."""
     licence: str
+    """An SPDX expression; "" if none was found."""
     root: Path
+    """Where its files lie on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusFile:
-    """A file that may be learnt from.
-
-    path: relative to the repository, forward slashes. licence: the file's own SPDX expression, or
-    the repository's. text: as in the file, secrets already replaced.
-    """
+    """A file that may be learnt from."""
 
     repository: str
     commit: str
     path: str
+    """Relative to the repository, with forward slashes."""
     language_id: str
     licence: str
+    """The file's own SPDX expression, or the repository's."""
     text: str
+    """The file's, with secrets replaced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ _NO_FIELDS = frozenset({"__slots__", "__match_args__", "model_config"})
 _LINE_CHARS_MAX = 120
 _FIELD_LINES_MAX = 4
 _CLOSER = re.compile(r"\s*[}\])]")
-_HEADER_ENDS = ("...", "... }", ";", ")")
+_HEADER_ENDS = ("...", "... }", "... end", ";", ")")
 _SPACE = re.compile(r"\s+")
 _REPEATED = re.compile(r"@(?:typing\.)?overload\b|@\w+\.(?:setter|deleter)\b")
 _NOTHING = re.compile(r"=\s*None$")
@@ -139,7 +139,7 @@ def _class_parts(
     constructed = not around.counts[definition.name] or around.calls(definition.name)
     lines = _skeleton_lines(file, definition)
     head = _head_lines(file, definition)
-    end = _end_line(lines, head)
+    end = _end_line(lines, head, file)
     yield from (Part(line) for line in lines[:head])
     fields = _declared_fields(file, definition)
     declared = _FIELD if used else _UNWANTED_FIELD
@@ -169,11 +169,14 @@ def _skeleton_lines(file: SourceFile, definition: Definition) -> tuple[str, ...]
     return tuple(skeleton(file.text, file.outline, definition).split("\n"))
 
 
-def _end_line(lines: Sequence[str], head: int) -> int:
+def _end_line(lines: Sequence[str], head: int, file: SourceFile) -> int:
     """Return which line of a class's skeleton closes it; the number of lines if none does."""
-    return next(
-        (at for at in range(head, len(lines)) if re.match(r"[}\])]", lines[at])), len(lines)
+    language = get_language(file.language_id)
+    words = language.block_ends if language else ()
+    closing = (
+        at for at in range(head, len(lines)) if re.match(r"[}\])]", lines[at]) or lines[at] in words
     )
+    return next(closing, len(lines))
 
 
 @remembered
@@ -181,7 +184,7 @@ def _declared_fields(file: SourceFile, definition: Definition) -> tuple[str, ...
     """Return the fields in a class's skeleton, between its head and its end."""
     lines = _skeleton_lines(file, definition)
     head = _head_lines(file, definition)
-    return tuple(_fields(lines[head : _end_line(lines, head)], file, definition))
+    return tuple(_fields(lines[head : _end_line(lines, head, file)], file, definition))
 
 
 @remembered
@@ -216,7 +219,7 @@ def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterat
     )
     # In a file without its middle, the parser may take the rest of a method for fields.
     language = get_language(file.language_id)
-    is_field = language.field.match if language else str.strip
+    is_field = re.compile(language.field_line).match if language else str.strip
     depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     field: list[str] = []
     in_method = in_docstring = False

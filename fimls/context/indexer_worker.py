@@ -1,4 +1,4 @@
-"""The process that keeps a workspace's index. Not imported: run as ``python -m`` by ``indexer.py``.
+"""The process that keeps a workspace's index; ``indexer.py`` starts it.
 
 Reading thousands of files would stop a server's event loop, so this has a process of its own, at
 the lowest priority. Its messages (:mod:`fimls.child`):
@@ -6,7 +6,7 @@ the lowest priority. Its messages (:mod:`fimls.child`):
     in   {"folder", "database", "globs"}           once, to begin with
          {"op": "update", "paths"}                 index these files again, or drop them
          {"op": "sync", "id"}                      answer when all asked for so far is done
-    out  {"event": "progress", "done", "total"}    files; total grows while they are looked for
+    out  {"event": "progress", "done", "total"}    files; total grows while files are found
          {"event": "ready", "note"}                all is indexed; note: what is left out, or ""
          {"event": "synced", "id"}
          {"event": "failed", "message"}            it can't go on, and ends
@@ -48,11 +48,11 @@ from fimls.context.reasons import MAX_FILE_BYTES, content_reason
 from fimls.syntax.languages import PLAIN_TEXT, language_of
 
 MAX_FILES = 30_000
-"""Files in an index; of more, those nearest to the root, by path among equals. What is edited is
-indexed all the same, until the next start."""
+"""The most files in an index: those nearest to the root, then by path. A file that is edited is
+indexed nevertheless, until the next start."""
 
 MAX_FOUND = 300_000
-"""Files to look for: a folder with more is surely not one project."""
+"""The most files to look for: a folder with more is surely not one project."""
 
 _BATCH_BYTES = 4_000_000  # of source in a transaction, half a second of work
 _BATCH_FILES = 500  # to drop in a transaction
@@ -150,7 +150,7 @@ class Worker:
             self._attend(done, len(paths))
             loaded = _load(self._exclusions.folder / path)
             if loaded is None:
-                continue  # deleted since it was found; its entry goes with the next scan
+                continue  # deleted since it was found; the next scan drops its entry
             stamp, data = loaded
             if path in known and known[path].digest == stamp.digest:
                 same.append((path, stamp))
@@ -252,7 +252,7 @@ class Worker:
 def _load(path: Path) -> tuple[Stamp, bytes | None] | None:
     """Read a file: its state, and its bytes or None where they are too many; None: no such file."""
     try:
-        # Not blocking: should it be a pipe, there may be nobody at its other end.
+        # Not blocking: if it is a pipe, its other end may not be open.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):

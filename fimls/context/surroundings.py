@@ -49,9 +49,9 @@ _PATTERNS = {
         r"(?P<type>[A-Za-z_][\w.]*(?:::\w+)*)\s*(?:<[^>]*>)?\s*[({]"
     ),
     Declares.ENTERED: re.compile(r"(?P<own>)\b(?P<type>[\w.]+)\(.*\)\s+as\s+(?P<name>\w+)"),
-    # Type name, Type *name, List<Type> name
+    # Type name, Type *name, List<Type> name, Type $name
     Declares.TYPE_FIRST: re.compile(
-        r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)"
+        r"(?P<own>)\b(?P<type>[A-Za-z_][\w.:]*(?:<[^;]*>)?)(?:\s+|\s*[&*]+\s*)\$?"
         r"(?P<name>[a-z_]\w*)\s*(?=[=;,)({])"
     ),
     # name *pkg.Type
@@ -240,7 +240,7 @@ def _lines(text: str, language_id: str) -> tuple[list[Line], list[Line]]:
     code: list[Line] = []
     imports: list[Line] = []
     language = get_language(language_id)
-    statement = language.import_line if language else ANY_IMPORT
+    statement = re.compile(language.import_line if language else ANY_IMPORT)
     offset, in_import = 0, False
     for number, content in enumerate(text.split("\n")):
         line = Line(number, offset, content)

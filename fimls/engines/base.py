@@ -1,4 +1,4 @@
-"""The engine protocol: the one seam between the pipeline and whatever runs the model."""
+"""The engine protocol: all that the pipeline knows of what runs the model."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from fimls.types import CancelToken, Delta, Prompt, SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine can do. ``fimls doctor`` prints it; nothing is guessed from a wrong result.
-
-    token_ids: takes token ids; otherwise the prompt is sent as text, a degraded mode in which
-        control tokens in source can't be told from real ones (the engine must then refuse them).
-    healing: can constrain the first tokens to ``Prompt.healing``.
-    logprobs: reports log-probabilities. prefix_reuse: keeps keys and values between requests.
-    candidates: the most generations for one request. adapters: can load a LoRA adapter.
-    """
+    """What an engine can do. ``fimls doctor`` prints it; nothing is guessed from a wrong result."""
 
     token_ids: bool
+    """Takes token ids. Otherwise the prompt is sent as text, where control tokens in the source
+    can't be told from real ones: the engine must refuse them."""
     healing: bool
+    """Can constrain the first tokens to ``Prompt.healing``."""
     logprobs: bool
+    """Reports log-probabilities."""
     prefix_reuse: bool
+    """Keeps keys and values between requests."""
     candidates: int
+    """The most generations for one request."""
     adapters: bool
+    """Can load a LoRA adapter."""
 
 
 class Engine(Protocol):
@@ -46,15 +46,15 @@ class Engine(Protocol):
     ) -> AsyncGenerator[Delta, None]:
         """Stream the generation token by token.
 
-        It has some text beyond ``Prompt.healing``: a middle is never empty, neither those that a
-        model learns nor one that somebody asks for, and right behind a line's end a model can't
-        tell, suffix first, where the prefix ended. The log-probabilities are those of the model
-        all the same, so that an end which it thought likelier shows in them. (A server behind the
-        ``http`` engine does so as far as it can be asked to.)
+        It has some text beyond ``Prompt.healing``. A middle is never empty, neither in training nor
+        where somebody asks for one, and right after a line's end a model that reads the suffix
+        first can't tell where the prefix ended. The log-probabilities are the model's own all the
+        same, so they show where it thought an end likelier. (The ``http`` engine does so as far as
+        its server can be asked to.)
 
         Cancelling (the token, closing the iterator, or cancelling the awaiting task) frees the
-        engine within 50 ms while decoding and within one prefill chunk (150 ms) before. An engine
-        never cancels the caller's token itself: it says whether the request was superseded.
+        engine within 50 ms while it decodes, and within one prefill chunk (150 ms) before that. An
+        engine never cancels the caller's token, which says whether the request was superseded.
 
         Raises:
             CapabilityError: the prompt or the sampling needs what ``capabilities`` denies.

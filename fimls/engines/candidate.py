@@ -1,4 +1,4 @@
-"""What every engine does for one of a request's candidates: its sampling, and its ids as text."""
+"""What engines share for each candidate: how it is sampled, what it may begin with, its text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fimls.fim import HealingFilter, Tokenizer
 from fimls.types import EngineError, SamplingParams
 
 SAMPLED_TEMPERATURE = 0.6
-"""Of the second and later candidates where the request is greedy: warm enough to differ."""
+"""For the second and later candidates of a greedy request: high enough for them to differ."""
 
 
 def candidate_sampling(sampling: SamplingParams, index: int) -> tuple[float, int]:
@@ -21,7 +21,7 @@ def candidate_sampling(sampling: SamplingParams, index: int) -> tuple[float, int
 
 
 class CandidateText:
-    """Turns a candidate's ids, or its server's text, into the text that deltas report.
+    """Turns a candidate's ids, or a server's text, into the text that deltas report.
 
     Bytes of an incomplete character are held back, and the healed text is left out.
     """
@@ -54,8 +54,8 @@ class CandidateText:
     def flush(self) -> str:
         """What is left at the end: an incomplete character, as U+FFFD.
 
-        Nothing while the healed text is incomplete: half a character of it can't be told apart
-        from a wrong one.
+        Nothing while the healed text is incomplete: half a character of it can't be told from a
+        wrong one.
         """
         text = self._decoder.flush()
         return text if self._filter.complete else ""
@@ -82,20 +82,23 @@ class ByteConstraint:
 
     @property
     def ids(self) -> Sequence[int]:
-        """All ids that text is made of, in the order of their bytes."""
+        """All ids that text can be made of, in the order of their bytes."""
         return self._ids
 
     def allowed(self, left: bytes) -> list[int]:
-        """Ids of the tokens that begin ``left``, or that ``left`` begins; ``left`` is not empty."""
+        """Ids of the tokens that ``left`` begins with, or that begin with ``left``.
+
+        left: the bytes that are still to be produced; not empty.
+        """
         start, end = self._beyond(left)
         return self._ids[start:end] + [token for token, _ in self._parts_of(left)]
 
     def plan(self, text: bytes) -> list[tuple[int, int, list[tuple[int, int]]]]:
-        """What :meth:`allowed` gives once 0, 1, 2... bytes of ``text`` are produced, in short.
+        """What :meth:`allowed` gives after 0, 1, 2... bytes of ``text``, in short.
 
-        Returns ``(start, end, parts)`` for each: the tokens that begin with all that is left and
-        have more are ``ids[start:end]``; those that are a part of it or all, and how many bytes,
-        are in ``parts``.
+        Returns ``(start, end, parts)`` for each. ``ids[start:end]`` are the tokens that begin with
+        all that is left and go on; ``parts`` are those that are a beginning of it, or all of it,
+        each with its length in bytes.
         """
         lefts = [text[produced:] for produced in range(len(text))]
         return [(*self._beyond(left), self._parts_of(left)) for left in lefts]
@@ -105,7 +108,7 @@ class ByteConstraint:
         return bisect_right(self._tokens, left), bisect_right(self._tokens, last)
 
     def _parts_of(self, left: bytes) -> list[tuple[int, int]]:
-        """Ids of the tokens that are a beginning of ``left``, or all, and how long each is."""
+        """Ids of the tokens that ``left`` begins with, and the length of each in bytes."""
         parts = []
         for length in range(1, min(len(left), self._longest) + 1):
             part = left[:length]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +15,14 @@ from fimls.fim import Budget, FimFormat, Manifest, Order, PromptBuilder, Tokeniz
 from fimls.progress import Progress, silent
 from fimls.store import ModelSpec, PreparedModel, Store, find_model
 from fimls.store.adapters import AdapterRegistry
-from fimls.types import AdapterMismatchError, ConfigError, UnknownModelError
+from fimls.types import AdapterMismatchError, UnknownModelError
 
 _FOLLOWS_PROMOTIONS = frozenset({"openvino", "torch"})
-"""Engines that run what the store has; what a server runs is its own affair."""
+"""Engines that run what the store has. What a server runs, its own administrator decides."""
+
+
+Load = Callable[[Settings, Store, "Progress | None"], Awaitable[Engine]]
+"""What each engine's module has as ``load``."""
 
 
 async def load_engine(
@@ -24,6 +30,7 @@ async def load_engine(
 ) -> Engine:
     """Start the engine that the settings name. Converts the model at its first use.
 
+    An engine is a module of this package that has the setting's name and a function ``load``.
     Nothing is downloaded, and nothing blocks the event loop.
 
     Raises:
@@ -31,78 +38,13 @@ async def load_engine(
         AdapterMismatchError: the adapter's manifest doesn't fit the model, format or order.
         ConfigError: the engine lacks a setting. EngineError: it can't start.
     """
-    return await _LOADERS[settings.engine](settings, store, progress)
-
-
-async def _load_openvino(settings: Settings, store: Store, progress: Progress | None) -> Engine:
-    from fimls.engines.openvino import OpenVinoEngine
-
-    adapter = await asyncio.to_thread(adapter_folder, settings, store)
-    prepared = await asyncio.to_thread(prepare_model, settings, adapter, store, progress)
-    identity = Identity.of(prepared)
-    return await OpenVinoEngine.load(
-        prepared.directory,
-        model=prepared.name,
-        describe=lambda tokenizer: identity.manifest(settings, tokenizer, adapter),
-        device="CPU" if settings.device == "auto" else settings.device.upper(),
-        quantization=prepared.quantization,
-    )
-
-
-async def _load_torch(settings: Settings, store: Store, progress: Progress | None) -> Engine:
-    from fimls.engines import torch
-
-    def load() -> Engine:
-        adapter = adapter_folder(settings, store)
-        path, tokenizer, identity = _described(settings, adapter, store, progress)
-        return torch.TorchEngine.load(
-            path,
-            manifest=identity.manifest(settings, tokenizer, adapter),
-            tokenizer=tokenizer,
-            adapter=adapter,
-            device=settings.device,
-            # The other names are weight formats of the openvino engine.
-            quantization=settings.quantization
-            if settings.quantization in torch.QUANTIZATIONS
-            else None,
-        )
-
-    return await asyncio.to_thread(load)
-
-
-async def _load_http(settings: Settings, store: Store, progress: Progress | None) -> Engine:
-    from fimls.engines.http import HttpEngine
-
-    if not settings.url:
-        raise ConfigError("the http engine has no address", hint="set url, or --url")
-
-    def describe() -> tuple[Manifest, Tokenizer]:
-        adapter = adapter_folder(settings, store)
-        _, tokenizer, identity = _described(settings, adapter, store, progress)
-        return identity.manifest(settings, tokenizer, adapter), tokenizer
-
-    manifest, tokenizer = await asyncio.to_thread(describe)
-    return await HttpEngine.connect(settings.url, manifest=manifest, tokenizer=tokenizer)
-
-
-async def _load_scripted(settings: Settings, _store: Store, _progress: Progress | None) -> Engine:
-    from fimls.engines.scripted import ScriptedEngine, read_script
-
-    rules = read_script(Path(settings.scripted_file)) if settings.scripted_file else ()
-    return ScriptedEngine(rules)
-
-
-_LOADERS = {
-    "openvino": _load_openvino,
-    "torch": _load_torch,
-    "http": _load_http,
-    "scripted": _load_scripted,
-}
+    load: Load = importlib.import_module(f"fimls.engines.{settings.engine}").load
+    return await load(settings, store, progress)
 
 
 def adapter_folder(settings: Settings, store: Store) -> Path | None:
-    """The adapter that the settings mean: a folder, a registered name's, or, where they name none,
-    the one that serves their model: promoted, else fimls' own. None: the model alone.
+    """The folder of the adapter that the settings name; where they name none, that of the adapter
+    that serves their model: the promoted one, else fimls' own. None: the model alone.
 
     Raises:
         UnknownModelError: no such adapter. ModelMissingError: the model's file is gone.
@@ -123,7 +65,7 @@ def adapter_folder(settings: Settings, store: Store) -> Path | None:
 
 
 def adapter_label(settings: Settings, store: Store) -> str:
-    """What a person calls the adapter that the settings mean; "" for the model alone.
+    """What a person calls that adapter; "" for the model alone.
 
     Raises:
         as :func:`adapter_folder`.
@@ -163,11 +105,12 @@ def model_source(model: str) -> ModelSpec | Path:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which model is served. format: as the store knows it; None for a user's own file."""
+    """Which model is served."""
 
     name: str
     sha256: str
     format: str | None
+    """The name of its FIM format; None: the model's name says."""
 
     @classmethod
     def of(cls, prepared: PreparedModel) -> Identity:
@@ -198,11 +141,14 @@ class Identity:
         return served
 
 
-def _described(
+def describe(
     settings: Settings, adapter: Path | None, store: Store, progress: Progress | None
 ) -> tuple[Path, Tokenizer, Identity]:
     """The model's file or folder, its tokenizer and its identity, for engines that load it
     themselves.
+
+    Raises:
+        as :func:`load_engine`.
     """
     source = model_source(settings.model)
     if isinstance(source, Path) and source.is_dir():
@@ -271,7 +217,7 @@ async def load_prompt_builder(
     if settings.engine == "torch":
         adapter = await asyncio.to_thread(adapter_folder, settings, store)
         _, tokenizer, identity = await asyncio.to_thread(
-            _described, settings, adapter, store, progress
+            describe, settings, adapter, store, progress
         )
         return identity.builder(settings, tokenizer)
     engine = await load_engine(settings, store, progress=progress)

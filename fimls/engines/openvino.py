@@ -1,7 +1,7 @@
 """The OpenVINO engine, for CPUs.
 
-The model runs in a worker process (``openvino_worker`` says why); this side is asyncio alone. A
-worker that dies fails the requests under way, and the next request starts another.
+The model runs in a worker process (``openvino_worker`` says why); this side only awaits it. When a
+worker dies, the requests it had fail, and the next request starts another.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from fimls.child import Child, module_command
+from fimls.config import Settings
 from fimls.engines.base import Capabilities
 from fimls.engines.candidate import ByteConstraint, CandidateText, candidate_sampling
+from fimls.engines.loading import Identity, adapter_folder, prepare_model
 from fimls.engines.prefix_blocks import KV_BLOCKS
 from fimls.fim import Manifest, Tokenizer
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import (
     CancelToken,
     CapabilityError,
@@ -36,32 +40,33 @@ from fimls.types import (
 )
 
 PREFILL_CHUNK_TOKENS = 48
-"""Prompt tokens a step: a cancel takes effect between two steps. 32 take 9 % more for each."""
+"""Prompt tokens in a step. A cancel takes effect between two steps. With steps of 32 each token
+would take 9 % longer."""
 PROPERTIES: Mapping[str, Mapping[str, object]] = {
-    # Activations are quantized in groups of 32 by default, which weights with one scale for each
-    # output channel don't need: 128 makes prefill 20 % faster.
+    # By default activations are quantized in groups of 32. Weights with one scale for each output
+    # channel don't need that, and groups of 128 make prefill 20 % faster.
     "int8": {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 128},
 }
-"""OpenVINO's properties by quantization."""
+"""OpenVINO's properties for each quantization."""
 _COMMON_PROPERTIES: Mapping[str, object] = {
-    # On a processor that computes bf16 OpenVINO would choose it, and make keys and values bf16 too,
-    # which numpy lacks. With AMX it is slower: 60 ms instead of 34 for a step of eight tokens.
+    # OpenVINO chooses bf16 where the processor has it, for keys and values too, and numpy has no
+    # bf16. With AMX it is slower besides: 60 ms instead of 34 for a step of eight tokens.
     "INFERENCE_PRECISION_HINT": "f32",
-    # As 8-bit integers a block's keys share their scales, and a guess that is thrown away would
-    # have coarsened those that stay. Float16 is as fast.
+    # In 8 bits the keys of a block share scales, so a rejected guess would have coarsened the keys
+    # that stay. Float16 is as fast.
     "KV_CACHE_PRECISION": "f16",
 }
-"""Those of all quantizations."""
+"""OpenVINO's properties for all quantizations."""
 
 _MOST_RESTARTS = 3
 _LOAD_TIMEOUT_S = 180.0
-# A step takes a few hundred milliseconds at worst; a silent worker is a stuck one.
+# A step takes a few hundred milliseconds at worst, so a worker that is silent for long is stuck.
 _SILENCE_TIMEOUT_S = 30.0
 _SILENT: dict[str, Any] = {"event": "silent"}
 
 
 def properties_of(quantization: str) -> dict[str, object]:
-    """What OpenVINO is told when it compiles a model whose weights are kept so."""
+    """The properties with which OpenVINO compiles a model of this quantization."""
     return {**_COMMON_PROPERTIES, **PROPERTIES.get(quantization, {})}
 
 
@@ -105,8 +110,8 @@ class OpenVinoEngine:
     ) -> OpenVinoEngine:
         """Load a folder that :meth:`fimls.store.Store.prepare` made.
 
-        describe: makes the manifest once the tokenizer is read, which happens while the model
-        loads; if it refuses (an adapter that doesn't fit), nothing is left running.
+        describe: makes the manifest once the tokenizer is read, while the model loads. If it raises
+        (an adapter that doesn't fit), no process is left.
 
         Raises:
             CapabilityError: another device. EngineDeadError: the worker can't load the model.
@@ -153,7 +158,7 @@ class OpenVinoEngine:
                         hint="see the log, then restart the server; `fimls doctor` tries the model",
                     )
                 self._restarting = asyncio.create_task(self._restart())
-            # Shielded: a request that is cancelled must not stop what the next one waits for.
+            # Shielded: a cancelled request must not stop what the next one waits for.
             await asyncio.shield(self._restarting)
         return self._worker
 
@@ -179,8 +184,8 @@ class OpenVinoEngine:
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams, cancel: CancelToken
     ) -> AsyncGenerator[Delta, None]:
-        """See :class:`fimls.engines.base.Engine`. A second candidate starts once the first has a
-        token, when the prompt's keys and values are there to be shared.
+        """See :class:`fimls.engines.base.Engine`. The other candidates start when the first has a
+        token: then the prompt's keys and values are there to be shared.
         """
         worker = await self._running_worker()
         began = time.perf_counter()
@@ -265,8 +270,22 @@ class OpenVinoEngine:
             deltas.put_nowait(error)
 
 
+async def load(settings: Settings, store: Store, progress: Progress | None) -> OpenVinoEngine:
+    """See :func:`fimls.engines.loading.load_engine`."""
+    adapter = await asyncio.to_thread(adapter_folder, settings, store)
+    prepared = await asyncio.to_thread(prepare_model, settings, adapter, store, progress)
+    identity = Identity.of(prepared)
+    return await OpenVinoEngine.load(
+        prepared.directory,
+        model=prepared.name,
+        describe=lambda tokenizer: identity.manifest(settings, tokenizer, adapter),
+        device="CPU" if settings.device == "auto" else settings.device.upper(),
+        quantization=prepared.quantization,
+    )
+
+
 class Worker:
-    """The worker process seen from the event loop: asked, listened to, ended."""
+    """The worker process, as the event loop sees it."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
@@ -328,14 +347,14 @@ class Worker:
             cancel.on_cancel(lambda: loop.call_soon_threadsafe(send_cancel))
             while not finished:
                 # Not asyncio.wait_for: before Python 3.12 it loses a cancellation that comes
-                # together with a message, and the generation would go on.
+                # together with a message, so that the generation would go on.
                 watch = loop.call_later(_SILENCE_TIMEOUT_S, queue.put_nowait, _SILENT)
                 try:
                     answer = await queue.get()
                 finally:
                     watch.cancel()
                 if answer is _SILENT:
-                    # It may be busy with the requests before this one, and say so to them.
+                    # It may be busy with earlier requests, and report to those.
                     if loop.time() - self._heard_s < _SILENCE_TIMEOUT_S:
                         continue
                     await self.stop()
@@ -383,7 +402,7 @@ class Worker:
             if message["event"] == "ready":
                 if not self._ready.done():
                     self._ready.set_result("")
-            # A cancelled request's last deltas find nobody waiting.
+            # A cancelled request's last deltas have no queue any more.
             elif queue := self._queues.get(message["id"]):
                 queue.put_nowait(message)
         self.alive = False

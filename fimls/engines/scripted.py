@@ -4,11 +4,7 @@ A script is JSON: a list of rules. The first rule whose ``after`` ends the promp
 
     [{"after": "return ", "insert": "a + b", "delay_ms": 5}]
 
-``insert`` is a text, or a list of texts, one for each candidate; further candidates are empty.
-``delay_ms`` passes before each character. ``hold`` is a file that the engine makes when it begins;
-nothing comes until somebody removes it. ``logprob`` is each token's. ``fail`` breaks instead:
-``"raise"`` (an error at this request), ``"die"`` (the engine is dead from then on), ``"hang"``
-(nothing comes, until cancelled).
+A rule's keys are the fields of :class:`Rule`.
 """
 
 from __future__ import annotations
@@ -21,8 +17,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from fimls.config import Settings
 from fimls.engines.base import Capabilities
 from fimls.fim import FORMATS, Manifest, PromptBuilder, Tokenizer
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import (
     CancelToken,
     ConfigError,
@@ -44,14 +43,21 @@ _CONTROL = (*_FORMAT.layout_tokens, _FORMAT.end, *_FORMAT.stops, "<file_sep>")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One answer; the module's docstring explains the fields."""
+    """One answer."""
 
     after: str
+    """The end of the prefixes that the rule answers."""
     insert: tuple[str, ...] = ()
+    """A text for each candidate, or one text for the first; the others are empty."""
     delay_ms: float = 0.0
+    """The wait before each character."""
     hold: str = ""
+    """A file that the engine makes when it begins; nothing comes until somebody removes it."""
     logprob: float = -0.001
+    """Of each token."""
     fail: str = ""
+    """How it fails instead: ``"raise"`` (an error at this request), ``"die"`` (the engine is dead
+    from then on) or ``"hang"`` (nothing comes, until cancelled)."""
 
 
 def read_script(path: Path) -> tuple[Rule, ...]:
@@ -174,6 +180,13 @@ class ScriptedEngine:
 
     def _rule_for(self, prefix: str) -> Rule:
         return next((rule for rule in self._rules if prefix.endswith(rule.after)), Rule(""))
+
+
+async def load(settings: Settings, _store: Store, _progress: Progress | None) -> ScriptedEngine:
+    """See :func:`fimls.engines.loading.load_engine`."""
+    return ScriptedEngine(
+        read_script(Path(settings.scripted_file)) if settings.scripted_file else ()
+    )
 
 
 def _held(rule: Rule) -> Iterator[None]:

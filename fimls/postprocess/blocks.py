@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from rapidfuzz.distance import Indel
 
@@ -15,8 +16,9 @@ from fimls.postprocess.draft import (
     split_lines,
     typed_on_line,
 )
-from fimls.postprocess.seam import CLAUSES, Seam
-from fimls.syntax import is_prose
+from fimls.postprocess.seam import Seam, clauses_of, first_word, surroundings_of
+from fimls.syntax import get_language, is_prose
+from fimls.types import CompletionContext
 
 _FENCE = "```"
 # Closing brackets alone, or with a clause after them: ``} else {``.
@@ -75,6 +77,7 @@ def _leaving_line(draft: Draft) -> tuple[int, int] | None:
     below = next(map(indent_columns, lines_below(context)), 0)
     first: int | None = None
     seam: Seam | None = None
+    clauses = clauses_of(context.language_id)
     for start, line in split_lines(text):
         if not line.strip():
             continue
@@ -82,7 +85,9 @@ def _leaving_line(draft: Draft) -> tuple[int, int] | None:
             first = indent_columns((typed_on_line(context) if start == 0 else "") + line)
             continue
         indent = indent_columns(line)
-        if indent >= (min(first, below) if below else min(first, 1)) or _goes_on(line):
+        if indent >= (min(first, below) if below else min(first, 1)) or _goes_on(line, clauses):
+            continue
+        if _ends_block(line, indent, context):
             continue
         seam = seam or Seam(text, context)
         if seam.takes_clause(start, indent, line.strip()):
@@ -92,10 +97,23 @@ def _leaving_line(draft: Draft) -> tuple[int, int] | None:
     return None
 
 
-def _goes_on(line: str) -> bool:
-    """Whether a line closes what is above it, or may yet become a clause of that."""
-    unfinished = line[-1] not in "\r\n" and any(word.startswith(line.strip()) for word in CLAUSES)
+def _goes_on(line: str, clauses: Iterable[str]) -> bool:
+    """Whether a line closes what is above, or may yet become a clause of it."""
+    unfinished = line[-1] not in "\r\n" and any(word.startswith(line.strip()) for word in clauses)
     return unfinished or _CLOSES.fullmatch(line) is not None
+
+
+def _ends_block(line: str, indent: int, context: CompletionContext) -> bool:
+    """Whether a line is a word that ends the cursor's block, and the code below has none for it."""
+    language = get_language(context.language_id)
+    if language is None or first_word(line.strip()) not in language.block_ends:
+        return False
+    following = surroundings_of(context).following
+    if following is None or following.indent < indent:
+        return True
+    word = first_word(following.code)
+    ended = word in language.block_ends or word in language.clauses
+    return following.indent == indent and not ended
 
 
 def cut_to_fit(draft: Draft) -> Left:

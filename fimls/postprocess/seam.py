@@ -27,6 +27,7 @@ from fimls.postprocess.draft import (
     typed_on_line,
 )
 from fimls.syntax import get_language
+from fimls.syntax.language import CLAUSES, Clauses
 from fimls.types import CompletionContext
 
 JUMP = re.compile(r"(?:return|raise|break|continue|throw|goto)\b")
@@ -37,14 +38,6 @@ _AFTER_JUMP = re.compile(
     r"[)\]}#@]|(?:case|default|else|elif|except|finally|catch|function|async\s+function|end"
     r"|when|rescue|fn|func|class)\b|\w+\s*:(?!=)"
 )
-CLAUSES = {
-    "elif": {"if", "elif"},
-    "else": {"if", "elif", "for", "while", "try", "except", "async"},
-    "except": {"try", "except"},
-    "finally": {"try", "except", "else"},
-}
-"""The first word of a clause, and of the lines that it may follow at the same depth."""
-
 _FIRST_WORD = re.compile(r"\w*")
 # A line at the left margin that begins something: no clause, label, bracket or comment.
 _UNIT_START = re.compile(
@@ -188,6 +181,7 @@ class Seam:
     def __init__(self, text: str, context: CompletionContext) -> None:
         typed = typed_on_line(context)
         self.around = surroundings_of(context)
+        self._clauses = clauses_of(context.language_id)
         above = self.around.above
         self._begin = len(above) + len(typed)
         code, _ = blank_text(typed + text, context.language_id)
@@ -212,7 +206,7 @@ class Seam:
         if header.search(lines[-1].code):
             return following is not None and following.indent > statement.indent
         return following is None or (
-            not self._unreachable(statement) and _continues(lines, following)
+            not self._unreachable(statement) and _continues(lines, following, self._clauses)
         )
 
     def excess(self, end: int) -> tuple[int, ...]:
@@ -241,7 +235,7 @@ class Seam:
 
     def takes_clause(self, start: int, indent: int, code: str) -> bool:
         """Whether a line like ``else:`` belongs to a statement before ``start`` in the text."""
-        return _clause_belongs(self.lines_until(start), indent, code)
+        return _clause_belongs(self.lines_until(start), indent, code, self._clauses)
 
     def lines_until(self, end: int) -> list[CodeLine]:
         """The unit's lines of code up to a place in the text.
@@ -280,10 +274,16 @@ class Seam:
         )
 
 
-def _continues(lines: Sequence[CodeLine], following: CodeLine) -> bool:
+def clauses_of(language_id: str) -> Clauses:
+    """The first words of a language's clauses, and what each may follow."""
+    language = get_language(language_id)
+    return language.clauses if language else CLAUSES
+
+
+def _continues(lines: Sequence[CodeLine], following: CodeLine, clauses: Clauses) -> bool:
     """Whether a line is at the depth of one of the open blocks."""
-    if _first_word(following.code) in CLAUSES:
-        return _clause_belongs(lines, following.indent, following.code)
+    if first_word(following.code) in clauses:
+        return _clause_belongs(lines, following.indent, following.code, clauses)
     least: int | None = None
     for line in reversed(lines):
         if line.depth or (least is not None and line.indent >= least):
@@ -294,14 +294,15 @@ def _continues(lines: Sequence[CodeLine], following: CodeLine) -> bool:
     return least is None or least == following.indent
 
 
-def _clause_belongs(lines: Sequence[CodeLine], indent: int, code: str) -> bool:
-    heads = CLAUSES.get(_first_word(code), set())
+def _clause_belongs(lines: Sequence[CodeLine], indent: int, code: str, clauses: Clauses) -> bool:
+    heads = clauses.get(first_word(code), frozenset())
     for line in reversed(lines):
         if line.depth == 0 and line.indent <= indent:
-            return line.indent == indent and _first_word(line.code) in heads
+            return line.indent == indent and first_word(line.code) in heads
     return False
 
 
-def _first_word(code: str) -> str:
+def first_word(code: str) -> str:
+    """The word that a line of code begins with, "" for none."""
     match = _FIRST_WORD.match(code)
     return match[0] if match else ""

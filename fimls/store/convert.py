@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from gguf import GGMLQuantizationType, LlamaFileType
@@ -61,20 +60,14 @@ def convert(
     write_tokenizer(original, folder / "tokenizer.json")
     kind = _Kind.Q4_0 if quantization == "q4_0" else _Kind.Q8_0
     rewritten = work / "rewritten.gguf"
-    plans = rewrite_gguf(original, rewritten, kind, progress=progress)
+    originals = rewrite_gguf(original, rewritten, kind, progress=progress)
     _save_openvino(rewritten, progress)
     if quantization == "int8":
-        _requantize(work, rewritten, plans, progress)
+        _requantize(work, rewritten, originals, progress)
     for path in work.glob("openvino_*"):
         path.replace(folder / path.name)
-    del original, plans  # unmap the files, which Windows can't delete while they are mapped
+    del original, originals  # unmap the files, which Windows can't delete while they are mapped
     shutil.rmtree(work)
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    plan: TensorPlan
-    original: Tensor
 
 
 def rewrite_gguf(
@@ -84,36 +77,33 @@ def rewrite_gguf(
     *,
     metadata: Mapping[str, object] | None = None,
     progress: Progress = silent,
-) -> Sequence[_Step]:
+) -> Mapping[str, Tensor]:
     """Write the model with its matrices in one quantization: F16, Q8_0 or Q4_0.
 
     An embedding and a head that are one matrix are stored once; with Q4_0 both stay Q8_0.
     metadata: replaces contents of keys that the file has.
+
+    Returns what each tensor of the new file was made from, by name.
     """
-    steps = _plan(original, kind)
+    tensors = tie(original.tensors)
+    if TOKEN_EMBEDDING not in tensors:
+        raise StoreError(f"the GGUF file has no {TOKEN_EMBEDDING}")
     write_gguf(
         path,
         original,
-        [step.plan for step in steps],
+        [_rewrite(name, tensor, kind) for name, tensor in tensors.items()],
         metadata={
             **(metadata or {}),
-            "general.file_type": int(_FILE_TYPES[kind]),  # GenAI believes it
+            "general.file_type": int(_FILE_TYPES[kind]),  # GenAI relies on it
         },
         stage="rewriting",
         progress=progress,
     )
-    return steps
-
-
-def _plan(model: Gguf, kind: GGMLQuantizationType) -> list[_Step]:
-    """How each tensor is rewritten. GenAI 2026.4 can't read Q5_0; Q8_0 and Q4_0 it can."""
-    tensors = tie(model.tensors)
-    if TOKEN_EMBEDDING not in tensors:
-        raise StoreError(f"the GGUF file has no {TOKEN_EMBEDDING}")
-    return [_Step(_rewrite(name, tensor, kind), tensor) for name, tensor in tensors.items()]
+    return tensors
 
 
 def _rewrite(name: str, tensor: Tensor, kind: GGMLQuantizationType) -> TensorPlan:
+    """How a tensor is rewritten. GenAI 2026.4 can read Q8_0 and Q4_0, but not Q5_0."""
     if len(tensor.shape) == 1 or tensor.shape[-1] % _BLOCK:
         return keep(tensor, name)  # norms and biases
     if name in (TOKEN_EMBEDDING, OUTPUT_HEAD) and kind == _Kind.Q4_0:
@@ -136,13 +126,14 @@ def _save_openvino(rewritten: Path, progress: Progress) -> None:
         ) from error
 
 
-def _requantize(work: Path, rewritten: Path, steps: Sequence[_Step], progress: Progress) -> None:
+def _requantize(
+    work: Path, rewritten: Path, originals: Mapping[str, Tensor], progress: Progress
+) -> None:
     from fimls.openvino import openvino
     from fimls.store.requantize import requantize
 
     path = work / "openvino_model.xml"
     model = openvino.Core().read_model(path)
-    originals = {step.plan.name: step.original for step in steps}
     requantize(model, open_gguf(rewritten), originals, progress)
     folder = work / "int8"
     folder.mkdir()

@@ -37,16 +37,16 @@ def _smollm() -> pre_tokenizers.PreTokenizer:
 # By the value of tokenizer.ggml.pre. The regular expressions are each family's published ones.
 _PRE_TOKENIZERS = {"qwen2": _qwen2, "smollm": _smollm}
 
-# Both kinds stand for something that is not their spelling. Marked special, so that a tokenizer
-# told to encode special tokens as plain text never makes one out of source code.
+# Tokens of both kinds don't mean their spelling. They are marked special, so that a tokenizer that
+# encodes special tokens as plain text never makes one out of source code.
 _CONTROL_TYPES = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED})
 
 
 def write_tokenizer(model: Gguf, path: Path) -> None:
     """Write the model's byte-level BPE tokenizer in the ``tokenizers`` library's format.
 
-    There is no normalizer, on purpose: Qwen's own applies NFC, which would change the user's code
-    (``e`` + combining acute would come back as one character). Text must round-trip exactly.
+    It has no normalizer, because text must round-trip exactly: Qwen's own applies NFC, which would
+    change the user's code (``e`` + combining acute would come back as one character).
 
     Raises:
         StoreError: the file's tokenizer is of a kind that is not known here.
@@ -59,7 +59,7 @@ def write_tokenizer(model: Gguf, path: Path) -> None:
         )
     tokens: list[str] = model.get("tokenizer.ggml.tokens")
     types = [TokenType(value) for value in model.get("tokenizer.ggml.token_type")]
-    # Padding rows (UNUSED) stay out: they have no text. Control tokens go in, which keeps their
+    # Padding rows (UNUSED) have no text and are left out. Control tokens are included to keep their
     # ids; no merge produces them.
     vocabulary = {
         token: index

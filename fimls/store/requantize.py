@@ -1,7 +1,7 @@
 """Weights of an OpenVINO model as symmetric int8 with one scale for each output channel.
 
-Against groups of 32 with a scale each (GGUF's Q8_0) this reads less memory and does less per
-multiplication: on two AVX-512 cores prefill gained 30 % and decode 20 %.
+Compared with a scale for each group of 32 (GGUF's Q8_0) this reads less memory and does less for
+each multiplication: on two AVX-512 cores prefill became 30 % faster and decode 20 %.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Weight:
         return row_count, self.quants.size // row_count
 
     def signed(self) -> Int8Array:
-        """Q8_0's own int8, ``(rows, columns)``: GenAI stores them as unsigned bytes around 128."""
+        """Q8_0's own int8, ``(rows, columns)``; GenAI stores them as unsigned bytes around 128."""
         return (self.quants ^ self.zero).view(np.int8).reshape(self.shape)
 
     def rows(self, start: int, stop: int) -> Float32Array:
@@ -62,9 +62,9 @@ def requantize(
     """Replace every grouped weight of ``model`` by int8 per output channel, in place.
 
     The new values come from ``originals``, so that a weight is rounded once, not twice. The graph
-    has no names to find them by, but its bytes are those of ``q8``, the file it was made from;
-    ``originals`` has the tensor that each of that file's was made from, by name. A weight that
-    isn't recognised is computed from the model's own values.
+    has no names to find them by, but its bytes are those of ``q8``, the file it was made from.
+    ``originals`` has, by name, what each tensor of that file was made from. A weight that isn't
+    recognised is computed from the model's own values.
 
     Returns how many weights were recognised.
     """
@@ -118,8 +118,8 @@ class _Index:
     def find(self, weight: _Weight) -> tuple[str, Order] | None:
         """The tensor's name, and for each row of the weight the tensor's row that it is.
 
-        GenAI turns the rows of llama's q and k back from GGUF's rotary order to the usual one; it
-        leaves every other weight as it is. Either way the first row stays the first.
+        GenAI puts the rows of llama's q and k back from GGUF's rotary order into the usual one, and
+        leaves all other weights as they are. The first row stays the first in both.
         """
         signed = weight.signed()
         for tensor in self._tensors:
@@ -179,8 +179,8 @@ def _input(node: Any, port: int, kind: str) -> Any:
 
 
 def _replace(weight: _Weight, quants: Int8Array, scale: Float32Array) -> None:
-    # In float32 all along: with scales in float16 there is a conversion more for each weight, and
-    # compiling the model takes half a second longer.
+    # All in float32: scales in float16 need one more conversion for each weight, and compiling the
+    # model takes half a second longer.
     widened = ops.convert(ops.constant(quants), "f32")
     new = ops.multiply(widened, ops.constant(scale))
     for target in weight.convert.output(0).get_target_inputs():

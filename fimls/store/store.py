@@ -19,7 +19,6 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from fimls.files import HashRecords, file_sha256
+from fimls.files import HashRecords, file_sha256, replacing
 from fimls.progress import Progress, silent
 from fimls.store.adapter import Adapter
 from fimls.store.models import ModelSpec, find_model_by_sha256
@@ -255,10 +254,8 @@ class Store:
         with self._locked(path.stem, silent), _explained(self.root):
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-                    new = Path(folder, path.name)
+                with replacing(path) as new:
                     write_tokenizer(open_gguf(base.path), new)
-                    new.replace(path)
         return path
 
     def _pull_from(

@@ -32,7 +32,7 @@ class Definition:
     start: int
     """Where its first decorator or attribute begins."""
     body: int
-    """Where its body begins: its first statement in Python, else the brace; ``end`` without one."""
+    """Where its body begins: at the brace, else at its first statement; ``end`` without one."""
     end: int
     """Without the last line end."""
     container: str
@@ -141,6 +141,8 @@ def _found(captures: Captures, source: bytes, grammar: Grammar) -> _Found | None
         node, kind = declared, "function"
         body = declared.child_by_field_name("body")
         bodies = [body] if body else []
+    if "close" in captures:
+        bodies = [_first_comment([*bodies, *captures["close"]][0], grammar)]
     name_node = captures["name"][0]
     node = _wrapped(node, grammar)
     end = node.end_byte
@@ -148,7 +150,7 @@ def _found(captures: Captures, source: bytes, grammar: Grammar) -> _Found | None
         end = node.start_byte + len(source[node.start_byte : end].rstrip())
     return _Found(
         key=name_node.start_byte,
-        name=text_of(name_node, source),
+        name=text_of(name_node, source).rstrip(grammar.name_marks),
         kind=kind,
         start=_first_attribute(node, grammar).start_byte,
         body=bodies[0].start_byte if bodies else end,
@@ -173,6 +175,13 @@ def _wrapped(node: tree_sitter.Node, grammar: Grammar) -> tree_sitter.Node:
     ):
         node = parent
     return node
+
+
+def _first_comment(body: tree_sitter.Node, grammar: Grammar) -> tree_sitter.Node:
+    """Return the first of the comments that the grammar puts before a body, or the body."""
+    while (before := body.prev_named_sibling) is not None and before.type in grammar.comments:
+        body = before
+    return body
 
 
 def _first_attribute(node: tree_sitter.Node, grammar: Grammar) -> tree_sitter.Node:

@@ -6,9 +6,8 @@ Each file of ``languages/`` fills in such rows, and no other file has a branch o
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,8 +32,20 @@ ANY_DEFINITION = rb"""\n[ \t]*(?:(?:abstract|async|case|data|def|export|final|im
     |struct|trait|type)[ \t]+(NAME)"""
 """Finds the names that a file of many languages defines (see :attr:`Language.definitions`)."""
 
-ANY_IMPORT = re.compile(r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\(")
+ANY_IMPORT = r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\("
 """The beginning of a line that imports something in many languages."""
+
+
+Clauses = Mapping[str, frozenset[str]]
+"""The first word of a clause, and of the lines that it may follow at the same depth."""
+
+CLAUSES: Clauses = {
+    "elif": frozenset({"if", "elif"}),
+    "else": frozenset({"if", "elif", "for", "while", "try", "except", "async"}),
+    "except": frozenset({"try", "except"}),
+    "finally": frozenset({"try", "except", "else"}),
+}
+"""Those of most languages."""
 
 
 class Blocks(enum.Enum):
@@ -47,7 +58,7 @@ class Blocks(enum.Enum):
 
 
 class Declares(enum.Enum):
-    """A way to say what type a variable has (patterns in :mod:`fimls.context.variables`)."""
+    """A way to say what type a variable has (patterns in :mod:`fimls.context.surroundings`)."""
 
     ANNOTATED = enum.auto()
     """``name: Type``"""
@@ -78,6 +89,8 @@ class Grammar:
     """What can be empty until somebody writes it: bodies of functions, classes and statements."""
     filler: str = ""
     """What must be in an empty block before the grammar takes it for a block."""
+    name_marks: str = ""
+    """What names may end with besides an identifier."""
     comments: frozenset[str] = kinds("comment")
     strings: frozenset[str]
     """Texts, from quote to quote."""
@@ -131,6 +144,9 @@ class Language:
     block_header: str = ""
     """A regular expression that finds the end of a line of code that opens a block; "" where blocks
     aren't recognised."""
+    block_ends: tuple[str, ...] = ()
+    """Words that end a block as a brace does, on a line of their own."""
+    clauses: Clauses = field(default_factory=lambda: CLAUSES)
     no_body: str = ""
     """What can replace any function's body, so that the file still compiles."""
 
@@ -141,10 +157,10 @@ class Language:
     strings, arrays, maps and the like."""
     definitions: bytes | None = ANY_DEFINITION
     """A verbose regular expression for the index, in whose matches one group is a name that a file
-    defines. NAME in it stands for an identifier. It sees a line break before each line. None: there
+    defines. NAME in it means an identifier. It sees a line break before each line. None: there
     are no names."""
-    import_line: re.Pattern[str] = ANY_IMPORT
-    """Matches the beginning of a line that imports something."""
+    import_line: str = ANY_IMPORT
+    """A regular expression for the beginning of a line that imports something."""
     resolve: Resolve | None = None
     """From an import to the workspace's files; None: imports lead nowhere."""
     folder_is_package: bool = False
@@ -155,8 +171,8 @@ class Language:
     """Whether a parameter is written ``name: type = default``."""
     constructors: frozenset[str] = kinds("__init__ constructor new New __call__")
     """What functions are called that make an instance of their class."""
-    field: re.Pattern[str] = re.compile(r"\s*\S")
-    """Matches a line of a class that may declare a field."""
+    field_line: str = r"\s*\S"
+    """A regular expression for the beginning of a line of a class that may declare a field."""
     attributes: Callable[[str, int, int, int], Iterator[str]] | None = None
     """From a text, and where a constructor's header and body begin and where it ends, to a line for
     each attribute that is set there."""
@@ -167,3 +183,8 @@ class Language:
     def indented(self) -> bool:
         """Whether indentation makes blocks."""
         return self.blocks is Blocks.INDENTATION
+
+    def closing_word(self, text: str, end: int) -> str:
+        """Return the word with which a block ends that ends at an offset of a text, "" for none."""
+        line = text[max(text.rfind("\n", 0, end), text.rfind(" ", 0, end)) + 1 : end].strip()
+        return next((word for word in self.block_ends if line == word), "")

@@ -10,7 +10,7 @@ from itertools import islice
 
 from fimls.syntax.definitions import Definition, find_definitions
 from fimls.syntax.imports import find_imports
-from fimls.syntax.language import Language
+from fimls.syntax.language import Blocks, Language
 from fimls.syntax.languages import get_language
 from fimls.syntax.modules import Import
 from fimls.syntax.query import matches
@@ -29,7 +29,8 @@ _DOCSTRING = re.compile(
 )
 _COMMENT_BEHIND_HEADER = re.compile(r":\s*#[\s\S]*\Z")
 _LINE_BREAK = re.compile(r"\s*\n\s*")
-_NO_FIELD = re.compile(r"\s*(?:$|[#*]|//|/\*|[;,]+\s*$)")  # blank, a comment, left-over punctuation
+# Blank, a comment, left-over punctuation.
+_NO_FIELD = re.compile(r"\s*(?:$|[#*]|--|//|/\*|[;,]+\s*$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def skeleton(text: str, outline: Outline, definition: Definition) -> str:
     """Return a definition of a text's outline without its bodies, dedented.
 
     A function: its signature, and a docstring's first line. A class or type: its header, its
-    fields, and a signature for each method, also for those that stand elsewhere in the file (Go,
+    fields, and a signature for each method, also for those elsewhere in the file (Go,
     ``impl``). A constant: its first lines. Decorators and comments are left out.
     """
     language = get_language(outline.language_id)
@@ -113,18 +114,19 @@ def _class_lines(
     methods = _MAX_METHODS
     position, end = definition.body, definition.end
     lines = _header(text, definition, language).split("\n")
-    if language.indented:
-        docstring = _DOCSTRING.match(text, position)
+    if language.blocks is Blocks.BRACES:
+        lines[-1] += " {"
+        position += 1
+        end = text.rindex("}", position, end) if "}" in text[position:end] else end
+    else:
+        docstring = _DOCSTRING.match(text, position) if language.indented else None
         if docstring is None:
             position -= len(_indent(text, position))
         else:
             position = docstring.end()
             if docstring[2] and len(docstring[2]) <= _MAX_LINE:
                 lines.append(f'{_indent(text, definition.body)}"""{docstring[2]}"""')
-    else:
-        lines[-1] += " {"
-        position += 1
-        end = text.rindex("}", position, end) if "}" in text[position:end] else end
+        end -= len(language.closing_word(text, end))
     members: list[str] = []
     for child in outline.definitions:
         if position <= child.start and child.end <= end and methods:
@@ -163,7 +165,9 @@ def _elided(text: str, definition: Definition, language: Language) -> str:
     header = _header(text, definition, language)
     if definition.body == definition.end:
         return header
-    return f"{header} ..." if language.indented else f"{header} {{ ... }}"
+    if language.blocks is Blocks.BRACES:
+        return f"{header} {{ ... }}"
+    return f"{header} ... {language.closing_word(text, definition.end)}".rstrip()
 
 
 def _one_line(signature: str, language: Language) -> str:
@@ -183,6 +187,6 @@ def _clipped(lines: list[str], limit: int) -> list[str]:
 
 
 def _indent(text: str, offset: int) -> str:
-    """Return the white space between a line's start and an offset, "" where more stands there."""
+    """Return the white space between a line's start and an offset, "" where there is more."""
     start = text.rfind("\n", 0, offset) + 1
     return text[start:offset] if text[start:offset].isspace() else ""

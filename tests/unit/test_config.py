@@ -125,7 +125,7 @@ def test_unknown_key_names_the_nearest_and_the_source(name: str, nearest: str) -
 
 @pytest.mark.parametrize("name", ["api_key", "apiKey", "API_KEY"])
 def test_a_secret_is_no_setting(name: str) -> None:
-    """Who tries to configure a key is told of the environment, and the key isn't repeated."""
+    """The error says that a key belongs in the environment, and does not repeat it."""
     with pytest.raises(ConfigError, match="unknown setting") as caught:
         merge(Settings(), {name: "sk-123"}, EDITOR)
     assert "FIMLS_API_KEY" in caught.value.hint

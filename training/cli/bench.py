@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 _FUNCTIONS = 30
-_FUNCTIONS_A_MINUTE = 3  # nobody types more
+_FUNCTIONS_A_MINUTE = 3  # more than a person types
 _INTERRUPTED = 130
 
 

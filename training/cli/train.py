@@ -108,7 +108,7 @@ def train(  # noqa: PLR0913 - a function argument for each option
     model = context.obj.settings(None).model
     dialogues = source.suffix == DIALOGUES_SUFFIX
     base = find_base(model, Store(), format_name=prompt_format, dialogues=dialogues)
-    # fimls' own adapter fills in; dialogues gain nothing from it, unless somebody asks for that.
+    # fimls' own adapter fills in; dialogues gain nothing from it, so it has to be asked for.
     if dialogues and not start:
         start = NO_ADAPTER
     goes_on = starting_folder(start, base) is not None

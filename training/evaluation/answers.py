@@ -22,20 +22,20 @@ from training.evaluation.suites.base import Item
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came for an item.
-
-    texts: best first; () where nothing is shown, and ``suppressed`` says why. finish_reason: of the
-    greedy generation. stopped: whether the model ended it by itself; None where the completer ended
-    it, because nothing more would have been shown. confidence: of the first text.
-    """
+    """What came for an item."""
 
     texts: tuple[str, ...]
+    """Best first; () where nothing is shown."""
     suppressed: str | None = None
+    """Why nothing is shown."""
     finish_reason: str | None = None
+    """Of the greedy generation."""
     stopped: bool | None = None
+    """Whether the model ended it by itself; None where the completer ended it."""
     generated_tokens: int = 0
     prompt_tokens: int = 0
     confidence: float | None = None
+    """Of the first text."""
     ttft_ms: float | None = None
     total_ms: float = 0.0
 

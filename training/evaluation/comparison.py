@@ -34,18 +34,19 @@ Changes = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One measure, before and after. better, worse: items, of a measure that is right or wrong.
-
-    mcnemar_p, sign_p: two-sided; None where nothing differs, or nothing can.
-    """
+    """One measure, before and after."""
 
     before: Figure
     after: Figure
     difference: Figure
     better: int | None
+    """Items, of a measure that is right or wrong."""
     worse: int | None
+    """Likewise."""
     mcnemar_p: float | None
+    """Two-sided; None where nothing differs, or can."""
     sign_p: float | None
+    """Likewise."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -136,10 +137,11 @@ def _value(row: Row, measure: Measure) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """promote: whether to. sentence: why, with the numbers."""
+    """Whether an adapter is promoted."""
 
     promote: bool
     sentence: str
+    """Why, with the numbers."""
 
 
 def decide(
@@ -147,9 +149,9 @@ def decide(
 ) -> Decision:
     """Decide. own, general: by suite, what the adapter changed.
 
-    Promote only if on every own suite the whole 95 % interval of the difference lies above 0, and
-    on every general one above ``-margin``. What can't be told is no: a small difference needs more
-    items. The deciding measure is pass@1 where tests ran, else exact match.
+    Promote only if the whole 95 % interval of the difference is above 0 on every own suite, and
+    above ``-margin`` on every general one. Doubt means no: a small difference needs more items. The
+    deciding measure is pass@1 where tests ran, else exact match.
 
     Raises:
         EvaluationError: there is no suite of one's own, or no general one.

@@ -1,4 +1,4 @@
-"""The whole evaluation: every suite asked of every contender, compared and decided."""
+"""The whole evaluation: every suite asked of every model, compared, and the gate's decision."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from training.evaluation.journal import Journal
 from training.evaluation.memorisation import Audit, audit
 from training.evaluation.report import Done, Evaluation, comparisons, run_folder
 from training.evaluation.run import CONCURRENCY, JOBS, Plan, make_plan, run
-from training.evaluation.suites import ALL_ITEMS, NAMED, Choice, open_suite
-from training.evaluation.traces import LeakCheck, Traces
+from training.evaluation.suites import ALL_ITEMS, NAMED, Choice, Item, open_suite
+from training.evaluation.traces import Traces
 
 GENERAL = "humaneval-single"
 GENERAL_ITEMS = 400
-"""Of the general suite beside a gate: enough that its interval is about 3 points on either side."""
+"""Of a gate's general suite: enough for an interval of about 3 points on either side."""
 
 _CHOSEN = ("limit", "one_per_cluster", "kinds", "seed")
 
 Answers = Literal["model", "reference", "empty"]
 OnDone = Callable[[str, str, int, int], object]
-"""Called with suite, contender, items done and items in all."""
+"""Called with suite, model, items done and items in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,15 @@ _Planned = tuple[Plan, bool]  # and whether it is there to show what is forgotte
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
-    """A model that is asked. adapter: as the setting. folder: of its adapter, None for none."""
+class Model:
+    """A model that is asked."""
 
     label: str
+    """In the report: "base", or the adapter's name."""
     adapter: str
+    """As the setting."""
     folder: Path | None
+    """The adapter's; None for the base alone."""
 
 
 async def evaluate(
@@ -93,20 +96,19 @@ async def evaluate(
     Raises:
         FimlsError: a suite, an adapter or the engine can't be used; what was done is kept.
     """
-    contenders = await asyncio.to_thread(_contenders, request, settings)
-    plans = await _plans(request, settings, contenders, progress)
+    models = await asyncio.to_thread(_models, request, settings)
+    plans = await _plans(request, settings, models, progress)
     done: dict[tuple[str, str], Done] = {}
     audits: dict[str, Audit] = {}
-    for contender in contenders:
-        async with _asked(request, settings, contender, progress) as (asker, raw):
+    for model in models:
+        async with _asked(request, settings, model, progress) as (asker, raw):
             runs = [
-                await _run(request, settings, planned, contender, asker, on_done)
-                for planned in plans
+                await _run(request, settings, planned, model, asker, on_done) for planned in plans
             ]
             if request.audit and raw is not None:
-                audits[contender.label] = await _audit(raw, runs, contender)
-        done |= {(one.plan.suite.name, contender.label): one for one in runs}
-    ordered = [done[plan.suite.name, one.label] for plan, _ in plans for one in contenders]
+                audits[model.label] = await _audit(raw, runs, model)
+        done |= {(one.plan.suite.name, model.label): one for one in runs}
+    ordered = [done[plan.suite.name, one.label] for plan, _ in plans for one in models]
     return Evaluation(
         runs=ordered,
         about=_about(request, settings) | {"concurrency": request.concurrency},
@@ -118,28 +120,28 @@ async def evaluate(
 
 @asynccontextmanager
 async def _asked(
-    request: Request, settings: Settings, contender: Contender, progress: Progress
+    request: Request, settings: Settings, model: Model, progress: Progress
 ) -> AsyncIterator[tuple[Asker, RawAsker | None]]:
     """Yield what is asked, and the model alone; without a model None."""
     if request.answers != "model":
         yield FixedAsker(reference=request.answers == "reference"), None
         return
-    async with completer_of(settings, adapter=contender.adapter, progress=progress) as completer:
+    async with completer_of(settings, adapter=model.adapter, progress=progress) as completer:
         raw = RawAsker(completer, request.candidates)
         shown = CompleterAsker(completer, request.candidates)
         yield raw if request.raw else shown, RawAsker(completer)
 
 
-def _contenders(request: Request, settings: Settings) -> list[Contender]:
+def _models(request: Request, settings: Settings) -> list[Model]:
     """Return the baseline, if there is one, and what is evaluated."""
     if request.answers != "model":
-        return [Contender(request.answers, "", None)]
+        return [Model(request.answers, "", None)]
     store = Store()
     baseline = request.baseline
     if baseline is None and request.gate is not None:
         baseline = ""  # what is served now
     names = [settings.adapter] if baseline is None else [baseline, settings.adapter]
-    found: list[Contender] = []
+    found: list[Model] = []
     for name in names:
         folder = adapter_folder(replace(settings, adapter=name), store)
         label = "base" if folder is None else folder.resolve().name
@@ -150,22 +152,22 @@ def _contenders(request: Request, settings: Settings) -> list[Contender]:
             )
         if found and label == found[0].label:
             label += "-2"
-        found.append(Contender(label, name, folder))
+        found.append(Model(label, name, folder))
     return found
 
 
 async def _plans(
-    request: Request, settings: Settings, contenders: Sequence[Contender], progress: Progress
+    request: Request, settings: Settings, models: Sequence[Model], progress: Progress
 ) -> list[_Planned]:
     forgetting = request.general or (GENERAL if request.gate is not None else "")
     specs = list(dict.fromkeys([*request.suites, *filter(None, [forgetting])]))
     builder = None
     if settings.context and request.answers == "model" and any(one not in NAMED for one in specs):
-        chosen = replace(settings, adapter=contenders[-1].adapter)
+        chosen = replace(settings, adapter=models[-1].adapter)
         builder = await load_prompt_builder(chosen, Store(), progress=progress)
 
     def make() -> list[_Planned]:
-        leak = _leak_check(contenders)
+        leak = _leak_check(models)
         sample = Choice(request.general_items, seed=request.choice.seed)
         planned = []
         for spec in specs:
@@ -178,33 +180,33 @@ async def _plans(
     return await asyncio.to_thread(make)
 
 
-def _leak_check(contenders: Sequence[Contender]) -> LeakCheck | None:
-    """What any contender was trained on is left out for all: they answer the same items."""
+def _leak_check(models: Sequence[Model]) -> Callable[[Item], str] | None:
+    """What any model was trained on is left out for all of them: they answer the same items."""
     traces = [
         found
-        for one in contenders
+        for one in models
         if one.folder is not None and (found := Traces.read(one.folder)) is not None
     ]
-    return LeakCheck(Traces.joined(traces)) if traces else None
+    return Traces.joined(traces).leak if traces else None
 
 
 async def _run(
     request: Request,
     settings: Settings,
     planned: _Planned,
-    contender: Contender,
+    model: Model,
     asker: Asker,
     on_done: OnDone,
 ) -> Done:
     plan, general = planned
     suite = plan.suite.name
-    about = _about(request, replace(settings, adapter=contender.label)) | {
+    about = _about(request, replace(settings, adapter=model.label)) | {
         "suite": suite,
         "version": plan.suite.version,
         "items": plan.fingerprint,
     }
-    about["weights"] = await asyncio.to_thread(_weights_sha256, contender.folder)
-    folder = run_folder(request.output, suite, contender.label)
+    about["weights"] = await asyncio.to_thread(_weights_sha256, model.folder)
+    folder = run_folder(request.output, suite, model.label)
     journal = Journal(folder, about, fresh=request.fresh)
     elapsed = await run(
         plan,
@@ -212,10 +214,10 @@ async def _run(
         journal,
         concurrency=request.concurrency,
         jobs=request.jobs,
-        on_done=lambda count: on_done(suite, contender.label, count, len(plan.items)),
+        on_done=lambda count: on_done(suite, model.label, count, len(plan.items)),
     )
     rows = journal.finish([item.id for item in plan.items])
-    return Done(plan, contender.label, rows, elapsed, general=general)
+    return Done(plan, model.label, rows, elapsed, general=general)
 
 
 def _weights_sha256(folder: Path | None) -> str:
@@ -224,13 +226,13 @@ def _weights_sha256(folder: Path | None) -> str:
     return file_sha256(path) if path is not None and path.is_file() else ""
 
 
-async def _audit(asker: Asker, runs: Sequence[Done], contender: Contender) -> Audit:
+async def _audit(asker: Asker, runs: Sequence[Done], model: Model) -> Audit:
     sources = [one.plan.suite.sources for one in runs]
     return await audit(
         asker,
         [row for one in runs for row in one.rows],
-        adapter=contender.folder,
-        traces=Traces.read(contender.folder) if contender.folder else None,
+        adapter=model.folder,
+        traces=Traces.read(model.folder) if model.folder else None,
         sources=[folder for folder in dict.fromkeys(sources) if folder is not None],
     )
 

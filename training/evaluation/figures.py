@@ -20,15 +20,14 @@ Part = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A ratio over rows. part: what a row adds, None where it has nothing to say.
-
-    binary: a row is right or wrong, so that two runs can be compared by who is right where.
-    """
+    """A ratio over rows."""
 
     name: str
     label: str
     part: Callable[[Row], Part | None]
+    """What a row adds; None where it has nothing to say."""
     binary: bool = False
+    """A row is right or wrong: two runs can be compared by who is right where."""
     share: bool = True
 
 

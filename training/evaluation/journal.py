@@ -1,17 +1,17 @@
 """The rows of a run on disk, as they come, so that an interrupted run goes on where it was.
 
-``items.jsonl``: a header line that says of which run it is, then a line for each item. While the
-run lasts they stand in the order in which they were done, at its end in the suite's.
+``items.jsonl``: a header line that says of which run it is, then a line for each item. During
+the run they are in the order in which they were done, at its end in the suite's.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fimls.files import replacing
 from training.types import EvaluationError
 
 FORMAT_VERSION = 1
@@ -69,12 +69,9 @@ class Journal:
 
     def _write(self, rows: Sequence[Row]) -> None:
         header = {"format_version": FORMAT_VERSION, "about": self.about}
-        temporary = self._path.with_suffix(".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(map(_line, [header, *rows]))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        text = "".join(map(_line, [header, *rows]))
+        with replacing(self._path, durable=True) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

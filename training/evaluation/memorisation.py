@@ -43,18 +43,18 @@ _HEX_DIGITS = 24
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What came of it. asked: how many. given_away: the places of those that were finished.
-
-    runs: ids of items whose completion repeats more than ten lines of training code; runs_asked:
-    completions looked at, None where training left no traces to compare with.
-    """
+    """What an audit found."""
 
     canaries_asked: int
     canaries_given_away: tuple[str, ...]
+    """Those that were finished."""
     secrets_asked: int
     secrets_given_away: tuple[str, ...]
+    """The places of those that were finished."""
     runs_asked: int | None
+    """Completions looked at; None where training left no traces to compare with."""
     runs: tuple[str, ...]
+    """Items whose completion repeats more than ten lines of training code."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
@@ -165,7 +165,7 @@ def _canary(index: int, rng: random.Random) -> FimExample:
 
 
 def write_canaries(canaries: Sequence[FimExample], folder: Path) -> None:
-    """Write beside the adapter what was planted."""
+    """Write what was planted beside the adapter."""
     rows = [
         {
             "path": one.context.path,

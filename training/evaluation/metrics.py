@@ -24,25 +24,26 @@ _PARSE_BUDGET_MS = 2_000.0
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What an answer is worth.
-
-    All of its first text but ``passed``, which has a verdict for each text, () without a judge.
-    detail: why the first text failed. exact: as the reference, but for blank space around it.
-    first_line: of the reference's first line. similarity: 0 to 1. identifier_f1: None where
-    neither has names. parses: whether the file has no more syntax errors than with the reference;
-    None without a grammar. saved_characters: what a person would take of it, of the
-    ``reference_characters`` that have to be typed; indentation is the editor's.
-    """
+    """What an answer is worth: all of its first text, except ``passed``."""
 
     exact: bool
+    """It is the reference, except for white space around it."""
     first_line: bool
+    """Its first line is the reference's."""
     similarity: float
+    """0 to 1."""
     identifier_f1: float | None
+    """None where neither text has names."""
     parses: bool | None
+    """The file has no more syntax errors than with the reference; None without a grammar."""
     saved_characters: int
+    """What a person would take of it."""
     reference_characters: int
+    """What has to be typed; the editor indents."""
     passed: tuple[bool, ...] = ()
+    """A verdict for each text; () without a judge."""
     detail: str = ""
+    """Why the first text failed."""
     scored_ms: float = 0.0
 
 

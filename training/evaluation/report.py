@@ -1,7 +1,7 @@
 """The report of an evaluation as plain JSON: all its runs, and what an adapter changed.
 
-All that depends on the clock stands under ``times`` and ``machine``: the rest is the same whenever
-the same command is run again.
+Whatever depends on the clock is under ``times`` and ``machine``: the rest is the same whenever the
+same command is run again.
 """
 
 from __future__ import annotations
@@ -32,29 +32,28 @@ _SKIPPED_NAMED = 50
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One run: a suite's items, asked of one model. label: "base", or the adapter's name.
-
-    general: whether the suite is there to show what is forgotten.
-    """
+    """One run: a suite's items, asked of one model."""
 
     plan: Plan
     label: str
+    """"base", or the adapter's name."""
     rows: Sequence[Row]
     elapsed: Elapsed
     general: bool = False
+    """Whether the suite is there to show what is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All of it. runs: for each suite first the baseline's, if there is one. about: how it was run.
-
-    memory: the memorisation audit, {} without one.
-    """
+    """All runs, and what they amount to."""
 
     runs: Sequence[Done]
+    """For each suite the baseline's first, if there is one."""
     about: Mapping[str, Any]
+    """How they were run."""
     seed: int
     memory: Mapping[str, Any] = field(default_factory=dict)
+    """The memorisation audits by model; {} without one."""
     decision: Decision | None = None
 
 

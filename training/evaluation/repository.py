@@ -67,8 +67,8 @@ def copy_with_holes(
 ) -> None:
     """Copy the files to a folder, without the parts that are yet to be typed.
 
-    holes: by path, spans in code points that don't overlap. Nobody who types a function has it on
-    disk already, and no index may know it. The copy has no ``.git`` for the same reason: git's diff
+    holes: by path, spans in code points that don't overlap. A function that is yet to be typed is
+    on no disk, and no index may know it. The copy has no ``.git`` for the same reason: git's diff
     would show the removed text.
     """
     for path in repository.files:

@@ -66,7 +66,7 @@ def make_plan(suite: Suite, choice: Choice, *, leak: Callable[[Item], str] | Non
         if isinstance(record, Skipped):
             skipped.append(record)
         elif record.id in seen:
-            skipped.append(Skipped(record.id, "id stands twice"))
+            skipped.append(Skipped(record.id, "duplicate id"))
         elif leak is not None and (found := leak(record)):
             skipped.append(Skipped(record.id, "leaked", found))
         else:
@@ -105,16 +105,15 @@ def _require_kinds(known: Collection[str], wanted: Collection[str], suite: Suite
 
 @dataclass(slots=True)
 class Elapsed:
-    """What a run took, in seconds. Items of an earlier, interrupted run aren't in it.
-
-    generating_s: until the last answer. rest_s: from there until the last score.
-    scoring_s: of all workers together.
-    """
+    """What a run took. Items of an earlier, interrupted run aren't counted."""
 
     items: int = 0
     generating_s: float = 0.0
+    """Until the last answer."""
     rest_s: float = 0.0
+    """From there until the last score."""
     scoring_s: float = 0.0
+    """Of all workers together."""
 
 
 async def run(
@@ -166,7 +165,7 @@ def make_row(item: Item, answer: Answer, found: Score) -> Row:
         "language": item.language_id,
         "snippets": len(item.snippets),
         **{name: _plain(value) for name, value in values.items() if name not in _TIMES},
-        # What runs beside a generation changes the last digits of its probabilities.
+        # Generations at the same time change the last digits of each other's probabilities.
         "confidence": None if answer.confidence is None else round(answer.confidence, 2),
         "times": {
             name: None if values[name] is None else round(values[name], 1) for name in _TIMES

@@ -33,7 +33,7 @@ def overview(report: Report) -> Table:
         ["first token", *(_latency(run, "ttft_ms") for run in runs)],
         ["items a minute", *(short(run["times"]["items_per_minute"]) for run in runs)],
         [
-            "generating, scoring beside it, rest: s",
+            "generating, scoring meanwhile, rest: s",
             *(
                 " / ".join(
                     number(run["times"][name]) for name in ("generating_s", "scoring_s", "rest_s")
@@ -120,7 +120,7 @@ def divisions(run: Mapping[str, Any]) -> Sequence[str]:
 
 
 def memory(audits: Mapping[str, Mapping[str, Any]]) -> Table:
-    """What the memorisation audits found: a column for each contender."""
+    """What the memorisation audits found: a column for each model."""
     rows = []
     for label, asked, found in (
         ("planted canaries finished", "canaries_asked", "canaries_given_away"),

@@ -50,10 +50,12 @@ _WORD = re.compile(r"\w")  # lines without a word don't count in a window
 
 @dataclass(frozen=True)
 class Traces:
-    """windows: sorted hashes. functions: (rows, 64) signatures."""
+    """What an adapter, or several, were trained on."""
 
     windows: Hashes
+    """Sorted hashes."""
     functions: Signatures
+    """[functions, 64]."""
 
     @classmethod
     def of(cls, files: Iterable[CorpusFile]) -> Traces:
@@ -101,7 +103,7 @@ class Traces:
     def knows(self, text: str) -> npt.NDArray[np.bool_]:
         """Whether each window of six lines of a text, in order, was trained on.
 
-        Windows with too little in them to be somebody's are left out.
+        Windows with too little in them to tell are left out.
         """
         return are_among(window_hashes(words_of(text)), self.windows)
 
@@ -120,6 +122,26 @@ class Traces:
         nearest = self._index.nearest(_rows(signature))
         return nearest[1] if nearest else 0.0
 
+    def leak(self, item: Item) -> str:
+        """Why an item may not be used, "" if it may.
+
+        Looks at the six-line windows that touch the hole, and at the functions around it.
+        """
+        if self.knows(_around(item)).any():
+            return "six lines around the hole were trained on"
+        text = item.prefix + item.reference + item.suffix
+        start = len(item.prefix)
+        end = start + len(item.reference)
+        around = [
+            one.signature
+            for one in _fingerprint(text, item.language_id).functions
+            if one.start <= end and start <= one.end
+        ]
+        similarity = max(map(self.similar_function, around), default=0.0)
+        if similarity >= SAME_FUNCTION:
+            return f"a function {similarity:.0%} like the one around the hole was trained on"
+        return ""
+
     @cached_property
     def _index(self) -> SignatureIndex:
         index = SignatureIndex(_BANDS)
@@ -127,39 +149,8 @@ class Traces:
         return index
 
 
-def is_same_function(similarity: float) -> bool:
-    """Whether two functions count as the same, as when splits are made."""
-    return similarity >= SAME_FUNCTION
-
-
-def functions_around(print_: Fingerprint, start: int, end: int) -> list[bytes]:
-    """Return the signatures of the functions that ``text[start:end]`` touches."""
-    return [one.signature for one in print_.functions if one.start <= end and start <= one.end]
-
-
 def _rows(data: bytes) -> Signatures:
     return np.frombuffer(data, np.uint32).reshape(-1, FUNCTION_SLOTS)
-
-
-@dataclass(frozen=True, slots=True)
-class LeakCheck:
-    """Says why an item may not be used, "" if it may. traces: of what was trained on."""
-
-    traces: Traces
-
-    def __call__(self, item: Item) -> str:
-        """Look at the six-line windows that touch the hole, and at the functions around it."""
-        if self.traces.knows(_around(item)).any():
-            return "six lines around the hole were trained on"
-        text = item.prefix + item.reference + item.suffix
-        start = len(item.prefix)
-        found = functions_around(
-            _fingerprint(text, item.language_id), start, start + len(item.reference)
-        )
-        similarity = max(map(self.traces.similar_function, found), default=0.0)
-        if is_same_function(similarity):
-            return f"a function {similarity:.0%} like the one around the hole was trained on"
-        return ""
 
 
 def _around(item: Item) -> str:

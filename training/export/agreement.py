@@ -43,42 +43,37 @@ MAX_TOKENS = 32
 _BUDGET = Budget(prefix_tokens=192, suffix_tokens=64, snippet_tokens=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What an engine made of one prompt."""
-
-    token_ids: tuple[int, ...]
-    text: str
+Output = tuple[tuple[int, ...], str]
+"""What an engine made of one prompt: token ids and text."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineAgreement:
-    """One engine against the reference.
-
-    identical: the share of prompts with the same text. common_prefix_tokens: the mean number of
-    leading tokens that agree, out of generated_tokens, the reference's mean.
-    """
+    """One engine against the reference."""
 
     engine: str
     quantization: str
     identical: float
+    """The share of prompts with the same text."""
     common_prefix_tokens: float
+    """The mean number of leading tokens that agree."""
     generated_tokens: float
+    """The mean number of tokens that the reference generated."""
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The comparison. reference: the engine that the others are compared with. skipped: the
-    engines that aren't installed.
-    """
+    """The comparison."""
 
     prompts: int
     max_tokens: int
     seed: int
     reference: str
+    """The engine that the others are compared with."""
     engines: tuple[EngineAgreement, ...]
     skipped: tuple[str, ...]
+    """The engines that aren't installed."""
 
 
 async def check_agreement(
@@ -151,12 +146,10 @@ def compare(
     return EngineAgreement(
         engine=engine,
         quantization=quantization,
-        identical=sum(one.text == other.text for one, other in pairs) / len(pairs),
-        common_prefix_tokens=sum(
-            _common_prefix(one.token_ids, other.token_ids) for one, other in pairs
-        )
+        identical=sum(text == other for (_, text), (_, other) in pairs) / len(pairs),
+        common_prefix_tokens=sum(_common_prefix(ids, others) for (ids, _), (others, _) in pairs)
         / len(pairs),
-        generated_tokens=sum(len(one.token_ids) for one in reference) / len(pairs),
+        generated_tokens=sum(len(ids) for ids, _ in reference) / len(pairs),
         seconds=round(seconds, 1),
     )
 
@@ -178,7 +171,7 @@ async def _greedy(
         async for delta in engine.generate(prompt, sampling, CancelToken()):
             ids += delta.token_ids
             text += delta.text
-        outputs.append(Output(tuple(ids), text))
+        outputs.append((tuple(ids), text))
     progress(f"comparing: {name}", len(prompts), len(prompts))
     return outputs
 
@@ -323,7 +316,7 @@ def _code(folder: Path) -> Iterable[Path]:
 
 
 def _cut(text: str, path: Path, draw: random.Random) -> CompletionContext:
-    """Take away what stands behind a random place of a line that isn't blank."""
+    """Take away the rest of a line that isn't blank, from a random place on."""
     lines = text.splitlines(keepends=True)
     number = draw.choice([at for at, line in enumerate(lines) if line.strip()])
     line = lines[number]

@@ -10,7 +10,7 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,7 +43,7 @@ _KINDS = {
     "f16": GGMLQuantizationType.F16,
 }
 # A merge holds most weights as float32, and its result beside them: 4 to 8 bytes a weight, of
-# which a four-bit file has 0.8 (its head and embedding stand in it twice).
+# which a four-bit file has 0.8 (it has the head and the embedding twice).
 _MERGE_SPACE = 10
 EXPORT_QUANTIZATIONS: Mapping[Target, tuple[str, ...]] = {
     "hf": ("f16",),
@@ -55,12 +55,14 @@ EXPORT_QUANTIZATIONS: Mapping[Target, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ExportSource:
-    """An adapter and its base. name: of the adapter's folder. model: the base in the store."""
+    """An adapter and its base."""
 
     name: str
+    """The name of the adapter's folder."""
     adapter: Adapter
     manifest: Manifest
     model: ModelSpec | Path
+    """What the store knows the base by."""
     base: BaseFile
 
     @classmethod
@@ -141,23 +143,14 @@ def output_folder(out: Path, needed_bytes: int) -> Iterator[tuple[Path, Path]]:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A finished export. folder: where it lies. file: what to give to a program that wants one."""
+    """A finished export."""
 
     source: ExportSource
     to: Target
     quantization: str
     folder: Path
     file: Path
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    source: ExportSource
-    quantization: str
-    folder: Path
-    work: Path
-    store: Store
-    progress: Progress
+    """What to give to a program that wants a file; else the folder."""
 
 
 def export_adapter(
@@ -187,8 +180,22 @@ def export_adapter(
     out = out.absolute()
     needed_bytes = _MERGE_SPACE * source.base.path.stat().st_size
     with output_folder(out, needed_bytes) as (new, work):
-        job = _Job(source, quantization, new, work, store or Store(), progress)
-        name = _WRITERS[to](job)
+        name = ""
+        if to == "openvino":  # the store's folder, which serving uses too
+            prepared = (store or Store()).prepare(
+                source.model,
+                adapter=source.adapter.folder,
+                quantization=quantization,
+                progress=progress,
+            )
+            shutil.copytree(prepared.directory, new, dirs_exist_ok=True)
+        elif to == "gguf":
+            name = f"{source.name}-{quantization}.gguf"
+            _merge(source, quantization, work, new / name, progress)
+        else:  # through float16 GGUF, where an embedding and a head that are one matrix become one
+            _merge(source, quantization, work, work / "half.gguf", progress)
+            half = open_gguf(work / "half.gguf")
+            write_huggingface(half, new, source.manifest, progress=progress)
         for beside in (MANIFEST_FILE, _CHAT_TEMPLATE):
             if (source.adapter.folder / beside).is_file():
                 shutil.copy2(source.adapter.folder / beside, new)
@@ -206,49 +213,18 @@ def export_adapter(
     return Exported(source, to, quantization, out, out / name)
 
 
-def _write_gguf(job: _Job) -> str:
-    name = f"{job.source.name}-{job.quantization}.gguf"
-    _merge(job, job.folder / name)
-    return name
-
-
-def _write_huggingface(job: _Job) -> str:
-    """Through GGUF in float16, where an embedding and a head that are one matrix become one."""
-    half = job.work / "half.gguf"
-    _merge(job, half)
-    write_huggingface(open_gguf(half), job.folder, job.source.manifest, progress=job.progress)
-    return ""
-
-
-def _write_openvino(job: _Job) -> str:
-    """The store's folder, which serving uses too."""
-    prepared = job.store.prepare(
-        job.source.model,
-        adapter=job.source.adapter.folder,
-        quantization=job.quantization,
-        progress=job.progress,
-    )
-    shutil.copytree(prepared.directory, job.folder, dirs_exist_ok=True)
-    return ""
-
-
-def _merge(job: _Job, path: Path) -> None:
+def _merge(
+    source: ExportSource, quantization: str, work: Path, path: Path, progress: Progress
+) -> None:
     """Write the merged model as GGUF, with the adapter's chat template where it has one."""
-    merged = job.work / "merged.gguf"
-    adapter = job.source.adapter.folder
-    merge_adapter(job.source.base.path, adapter, merged, progress=job.progress)
+    merged = work / "merged.gguf"
+    adapter = source.adapter.folder
+    merge_adapter(source.base.path, adapter, merged, progress=progress)
     model = open_gguf(merged)
     template = adapter / _CHAT_TEMPLATE
     metadata: dict[str, object] = {}
     if template.is_file() and "tokenizer.chat_template" in model.metadata:
         metadata["tokenizer.chat_template"] = template.read_text("utf-8")
-    rewrite_gguf(model, path, _KINDS[job.quantization], metadata=metadata, progress=job.progress)
+    rewrite_gguf(model, path, _KINDS[quantization], metadata=metadata, progress=progress)
     del model  # unmap the file before it goes
     merged.unlink()
-
-
-_WRITERS: Mapping[Target, Callable[[_Job], str]] = {
-    "hf": _write_huggingface,
-    "gguf": _write_gguf,
-    "openvino": _write_openvino,
-}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fimls.syntax import get_language, parse
-from fimls.syntax.language import Grammar, Language
+from fimls.syntax.language import Blocks, Grammar, Language
 from fimls.text import offset_at_byte, utf8
 from training.corpus import is_broken
 from training.types import SpanKind
@@ -96,13 +96,15 @@ class SyntaxPlaces:
         first = 0
         if self._language.indented and _is_docstring(children[0]) and len(children) > 1:
             first = int(rng.random() < _PAST_DOCSTRING)
-        whole = self._inside(node, chars_max) if not self._language.indented else None
-        if self._language.indented:
-            whole = self._offsets(children[first].start_byte, node.end_byte, chars_max)
+        # Where a word ends a block, its node may hold that word and the one that began it.
+        end = node.end_byte if self._language.indented else children[-1].end_byte
+        if self._language.blocks is Blocks.BRACES and self._is_bracketed(node):
+            whole = self._inside(node, chars_max)
+        else:
+            whole = self._offsets(children[first].start_byte, end, chars_max)
         if whole is not None and rng.random() >= _REST_OF_BLOCK:
             return whole
         # The rest of the block from a statement on; where the whole is too long, the only way.
-        end = node.end_byte if self._language.indented else children[-1].end_byte
         later = [
             place
             for child in children[first + 1 :]
@@ -115,9 +117,12 @@ class SyntaxPlaces:
 
     def _inside(self, node: tree_sitter.Node, chars_max: int) -> tuple[int, int] | None:
         """The text between a node's brackets."""
-        if self._source[node.start_byte : node.start_byte + 1] not in {b"(", b"{"}:
+        if not self._is_bracketed(node):
             return None
         return self._offsets(node.start_byte + 1, node.end_byte - 1, chars_max)
+
+    def _is_bracketed(self, node: tree_sitter.Node) -> bool:
+        return self._source[node.start_byte : node.start_byte + 1] in {b"(", b"{"}
 
     def _offsets(self, start: int, end: int, chars_max: int) -> tuple[int, int] | None:
         """From bytes to offsets, without white space at the ends; None if too long or empty."""

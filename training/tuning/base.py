@@ -28,19 +28,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base model. path: a GGUF file or a Hugging Face folder. sha256: as the store gives it.
-
-    tokenizer: with the added tokens. tokenizer_file: without them. added: token and id of each
-    that the base has none of.
-    """
+    """A base model."""
 
     name: str
     sha256: str
+    """As the store gives it."""
     path: Path
+    """A GGUF file or a Hugging Face folder."""
     format: FimFormat
     tokenizer: Tokenizer
+    """With the added tokens."""
     tokenizer_file: Path
+    """Without the added tokens."""
     added: tuple[tuple[str, int], ...] = ()
+    """Each token that the base lacks, with its id."""
 
     def tokenizer_json(self) -> str:
         """A ``tokenizer.json`` with the added tokens, as transformers and tokenizers read it."""
@@ -69,8 +70,8 @@ def find_base(
     gets a dialogue's too.
 
     Raises:
-        UnknownModelError, ModelMissingError, StoreError: it isn't there, or nobody knows its
-            format.
+        UnknownModelError, ModelMissingError, StoreError: it isn't there, or its format is
+            unknown.
     """
     source = model_source(model)
     if isinstance(source, Path) and source.is_dir():
@@ -184,7 +185,7 @@ def _from_folder(folder: Path, dtype: Any, *, four_bit: bool) -> Any:
 
 
 def starting_folder(named: str, base: Base) -> Path | None:
-    """Where the adapter of that name lies; "": fimls' own for this base, if any; ``none``: none.
+    """The folder of the adapter of that name; "": fimls' own for this base, if any; ``none``: none.
 
     Raises:
         UnknownModelError: there is no such adapter.

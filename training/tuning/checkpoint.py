@@ -7,9 +7,9 @@
                               state.json                        position, plan, history
           best-00000100/      adapter_config.json, adapter_model.safetensors
 
-A folder is written beside its place, synced, and moved there as a whole; nothing takes another's
-place, and what came before is deleted afterwards. So there is always a checkpoint that is whole,
-and the best weights that it speaks of, whatever happens at whatever moment.
+A folder is written under another name, synced, and renamed as a whole. None replaces another, and
+older ones are deleted afterwards. So there is always a whole checkpoint, with the best weights that
+it names, whatever happens at whatever moment.
 """
 
 from __future__ import annotations
@@ -46,29 +46,33 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @dataclass(slots=True)
 class RunState:
-    """Where a run is.
-
-    positions: of each process's stream. examples, tokens: learnt from, by all processes.
-    validated: how many validations are done. best_loss, best_step: of them; waited: since then.
-    row_tokens: smaller than the recipe's once memory ran out. seconds: of training, all starts';
-    validation_seconds: likewise.
-    first, last: what the first and the last validation said.
-    """
+    """Where a run is."""
 
     plan: Plan
     positions: list[Position]
+    """Of each process's stream."""
     row_tokens: int
+    """Smaller than the recipe's once memory has run out."""
     step: int = 0
     examples: int = 0
+    """Learnt from, by all processes."""
     tokens: int = 0
+    """Learnt from, by all processes."""
     validated: int = 0
+    """How many validations are done."""
     best_loss: float | None = None
+    """The best of the validations so far."""
     best_step: int = 0
     waited: int = 0
+    """Validations since the best one."""
     seconds: float = 0.0
+    """Of training, in all starts."""
     validation_seconds: float = 0.0
+    """Of validating, in all starts."""
     first: dict[str, float] = field(default_factory=dict)
+    """What the first validation found."""
     last: dict[str, float] = field(default_factory=dict)
+    """What the last validation found."""
 
     @property
     def progress(self) -> float:

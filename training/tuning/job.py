@@ -125,7 +125,7 @@ def finish(
 
     dtype: what the base was computed in.
 
-    The manifest goes first and comes back last: without it nobody serves what lies here.
+    The manifest is removed first and written last: without it the folder can't be served.
     """
     base, corpus, start = job.base, job.corpus, job.start
     orders = tuple(order.value for order in encoder.builders)

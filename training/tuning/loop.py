@@ -46,17 +46,18 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(slots=True)
 class Trainer:
-    """One run. network: the peft model. suites: encoded examples by name, "heldout" decides.
-
-    run: the folder for checkpoints and the best weights so far. base: its name, for peft's file.
-    """
+    """One run."""
 
     network: Any
+    """The peft model."""
     recipe: Recipe
     stream: StepStream[Any]
     suites: dict[str, list[TokenizedExample]]
+    """Encoded examples by the suite's name; "heldout" decides."""
     run: Path
+    """The folder for checkpoints and the best weights so far."""
     base: str
+    """The base's name, for peft's file."""
     accelerator: Any
     observers: Sequence[Observer] = ()
     _model: Any = field(init=False)
@@ -323,7 +324,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 class Interruption:
-    """Whether somebody asked the run to stop."""
+    """Whether the run was asked to stop."""
 
     def __init__(self) -> None:
         self.asked = False

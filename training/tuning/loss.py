@@ -45,17 +45,11 @@ class RowTensors:
         return cls(ids, at, labels, lengths)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """Of each label of a row, in order; all [labels].
-
-    losses: in nats. hits: whether it is the likeliest token; an example that hits all of its own is
-    what greedy decoding would write. examples: which of the row's it belongs to.
-    """
-
-    losses: torch.Tensor
-    hits: torch.Tensor
-    examples: torch.Tensor
+Judgement = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Of each label of a row, in order, all [labels]: its loss in nats; whether it is the likeliest
+token; and which of the row's examples it belongs to. An example whose labels are all the likeliest
+tokens is what greedy decoding would write.
+"""
 
 
 class MaskedLoss(torch.nn.Module):  # type: ignore[misc]  # torch is never followed
@@ -114,19 +108,19 @@ def _judged(
         hits.append(logits.argmax(dim=-1) == targets)
     lengths = torch.tensor(row.segment_lengths, device=row.labels.device)
     numbers = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
-    return Judgement(torch.cat(losses), torch.cat(hits), numbers[row.labels[0] != IGNORED_LABEL])
+    return torch.cat(losses), torch.cat(hits), numbers[row.labels[0] != IGNORED_LABEL]
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """On a suite. loss: nats for each label token. accuracy: of tokens, the true text before them.
-
-    exact: the share of examples that greedy decoding would write to the letter, end included.
-    """
+    """How well a suite is predicted."""
 
     loss: float
+    """In nats for each label token."""
     accuracy: float
+    """Of tokens, given the true text before them."""
     exact: float
+    """The share of examples that greedy decoding would write to the letter, end included."""
 
     def as_dict(self, prefix: str) -> dict[str, float]:
         """For the log."""
@@ -171,11 +165,11 @@ def score(
     for row in rows:
         before_row()
         with torch.no_grad():
-            judged = model(RowTensors.of(row, device), judge=True)
-        losses.append(judged.losses.cpu())
-        hits.append(judged.hits.cpu())
-        misses = torch.zeros(len(row.segment_lengths), device=judged.hits.device)
-        misses.index_add_(0, judged.examples, (~judged.hits).float())
+            row_losses, row_hits, numbers = model(RowTensors.of(row, device), judge=True)
+        losses.append(row_losses.cpu())
+        hits.append(row_hits.cpu())
+        misses = torch.zeros(len(row.segment_lengths), device=row_hits.device)
+        misses.index_add_(0, numbers, (~row_hits).float())
         exact.append((misses == 0).cpu())
     model.train(was_training)
     return Score(

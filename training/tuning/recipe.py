@@ -29,62 +29,80 @@ _LAYERS = ("all", "top-half")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to tune. Recipes in TOML and the command line's flags use these names.
+    """How to tune. Recipes in TOML and the command line's flags use these names."""
 
-    The prompt:
-        prefix_tokens, suffix_tokens, snippet_tokens: the windows. healing: as served.
-        spm_share: of examples, suffix first. context_share: of examples keep their snippets.
-        general_share: of examples are general code, so that little is forgotten.
-    The adapter:
-        method: lora, or qlora (the base in 4 bits; CUDA only). rank, alpha, dropout: of LoRA.
-        rslora, dora: its variants (a DoRA adapter can't be merged, so only torch serves it).
-        layers: all, top-half, or the number of layers from the top: the backward pass ends with
-        the lowest of them, so fewer layers train faster.
-    The length, one of:
-        epochs: over the training split; tokens: in all; minutes: of the clock, from which the
-        number of tokens is computed before the first step. 0: not this one.
-    The steps:
-        step_tokens: of one optimizer step; row_tokens: of one forward pass.
-        learning_rate: its peak, after warmup_share of the run; then a cosine down to
-        final_rate_share of it. weight_decay, clip_norm: AdamW's, and the gradient's largest norm.
-        checkpointing: compute activations twice rather than keep them.
-    Watching:
-        validations: in a run, the last at its end. validation_examples: of the validation split;
-        general_examples: of the standard library, where forgetting shows. patience: validations
-        without a better loss until the run ends; 0: never. checkpoint_steps: from save to save.
-    """
-
+    # The prompt.
     prefix_tokens: int = 512
+    """The window before the cursor."""
     suffix_tokens: int = 256
+    """The window after the cursor."""
     snippet_tokens: int = 256
+    """The window of other files' snippets."""
     healing: bool = True
+    """As served."""
     spm_share: float = 0.75
+    """The share of examples with the suffix first."""
     context_share: float = 0.75
+    """The share of examples that keep their snippets."""
     general_share: float = 0.0
+    """The share of examples that are general code, so that little is forgotten."""
+
+    # The adapter.
     method: str = "lora"
+    """lora, or qlora (the base in 4 bits; CUDA only)."""
     rank: int = 16
+    """Of the low-rank matrices."""
     alpha: int = 32
+    """Their scale is alpha / rank."""
     dropout: float = 0.0
     rslora: bool = False
+    """Scale by alpha / sqrt(rank)."""
     dora: bool = False
+    """Learn magnitudes apart; a DoRA adapter can't be merged, so only torch serves it."""
     layers: str | int = "all"
+    """all, top-half, or the number of layers from the top. The backward pass ends with the lowest
+    of them, so fewer layers train faster."""
+
+    # The length, one of three; 0: not this one.
     epochs: int = 1
+    """Passes over the training split."""
     tokens: int = 0
+    """In all."""
     minutes: float = 0.0
+    """Of the clock; the number of tokens is computed from it before the first step."""
+
+    # The steps.
     step_tokens: int = 8192
+    """Of one optimizer step."""
     row_tokens: int = 2048
+    """Of one forward pass."""
     learning_rate: float = 4e-4
+    """At its peak, after the warm-up; a cosine lowers it from there."""
     warmup_share: float = 0.05
+    """The share of the run in which the learning rate rises."""
     final_rate_share: float = 0.05
+    """The share of the learning rate that is left at the end."""
     weight_decay: float = 0.0
+    """AdamW's."""
     clip_norm: float = 1.0
+    """The gradient's largest norm."""
     checkpointing: bool = False
+    """Compute activations twice rather than keep them."""
+
+    # Watching.
     validations: int = 5
+    """How many in a run, the last at its end."""
     validation_examples: int = 128
+    """Of the validation split."""
     general_examples: int = 64
+    """Of the standard library, where forgetting shows."""
     patience: int = 3
+    """Validations without a better loss until the run ends; 0: never ends it."""
     checkpoint_steps: int = 20
+    """From one checkpoint to the next."""
+
     seed: int = 0
+    """Of every choice."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in _BOUNDS.items():
@@ -202,13 +220,11 @@ def load_recipe(name_or_path: str) -> Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run's length: what a resumed run takes over.
-
-    total: training examples (all epochs') or tokens. A run by ``minutes`` adapts it to the machine.
-    """
+    """A run's length, which a resumed run takes over; a run by ``minutes`` adapts it."""
 
     unit: Literal["examples", "tokens"]
     total: int
+    """Training examples (of all epochs) or tokens."""
 
     def paced(self, *, tokens: int, tokens_per_s: float, seconds_left: float) -> Plan:
         """The plan of a run by the clock, now that it is known how fast it goes."""

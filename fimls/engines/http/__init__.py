@@ -5,6 +5,6 @@ and event formats of each kind of server, ``client`` the connection: retries, ke
 """
 
 from fimls.engines.http.client import API_KEY_VARIABLE, RetryPolicy
-from fimls.engines.http.engine import HttpEngine
+from fimls.engines.http.engine import HttpEngine, load
 
-__all__ = ["API_KEY_VARIABLE", "HttpEngine", "RetryPolicy"]
+__all__ = ["API_KEY_VARIABLE", "HttpEngine", "RetryPolicy", "load"]

@@ -29,14 +29,14 @@ _RETRIED_STATUS = frozenset({429, 502, 503})
 _RETRIED_ERRORS = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
-    # A kept connection that the server closed just as it was used: nothing was answered on it.
+    # The server closed a kept connection just as it was used: there was no answer on it.
     httpx.RemoteProtocolError,
     httpx.ReadError,
     httpx.WriteError,
 )
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _EXCERPT_CHARS = 200
-_SHARED_CHARS = 12  # a message that shares so many characters with the prompt quotes it
+_SHARED_CHARS = 12  # a message that has so many characters in common with the prompt quotes it
 _HINTS = {
     401: f"set the server's key in the environment variable {API_KEY_VARIABLE}",
     403: f"check the key in the environment variable {API_KEY_VARIABLE}",
@@ -53,15 +53,17 @@ _HINTS = {
 class RetryPolicy:
     """How a request is repeated that found no server, or a busy one.
 
-    The wait doubles from ``base_ms`` to at most ``max_ms``, times a random factor in [0.5, 1] so
-    that many clients don't come back together. A server's Retry-After replaces it; one longer than
-    ``max_retry_after_ms`` ends the request, since nobody waits so long for a completion.
+    The wait doubles each time, and is multiplied by a random factor in [0.5, 1] so that many
+    clients don't come back together. A server's Retry-After replaces it.
     """
 
     attempts: int = 4
     base_ms: float = 100.0
+    """The first wait."""
     max_ms: float = 2000.0
+    """The longest wait."""
     max_retry_after_ms: float = 5000.0
+    """A longer Retry-After ends the request: nobody waits so long for a completion."""
 
     def wait_s(self, attempt: int, response: httpx.Response | None = None) -> float | None:
         """Seconds to wait after failed attempt ``attempt``, counted from 1; None to give up."""
@@ -245,7 +247,7 @@ def _excerpt(response: httpx.Response, quotable: str) -> str:
 
 
 def _lists_ids(message: str) -> bool:
-    """Whether four numbers stand in a row, separated by commas alone."""
+    """Whether there are four numbers in a row with only commas between them."""
     run = 0
     for word in message.split(","):
         run = run + 1 if word.strip(" []()").isdecimal() else 0

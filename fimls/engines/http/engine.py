@@ -16,14 +16,19 @@ from typing import Any
 
 import httpx
 
+from fimls.config import Settings
 from fimls.engines.candidate import CandidateText
 from fimls.engines.http.client import RetryPolicy, ServerClient
 from fimls.engines.http.probe import Server, probe
 from fimls.engines.http.wire import Chunk, StopStrings, server_sent_events
+from fimls.engines.loading import adapter_folder, describe
 from fimls.fim import Manifest, Tokenizer
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import (
     CancelToken,
     CapabilityError,
+    ConfigError,
     Delta,
     EngineDeadError,
     EngineError,
@@ -209,6 +214,20 @@ class HttpEngine:
         queue.put_nowait(candidate.end(finish))
 
 
+async def load(settings: Settings, store: Store, progress: Progress | None) -> HttpEngine:
+    """See :func:`fimls.engines.loading.load_engine`."""
+    if not settings.url:
+        raise ConfigError("the http engine has no address", hint="set url, or --url")
+
+    def describe_here() -> tuple[Manifest, Tokenizer]:
+        adapter = adapter_folder(settings, store)
+        _, tokenizer, identity = describe(settings, adapter, store, progress)
+        return identity.manifest(settings, tokenizer, adapter), tokenizer
+
+    manifest, tokenizer = await asyncio.to_thread(describe_here)
+    return await HttpEngine.connect(settings.url, manifest=manifest, tokenizer=tokenizer)
+
+
 class _Candidate:
     """Makes deltas of one candidate's chunks."""
 
@@ -227,7 +246,7 @@ class _Candidate:
         if chunk.reused_tokens is not None:
             self.reused_tokens = chunk.reused_tokens
         stop = next((at for at, one in enumerate(chunk.token_ids) if one in self._stop_ids), None)
-        # Some servers spell out a stop token that stands alone; none does after other tokens.
+        # Some servers spell out a stop token that comes alone; none does after other tokens.
         text, stopped = self._stop_strings.push("" if stop == 0 else chunk.text)
         delta = Delta(
             index=self._index,

@@ -30,18 +30,21 @@ _MAX_CANDIDATES = 8
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What was found. kind: "llama-server", "vllm" or "openai" (any other)."""
+    """What the probe found."""
 
     kind: str
+    """``"llama-server"``, ``"vllm"``, or ``"openai"`` for any other."""
     model: str
+    """The name of the model to ask for."""
     wire: Wire
+    """How the server is spoken to."""
     capabilities: Capabilities
 
 
 async def probe(
     client: ServerClient, *, manifest: Manifest, tokenizer: Tokenizer, model: str | None
 ) -> Server:
-    """Find out what stands behind ``client``.
+    """Find out what ``client`` is connected to.
 
     Raises:
         UnknownModelError: it doesn't serve ``model``. ModelError: its control tokens have other

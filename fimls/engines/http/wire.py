@@ -1,5 +1,8 @@
 """The wire: what completion servers are sent, and what they stream back.
 
+Server-sent events are split here because httpx also splits lines at U+2028, which a JSON string of
+generated code may contain.
+
 Three kinds of servers. llama-server's own ``/completion`` takes and returns ids and constrains a
 generation by a grammar. vLLM's ``/v1/completions`` takes and returns ids. Of any other server, only
 OpenAI's original ``/v1/completions`` is assumed: text, and no ids back.
@@ -29,19 +32,19 @@ _TOKEN_ID = re.compile(r"token_id[:_](\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One event of a stream.
-
-    token_ids: empty where the server doesn't return them, or not all of this chunk's.
-    logprobs: one for each of ``token_ids``, or empty. finish: why the server ended the generation.
-    reused_tokens: prompt tokens the server had cached. last: nothing of interest follows.
-    """
+    """One event of a stream."""
 
     text: str = ""
     token_ids: tuple[int, ...] = ()
+    """Empty where the server doesn't return ids, or not all of this chunk's."""
     logprobs: tuple[float, ...] = ()
+    """One for each of ``token_ids``, or empty."""
     finish: FinishReason | None = None
+    """Why the server ended the generation; None: it goes on."""
     reused_tokens: int | None = None
+    """Prompt tokens that the server had cached; None: it doesn't say."""
     last: bool = False
+    """Whether nothing of interest follows."""
 
 
 Reader = Callable[[Json], Chunk]
@@ -232,8 +235,8 @@ def prompt_text(prompt: Prompt, tokenizer: Tokenizer) -> str:
     """A prompt as text, for a server that takes no ids.
 
     Raises:
-        CapabilityError: a control token's text stands in the source, where the server would take it
-            for the control token itself.
+        CapabilityError: the source contains a control token's text, which the server would take for
+            the control token itself.
     """
     text = tokenizer.decode(prompt.token_ids)
     for token, control_id in tokenizer.control_tokens.items():
@@ -249,7 +252,7 @@ def prompt_text(prompt: Prompt, tokenizer: Tokenizer) -> str:
 class StopStrings:
     """Ends a streamed text before the first of several strings.
 
-    What could be the beginning of one is held back until the next piece tells.
+    What could be the beginning of one is held back until the next piece decides.
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
@@ -283,7 +286,7 @@ async def server_sent_events(chunks: AsyncIterable[bytes]) -> AsyncIterator[Json
     r"""The JSON objects of a ``text/event-stream``, up to ``[DONE]`` or the stream's end.
 
     Lines are split at ``\n`` alone, from bytes: ``httpx`` and ``str.splitlines`` also split at
-    U+2028 and form feed, which stand unescaped in a JSON string of generated code.
+    U+2028 and form feed.
 
     Raises:
         EngineError: an event isn't a JSON object, is an error, or is too long. The message never

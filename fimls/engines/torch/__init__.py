@@ -15,10 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from fimls.config import Settings
 from fimls.engines.base import Capabilities
+from fimls.engines.loading import adapter_folder, describe
 from fimls.engines.torch.decoder import Decoder, Item, Request
 from fimls.engines.torch.network import QUANTIZATIONS, load_network
 from fimls.fim import Manifest, Tokenizer
+from fimls.progress import Progress
+from fimls.store import Store
 from fimls.types import (
     CancelToken,
     CapabilityError,
@@ -29,7 +33,7 @@ from fimls.types import (
     SamplingParams,
 )
 
-__all__ = ["QUANTIZATIONS", "TorchEngine"]
+__all__ = ["QUANTIZATIONS", "TorchEngine", "load"]
 
 _MAX_CANDIDATES = 8
 
@@ -146,6 +150,25 @@ class TorchEngine:
                 f"{self.capabilities.candidates}",
                 hint="ask for fewer candidates",
             )
+
+
+async def load(settings: Settings, store: Store, progress: Progress | None) -> TorchEngine:
+    """See :func:`fimls.engines.loading.load_engine`."""
+
+    def load_here() -> TorchEngine:
+        adapter = adapter_folder(settings, store)
+        path, tokenizer, identity = describe(settings, adapter, store, progress)
+        return TorchEngine.load(
+            path,
+            manifest=identity.manifest(settings, tokenizer, adapter),
+            tokenizer=tokenizer,
+            adapter=adapter,
+            device=settings.device,
+            # The other names are the openvino engine's.
+            quantization=settings.quantization if settings.quantization in QUANTIZATIONS else None,
+        )
+
+    return await asyncio.to_thread(load_here)
 
 
 def _as_engine_error(error: Exception) -> EngineError:

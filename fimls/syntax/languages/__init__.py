@@ -23,12 +23,12 @@ def _read_table() -> Iterator[Language]:
         if module == "__init__":
             continue
         for row in import_module(f"{__name__}.{module}").LANGUAGES:
-            if fault := _fault(row, files):
-                raise ValueError(f"{row.id} in fimls/syntax/languages/{module}.py: {fault}")
+            if lacking := fault(row, files):
+                raise ValueError(f"{row.id} in fimls/syntax/languages/{module}.py: {lacking}")
             yield row
 
 
-def _fault(row: Language, files: set[str]) -> str | None:
+def fault(row: Language, files: set[str]) -> str | None:
     """Return what a row with a grammar lacks, and what to do about it."""
     if row.grammar is None:
         return None

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 from fimls.syntax.language import BRACE_HEADER, C_COMMENT, END_HEADER, Blocks, Language
-from fimls.syntax.languages import java
 
 LANGUAGES = (
-    Language(
-        id="csharp",
-        suffixes=(".cs",),
-        definitions=java.DEFINITIONS,
-        aliases=("cs",),
-        line_comment="//",
-        block_comment=C_COMMENT,
-        block_header=BRACE_HEADER,
-    ),
     Language(id="css", suffixes=(".css",), block_header=BRACE_HEADER, definitions=None),
     Language(
         id="dart",
@@ -51,13 +41,6 @@ LANGUAGES = (
         block_header=BRACE_HEADER,
     ),
     Language(
-        id="lua",
-        blocks=Blocks.WORDS,
-        suffixes=(".lua",),
-        line_comment="--",
-        block_header=END_HEADER,
-    ),
-    Language(
         id="makefile",
         suffixes=(".mk",),
         aliases=("make",),
@@ -68,22 +51,7 @@ LANGUAGES = (
     ),
     Language(id="markdown", prose=True, suffixes=(".md", ".markdown"), quotes=(), definitions=None),
     Language(id="perl", suffixes=(".pl", ".pm"), line_comment="#", block_header=BRACE_HEADER),
-    Language(
-        id="php",
-        suffixes=(".php",),
-        line_comment="//",
-        block_comment=C_COMMENT,
-        block_header=BRACE_HEADER,
-    ),
     Language(id="r", suffixes=(".r",), line_comment="#", block_header=BRACE_HEADER),
-    Language(
-        id="ruby",
-        blocks=Blocks.WORDS,
-        suffixes=(".rb",),
-        filenames=("Gemfile", "Rakefile"),
-        line_comment="#",
-        block_header=END_HEADER,
-    ),
     Language(
         id="scala",
         related="jvm",
@@ -91,13 +59,6 @@ LANGUAGES = (
         line_comment="//",
         block_comment=C_COMMENT,
         block_header=BRACE_HEADER,
-    ),
-    Language(
-        id="shellscript",
-        suffixes=(".sh", ".bash", ".zsh"),
-        aliases=("bash", "sh", "zsh"),
-        line_comment="#",
-        block_header=r"\{$|\b(?:do|else|then)$",
     ),
     Language(id="sql", suffixes=(".sql",), line_comment="--", definitions=None),
     Language(

@@ -22,7 +22,6 @@ from training.export.agreement import (
     ENGINES,
     ComparedEngine,
     EngineAgreement,
-    Output,
     check_agreement,
     compare,
     make_prompts,
@@ -82,8 +81,8 @@ def test_a_folder_without_code(tmp_path: Path) -> None:
 
 def test_arithmetic() -> None:
     """Shares are of prompts, prefixes are counted in tokens, the reference's length is told."""
-    reference = [Output((1, 2, 3), "abc"), Output((4,), "d"), Output((), "")]
-    outputs = [Output((1, 2, 9, 3), "abx"), Output((4,), "d"), Output((7,), "z")]
+    reference = [((1, 2, 3), "abc"), ((4,), "d"), ((), "")]
+    outputs = [((1, 2, 9, 3), "abx"), ((4,), "d"), ((7,), "z")]
     assert EngineAgreement(
         engine="other",
         quantization="q8_0",

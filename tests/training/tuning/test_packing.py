@@ -161,8 +161,8 @@ def test_judgement_finds_what_greedy_decoding_would_write(adapted: Any) -> None:
     greedy = TokenizedExample(tuple(ids), (IGNORED_LABEL,) * 10 + tuple(ids[10:]))
     wrong = TokenizedExample(tuple(ids), (*greedy.labels[:-1], (ids[-1] + 1) % 256))
     row = RowTensors.of(PackedRow((wrong, greedy)), "cpu")
-    judged = MaskedLoss(adapted)(row, judge=True)
-    assert [False, True] == [bool(judged.hits[judged.examples == one].all()) for one in (0, 1)]
+    _, hits, examples = MaskedLoss(adapted)(row, judge=True)
+    assert [False, True] == [bool(hits[examples == one].all()) for one in (0, 1)]
 
 
 def test_fuse_is_counted(tmp_path: Path) -> None:

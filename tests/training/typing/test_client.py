@@ -94,7 +94,7 @@ async def test_a_server_that_ends_fails_every_request(tmp_path: Path) -> None:
 
 
 async def test_no_engine_is_said_with_its_reason(tmp_path: Path) -> None:
-    """Nobody waits five minutes for a model that is missing."""
+    """A missing model isn't waited for."""
     async with session(tmp_path, state="missing") as client:
         with pytest.raises(ServerGoneError, match="why"):
             await client.ready(60)

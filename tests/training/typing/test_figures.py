@@ -164,7 +164,7 @@ def test_the_summary_is_one_line_without_details() -> None:
     assert not {"functions", "memory_series", "examples"} & json.loads(line).keys()
 
 
-def test_a_failure_stands_in_the_report() -> None:
+def test_a_failure_is_in_the_report() -> None:
     """What was done before it is reported with it."""
     run = Run(rows=ROWS, failure=EngineError("it broke"))
     made = make_report(Plan(1, (), ()), run, {}, interrupted=True)

@@ -26,13 +26,13 @@ def test_an_empty_range_inserts() -> None:
     assert (Suggestion(".y"), Suggestion(".z")) == shown
 
 
-def test_a_range_may_take_what_stands_behind_the_cursor() -> None:
+def test_a_range_may_replace_what_follows_the_cursor() -> None:
     """The closing bracket is replaced by the suggestion's own."""
     assert (Suggestion(".y)", 1),) == suggestions_of([item(".y)", 9, 10)], TEXT, CURSOR)
 
 
 def test_a_range_may_begin_before_the_cursor() -> None:
-    """What stands there is repeated by the item, and not shown."""
+    """The item repeats the text there, which isn't shown again."""
     assert (Suggestion(".y"),) == suggestions_of([item("x.y", 8, 9)], TEXT, CURSOR)
 
 

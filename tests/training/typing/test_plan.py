@@ -74,7 +74,7 @@ def plan_of(folder: Path, seed: int = 1, functions: int = 10) -> Plan:
     return make_plan([read_repository(folder)], functions=functions, seed=seed)
 
 
-def test_functions_begin_behind_signature_and_docstring() -> None:
+def test_functions_begin_after_signature_and_docstring() -> None:
     """The comment first belongs to the body; one line is too short to type."""
     found = {one.name: MAIN[one.start : one.end] for one in find_functions(MAIN, "python")}
     assert ["local", "imported", "attribute"] == list(found)
@@ -130,7 +130,7 @@ def test_imports_are_followed() -> None:
 
 
 def test_script_imports_are_followed() -> None:
-    """A path without its ending names the file beside."""
+    """A path without its suffix names a file of the same folder."""
     text = "import {a, b as c} from './util'\nimport fs from 'fs'\nconst d = require('../top.js')\n"
     files = {"src/util.ts", "top.js"}
     found = imports_of(text, "src/main.ts", files)
@@ -180,7 +180,7 @@ def test_at_most_two_functions_of_a_file(folder: Path) -> None:
     assert {one.kind for one in tasks} <= {LOCAL, OTHER_FILE}
 
 
-def test_a_body_that_stands_elsewhere_is_not_chosen(folder: Path) -> None:
+def test_a_body_that_occurs_elsewhere_is_not_chosen(folder: Path) -> None:
     """It would be found there, and copied."""
     (folder / "pkg" / "copy.py").write_text(MAIN, encoding="utf-8")
     with pytest.raises(DocumentError):

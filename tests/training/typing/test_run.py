@@ -50,11 +50,11 @@ class Client:
         return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
 
     def ask(self, *_: Any) -> Any:
-        """Nobody is there."""
+        """The server is gone."""
         raise ServerGoneError("gone")
 
     def notify(self, *_: Any) -> None:
-        """Nobody listens."""
+        """Ignore it."""
 
     async def aclose(self) -> None:
         """Note it."""
@@ -96,7 +96,7 @@ def test_the_index_is_waited_for(
 def test_a_server_that_ends_leaves_what_was_typed(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The function that was begun has a row, unfinished, and the failure stands beside it."""
+    """The function that was begun has a row, unfinished, and the run has the failure."""
     client = Client(None)
     found = run(plan, client, monkeypatch)
     assert [False] == [row["finished"] for row in found.rows]
@@ -118,7 +118,7 @@ def test_settings_reach_the_server_unchanged() -> None:
     assert {"--set"} == set(options[::2])
 
 
-def test_a_note_stands_once() -> None:
+def test_a_note_is_kept_once() -> None:
     """However many servers say it."""
     found = Run()
     found.note("a")

@@ -25,7 +25,7 @@ def task() -> Task:
 
 
 def look(typed: int, *texts: str, on_track: bool = True, version: int = 1) -> Look:
-    """A look that was answered with texts behind ``typed`` characters of the body."""
+    """A look that was answered with texts after ``typed`` characters of the body."""
     return Look(
         request_id=1,
         uri="file:///m.py",
@@ -79,8 +79,8 @@ def test_another_suggestion_counts_whole() -> None:
     assert (2, 8 + 7, 1 + 1) == shown(tally)
 
 
-def test_nothing_is_right_behind_a_slip() -> None:
-    """What is shown behind a wrong character is wrong, and no example."""
+def test_nothing_is_right_after_a_slip() -> None:
+    """What is shown after a wrong character is wrong, and no example."""
     tally = Tally(task())
     tally.looked(look(5, "alpha", on_track=False))
     assert (1, 0, 5) == shown(tally)

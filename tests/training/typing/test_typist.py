@@ -36,7 +36,7 @@ def typed(body: str, *, close_brackets: bool = True) -> tuple[Typist, list[Edit 
 
 
 def replayed(strokes: list[Edit | None]) -> str:
-    """Apply the edits to the document as another one who is told of them would."""
+    """Apply the edits to a copy of the document, as a server does."""
     text = HEAD + TAIL
     for edit in strokes:
         if edit is not None:
@@ -61,14 +61,14 @@ def test_any_text_can_be_typed(body: str) -> None:
 
 
 def test_enter_indents_in_one_edit() -> None:
-    """A line behind a colon starts one level deeper, without a key for it."""
+    """A line after a colon starts one level deeper, without a key for it."""
     typist = Typist(HEAD + TAIL, len(HEAD), "\n    x")
     assert Edit(len(HEAD), len(HEAD), "\n    ") == typist.press()
     assert typist.at_line_start
 
 
 def test_an_opening_bracket_brings_its_partner() -> None:
-    """The closing one stands behind the cursor, and typing it replaces it by itself."""
+    """The closing one follows the cursor, and typing it replaces it."""
     typist = Typist("", 0, "f(x)")
     typist.press()
     assert Edit(1, 1, "()") == typist.press()
@@ -112,14 +112,14 @@ def test_agreement_counts_what_is_right() -> None:
 
 
 def test_accepted_text_moves_on() -> None:
-    """It is inserted with one edit, and typing goes on behind it."""
+    """It is inserted with one edit, and typing goes on after it."""
     typist = Typist("", 0, "return value")
     assert Edit(0, 0, "return ") == typist.accept("return ")
     assert "value" == typist.rest
 
 
 def test_accepted_text_takes_the_editors_brackets() -> None:
-    """A suggestion that replaces the closing bracket leaves none behind."""
+    """A suggestion that replaces the closing bracket leaves none."""
     typist = Typist("", 0, "f(x)")
     typist.press()
     typist.press()

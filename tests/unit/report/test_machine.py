@@ -1,4 +1,4 @@
-"""What processes take of a machine."""
+"""How much memory processes use."""
 
 from __future__ import annotations
 

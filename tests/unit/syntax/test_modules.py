@@ -159,4 +159,4 @@ def test_c(header: str) -> None:
 
 def test_a_language_without_rules() -> None:
     """It has no targets, and no error."""
-    assert [] == targets(Import("x", (), ""), "a.rb", "ruby", Listing("x.rb"))
+    assert [] == targets(Import("x", (), ""), "a.kt", "kotlin", Listing("x.kt"))

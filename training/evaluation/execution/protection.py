@@ -2,8 +2,8 @@
 
 bubblewrap where it works: a file system of its own (the system's folders read-only, everything else
 absent), no network but a loopback, a process namespace that dies as a whole. Elsewhere a weaker
-fallback that says so: Landlock for files, a system call filter against sockets, and namespaces
-through ``unshare`` where the kernel lets the user.
+fallback, which a warning names: Landlock for files, a system call filter against sockets, and
+namespaces through ``unshare`` where the kernel lets the user.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ETC = (
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
 )
-# With root's rights, bubblewrap needs no user namespace; jobs then run as nobody in particular, and
+# With root's rights, bubblewrap needs no user namespace; jobs then run as a user of their own, and
 # the supervisor keeps what it needs to start, end and clean up after another user's processes.
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
 _SHARED_MEMORY_BYTES = 64 << 20
@@ -50,7 +50,7 @@ _PROBE_TIMEOUT_S = 10
 def missing_walls() -> tuple[str, ...]:
     """Return what judged code can reach here that it shouldn't; the first call tries it out.
 
-    "files": what lies outside can be read or written. "network": others can be reached.
+    "files": files outside can be read or written. "network": others can be reached.
     "processes": others can be seen or signalled, or some are left behind. "disk": what is written
     is bounded for one file alone, not in all.
 
@@ -73,7 +73,7 @@ def missing_walls() -> tuple[str, ...]:
         "processes": bool(unshare()) or filtered or version >= 6,
         "disk": False,
     }
-    return tuple(name for name, stands in walls.items() if not stands)
+    return tuple(name for name, exists in walls.items() if not exists)
 
 
 @functools.cache

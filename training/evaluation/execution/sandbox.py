@@ -43,39 +43,40 @@ DISK_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use; reaching any of them ends it, with everything it started.
-
-    cpu_s: processor seconds of one process. wall_s: seconds from start to end. memory_bytes: of one
-    process's private memory, and of all its processes together. processes: processes and threads at
-    the same time. file_bytes: of one file. output_bytes: standard output and error together.
-    """
+    """What one run may use; reaching any limit ends it, with everything it started."""
 
     cpu_s: int = 10
+    """Processor seconds of one process."""
     wall_s: float = 20.0
+    """From start to end."""
     memory_bytes: int = 2 << 30
+    """Of one process's private memory, and of all its processes together."""
     processes: int = 64
+    """Processes and threads at the same time."""
     file_bytes: int = 16 << 20
+    """Of one file."""
     output_bytes: int = 4 << 20
+    """Standard output and error together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended.
-
-    exit_code: None if it was killed or died by a signal. killed_by: the limit it reached (``wall``,
-    ``cpu``, ``memory``, ``processes``, ``output``), ``signal N`` or ``sandbox`` (the sandbox itself
-    was brought down); None if it ended by itself. violations: what it did besides
-    (``left processes behind``, ``changed PATH``). files: the bytes of what was to be collected.
-    stdout, stderr: their tails.
-    """
+    """How a run ended."""
 
     exit_code: int | None
+    """None if it was killed or died by a signal."""
     killed_by: str | None = None
+    """The limit it reached ("wall", "cpu", "memory", "processes", "output"), "signal N", or
+    "sandbox" if it brought the sandbox down; None if it ended by itself."""
     stdout: str = ""
+    """Its tail."""
     stderr: str = ""
+    """Its tail."""
     violations: tuple[str, ...] = ()
+    """What it did besides: "left processes behind", "changed PATH"."""
     wall_s: float = 0.0
     files: Mapping[str, bytes] = field(default_factory=dict)
+    """The bytes of what was to be collected."""
 
     @property
     def ended(self) -> bool:
@@ -346,7 +347,7 @@ def _shared(_pid: int, _thread: int, source: Path | None, readable: tuple[Path, 
 def shared(source: Path | None = None, readable: tuple[Path, ...] = ()) -> Sandbox:
     """Return this thread's sandbox for a source: judges that come one by one needn't start one.
 
-    It lives as long as the process: nobody else closes it.
+    It lives as long as the process, which closes it at its end.
     """
     return _shared(os.getpid(), threading.get_ident(), source, readable)
 

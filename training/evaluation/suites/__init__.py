@@ -35,19 +35,22 @@ __all__ = [
 ]
 
 
+Opener = Callable[[Path, Choice, PromptBuilder | None], Suite]
+"""From a path, the choice of items, and the builder of the prompts that snippets of other files
+have to fit (None for no snippets); a suite uses those that mean something to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SuiteKind:
     """What a suite's name, or the word before a path, stands for."""
 
     about: str
     """A line for ``fimls eval --list``."""
-    open: Callable[[Path, Choice, PromptBuilder | None], Suite]
-    """The path, the choice of items, and the builder of the prompts that snippets of other files
-    have to fit (None for no snippets); a suite uses those that mean something to it."""
+    open: Opener
 
 
-def _humaneval(name: str, about: str) -> SuiteKind:
-    return SuiteKind(about, lambda _path, _choice, _builder: HumanEvalInfilling(name))
+def _humaneval(name: str) -> Opener:
+    return lambda _path, _choice, _builder: HumanEvalInfilling(name)
 
 
 def _spans(folder: Path, choice: Choice, builder: PromptBuilder | None) -> Suite:
@@ -84,13 +87,16 @@ def _contexts(builder: PromptBuilder | None) -> Callable[[Repository], Contexts]
 
 
 NAMED: Mapping[str, SuiteKind] = {
-    name: _humaneval(name, about)
-    for name, about in (
-        ("humaneval-single", "one line of a HumanEval solution is missing: 1,033 tasks"),
-        ("humaneval-multi", "several lines: 5,815 tasks"),
-        ("humaneval-random-span", "any characters: 1,640 tasks"),
-        ("humaneval-random-span-light", "any characters, one task for each problem: 164"),
-    )
+    "humaneval-single": SuiteKind(
+        "one line of a HumanEval solution is missing: 1,033 tasks", _humaneval("humaneval-single")
+    ),
+    "humaneval-multi": SuiteKind("several lines: 5,815 tasks", _humaneval("humaneval-multi")),
+    "humaneval-random-span": SuiteKind(
+        "any characters: 1,640 tasks", _humaneval("humaneval-random-span")
+    ),
+    "humaneval-random-span-light": SuiteKind(
+        "any characters, one task for each problem: 164", _humaneval("humaneval-random-span-light")
+    ),
 }
 """By what a person writes. A new suite with data of its own is a row here."""
 
@@ -105,7 +111,7 @@ OF_PATHS: Mapping[str, SuiteKind] = {
 def open_suite(
     spec: str, choice: Choice = ALL_ITEMS, builder: PromptBuilder | None = None
 ) -> Suite:
-    """Return the suite that ``spec`` names; ``choice`` and ``builder`` as in :class:`SuiteKind`.
+    """Return the suite that ``spec`` names; ``choice`` and ``builder`` as in :data:`Opener`.
 
     A path alone is a dataset where it is one, else held-out spans.
 

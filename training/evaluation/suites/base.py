@@ -48,39 +48,37 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file with a hole.
-
-    id: unique in the suite, the same wherever its files lie. cluster: items that share it aren't
-    independent (a problem, a file): intervals resample clusters. kind: of the hole, for the tables.
-    mode: how much to ask for; None lets the syntax decide, as for a person who types.
-    snippets: of other files, as serving retrieves them. judge: None where only the reference tells
-    what is right.
-    """
+    """A file with a hole."""
 
     id: str
+    """Unique in the suite; the same wherever its files lie."""
     cluster: str
+    """Items of one problem or file aren't independent: intervals resample clusters."""
     kind: str
+    """Of the hole, for the tables."""
     path: str
     language_id: str
     prefix: str
     suffix: str
     reference: str
     mode: Mode | None = None
+    """How much to ask for; None lets the syntax decide, as for a person who types."""
     snippets: tuple[Snippet, ...] = ()
+    """Of other files, as serving retrieves them."""
     judge: Judge | None = None
+    """None where only the reference tells what is right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record that is no item: broken, leaked, or not fit to be judged. It is named and counted.
-
-    name: of the record, such as file and line. reason: one of few, so that they can be counted.
-    detail: what exactly.
-    """
+    """A record that is no item: broken, leaked, or unfit to be judged. It is named and counted."""
 
     name: str
+    """Of the record, such as file and line."""
     reason: str
+    """One of few, so that they can be counted."""
     detail: str = ""
+    """What exactly."""
 
 
 class Suite(Protocol):
@@ -103,7 +101,7 @@ class Suite(Protocol):
 
     @property
     def sources(self) -> Path | None:
-        """Where its code lies."""
+        """The folder of its code."""
         ...
 
     def items(self) -> Iterator[Item | Skipped]:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fimls.syntax import Definition, get_language, language_of, outline
+from fimls.syntax import Definition, Language, get_language, language_of, outline
+from fimls.syntax.language import Blocks
 from fimls.types import Mode
 from training.evaluation.execution import Limits, Sandbox, Verdict, shared
 from training.evaluation.execution.runners import Runner, Survey
@@ -233,16 +234,17 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A function's body: ``text[start:end]`` (code points) without docstring and outer white space.
-
-    name: with its class. first_line, last_line: of the whole function, decorators included, from 1.
-    """
+    """A function's body: ``text[start:end]`` without docstring and surrounding white space."""
 
     name: str
+    """With its class."""
     start: int
+    """In code points."""
     end: int
     first_line: int
+    """Of the whole function, decorators included, from 1."""
     last_line: int
+    """Likewise."""
     trivial: bool
 
     def lines(self, text: str) -> int:
@@ -259,7 +261,7 @@ def find_bodies(text: str, language_id: str) -> Iterator[Body]:
     for definition in found.definitions:
         if definition.kind not in {"function", "method"} or definition.body == definition.end:
             continue
-        start, end = _inside(text, definition, braces=not language.indented)
+        start, end = _inside(text, definition, language)
         written = text[start:end]
         start += len(written) - len(written.lstrip())
         end = max(start, start + len(written.strip()))
@@ -279,10 +281,13 @@ def innermost(bodies: list[Body], line: int) -> Body | None:
     return max(around, key=lambda body: (body.first_line, -body.last_line), default=None)
 
 
-def _inside(text: str, definition: Definition, *, braces: bool) -> tuple[int, int]:
-    if braces:
+def _inside(text: str, definition: Definition, language: Language) -> tuple[int, int]:
+    if language.blocks is Blocks.BRACES:
         opened = text.startswith("{", definition.body)
         closed = text.rfind("}", definition.body, definition.end)
         return (definition.body + 1, closed) if opened and closed > 0 else (definition.body,) * 2
+    if language.blocks is Blocks.WORDS:
+        closing = language.closing_word(text, definition.end)
+        return definition.body, definition.end - len(closing)
     docstring = _DOCSTRING.match(text, definition.body, definition.end)
     return (docstring.end() if docstring else definition.body), definition.end

@@ -1,6 +1,6 @@
 """Held-out spans: holes in code, compared with what a person wrote there.
 
-Kinds of holes are named as a person sees them: by how a middle lies in its lines.
+Kinds of holes are named as a person sees them: by its place in its lines.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.types import CorpusFile, EvaluationError, FimExample, Span, SpanKi
 
 PER_KIND = 50
 """Holes of each kind in a folder's suite."""
-ELSEWHERE = "stands elsewhere too"
+ELSEWHERE = "occurs elsewhere too"
 
 _DRAWN_PER_FILE = 12
 _EVENLY: Mapping[SpanKind, float] = dict.fromkeys(SpanKind, 1.0)
@@ -131,7 +131,7 @@ class FolderSpans:
                 kind = hole_kind(self._repository.sources[path], span)
                 if counts[kind] >= self._per_kind:
                     continue
-                if self._stands_elsewhere(path, span):
+                if self._occurs_elsewhere(path, span):
                     skipped.append(Skipped(f"{path}:{span.start}", ELSEWHERE))
                     continue
                 counts[kind] += 1
@@ -148,7 +148,7 @@ class FolderSpans:
         text = self._repository.sources[path]
         return CorpusFile(self._repository.name, "", path, language_of(path), "", text)
 
-    def _stands_elsewhere(self, path: str, span: Span) -> bool:
+    def _occurs_elsewhere(self, path: str, span: Span) -> bool:
         """Whether several lines could be copied from another place."""
         sources = self._repository.sources
         middle = sources[path][span.start : span.end].strip()

@@ -152,7 +152,7 @@ class Client:
         """
         request_id = next(self._ids)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        # A superseded request's failure is no news: nobody may look at its answer any more.
+        # The answer of a superseded request is never read; neither is its failure.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waiting[request_id] = answer
         self._send({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})

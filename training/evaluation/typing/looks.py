@@ -103,7 +103,7 @@ def _suggestion(item: Any, text: str, offset: int, lines: LineIndex) -> Suggesti
 
 
 def taken_length(text: str, rest: str, right: int) -> int:
-    """Return how many characters of a text a person takes who is about to type ``rest``.
+    """Return how much of a text a person takes on the way to typing ``rest``, in characters.
 
     right: how many first characters of both agree. All of the text is taken if all of it is right,
     else the first lines that are; nothing if that saves less than :data:`FEWEST_SAVED` characters.

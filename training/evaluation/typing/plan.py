@@ -220,12 +220,14 @@ def _function(node: tree_sitter.Node, text: str) -> Function | None:
 
 
 def _after_docstring(node: tree_sitter.Node, body: tree_sitter.Node) -> int:
-    """Return the byte after a Python function's colon, or after its docstring."""
+    """Return the byte after a function's signature, or after its docstring."""
     first = body.named_children[0]
     if [child.type for child in first.named_children] == ["string"]:
         return first.end_byte
     colons = [child.end_byte for child in node.children if child.type == ":"]
-    return colons[-1] if colons else body.start_byte
+    if colons:
+        return colons[-1]
+    return body.prev_sibling.end_byte if body.prev_sibling else body.start_byte
 
 
 def _name(node: tree_sitter.Node) -> str:

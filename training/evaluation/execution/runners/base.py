@@ -20,21 +20,20 @@ _RAISED = re.compile(r"\s*[\w.]*(?:Error|Exception|Exit|Interrupt)\b")
 
 INJECTED = Path(__file__).parent
 FOLDER = ".fimls"
-"""Where what we add to a copy of the repository lies."""
+"""The folder of what we add to a copy of the repository."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a repository's tests are before anything is changed.
-
-    passing: ids of tests that passed twice, in the order they ran; with their seconds. left_out:
-    the other tests, each with its reason. called: for a place (file, a line of a function counted
-    from 1, its decorators' included) the passing tests that called what stands there.
-    """
+    """What a repository's tests are before anything is changed."""
 
     passing: Mapping[str, float]
+    """The seconds of each test that passed twice, in the order they ran."""
     left_out: Mapping[str, str]
+    """The reason for each other test."""
     called: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    """For a file and the first line of a function in it (from 1, decorators included) the passing
+    tests that called the function."""
 
 
 class Runner(Protocol):

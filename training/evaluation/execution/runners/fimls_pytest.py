@@ -1,8 +1,8 @@
 """A pytest plugin: runs chosen tests, notes what became of each and which functions it called.
 
-Runs in the sandbox under the repository's own interpreter (Python 3.8 or later). What it is asked
-and what it answers are files whose names stand in the environment. The last test is ours and must
-fail: a session in which it passes has been tampered with.
+Runs in the sandbox under the repository's own interpreter (Python 3.8 or later). The environment
+names two files, its request and its answer. The last test is ours and must fail: a session in which
+it passes has been tampered with.
 """
 
 from __future__ import annotations

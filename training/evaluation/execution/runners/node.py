@@ -1,7 +1,7 @@
 """Tests by node's own runner, ``node --test``, and V8's coverage. Test ids are ``file::name``.
 
-V8 writes coverage when a process ends, and node runs each test file in one: a test stands for all
-functions its file calls.
+V8 writes coverage when a process ends, and node runs each test file in a process of its own: every
+test counts as a caller of all functions that its file calls.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _UNREACHABLE = ("ENETUNREACH", "EAI_AGAIN", "ENOTFOUND", "fetch failed")
 
 @dataclass(frozen=True, slots=True)
 class NodeRunner:
-    """``node --test`` in the tree; its dependencies are what lies in ``node_modules``.
+    """``node --test`` in the tree; its dependencies are those in ``node_modules``.
 
     paths: only tests in these files or folders, relative to the tree.
     """
@@ -157,7 +157,7 @@ class NodeRunner:
 
 
 def _states(outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """Return the tests' records by id; a name that stands twice has passed if both have."""
+    """Return the tests' records by id; a name that occurs twice has passed if both have."""
     states: dict[str, dict[str, Any]] = {}
     for line in outcome.files.get(_ANSWER, b"").splitlines():
         record = json.loads(line)

@@ -30,7 +30,7 @@ def main() -> None:
     """Serve jobs until standard input ends. The one argument is JSON.
 
     source: a folder to copy for each job, or null. work: an empty folder of ours. uid: whom a job
-    runs as, or null. readable: null if walls stand already, else what a job may read.
+    runs as, or null. readable: null if there are walls already, else what a job may read.
     """
     settings = json.loads(sys.argv[1])
     # A job's prints must not get into the conversation.

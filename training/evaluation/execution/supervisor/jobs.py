@@ -24,7 +24,7 @@ _CHUNK_BYTES = 64 << 10
 
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-# Fields of /proc/PID/stat behind the name in brackets (proc(5) counts from 1, with pid and name).
+# Fields of /proc/PID/stat after the name in brackets (proc(5) counts from 1, with pid and name).
 _STATE, _PARENT, _THREADS, _RESIDENT = 0, 1, 17, 21
 
 
@@ -222,7 +222,7 @@ def end_all() -> int:
     """Kill every process under this one and reap it; return how many of them still lived.
 
     As a subreaper or as a namespace's first process, orphans are ours. Stopping all before killing
-    any leaves nobody who could start another.
+    any leaves none that could start another.
     """
     lived = 0
     while found := descendants():

@@ -80,7 +80,7 @@ def collect(tree: Path, patterns: Iterable[str], most_bytes: int) -> dict[str, b
 
 
 def _copy(source: str, target: str) -> str:
-    """Copy a file's bytes and whether it can be run; what is no ordinary file stays behind."""
+    """Copy a file's bytes and whether it can be run; anything but an ordinary file is left out."""
     mode = Path(source).stat().st_mode
     if stat.S_ISREG(mode):
         shutil.copyfile(source, target)

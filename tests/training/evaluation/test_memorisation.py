@@ -7,9 +7,16 @@ import pytest
 
 from tests.training.evaluation.rows import make_item, make_row
 from training.evaluation.answers import Answer
-from training.evaluation.memorisation import CANARIES_FILE, audit, find_secrets, read_canaries
+from training.evaluation.memorisation import (
+    CANARIES_FILE,
+    audit,
+    find_secrets,
+    make_canaries,
+    read_canaries,
+    write_canaries,
+)
 from training.evaluation.suites.base import Item
-from training.evaluation.traces import FUNCTIONS, WINDOWS, LeakCheck, Traces
+from training.evaluation.traces import FUNCTIONS, WINDOWS, Traces
 from training.types import CorpusFile, EvaluationError
 
 
@@ -39,7 +46,7 @@ TRACES = Traces.of([corpus_file(TRAINED)])
 
 def test_lines_that_were_trained_on_leak() -> None:
     """A hole in a trained file leaks; so does its line moved into another file."""
-    check = LeakCheck(TRACES)
+    check = TRACES.leak
     assert "six lines" in check(hole(TRAINED, "alpha_5 = compute_alpha(value_5, 5"))
     assert "six lines" in check(hole(function("gamma") + TRAINED, "alpha_5 = "))
 
@@ -47,8 +54,8 @@ def test_lines_that_were_trained_on_leak() -> None:
 def test_far_away_lines_do_not() -> None:
     """What two files have in common elsewhere, such as a licence, is no leak."""
     text = TRAINED + function("gamma", 20)
-    assert "" == LeakCheck(TRACES)(hole(text, "gamma_15 = compute_gamma(value_15, 15"))
-    assert "" == LeakCheck(TRACES)(hole(function("delta"), "delta_2 = "))
+    assert "" == TRACES.leak(hole(text, "gamma_15 = compute_gamma(value_15, 15"))
+    assert "" == TRACES.leak(hole(function("delta"), "delta_2 = "))
 
 
 def test_nearly_the_same_function_leaks() -> None:
@@ -57,7 +64,7 @@ def test_nearly_the_same_function_leaks() -> None:
     changed = [f"{line}  # new" if n % 6 == 0 else line for n, line in enumerate(lines)]
     traces = Traces.of([corpus_file("\n".join(lines))])
     text = "\n".join(changed)
-    found = LeakCheck(traces)(hole(text, "alpha_11 = compute_alpha(value_11, 11"))
+    found = traces.leak(hole(text, "alpha_11 = compute_alpha(value_11, 11"))
     assert "like the one around the hole" in found
 
 
@@ -164,3 +171,13 @@ def test_damaged_canaries_are_refused(tmp_path: Path) -> None:
     (tmp_path / CANARIES_FILE).write_text('[{"path": "a.py"}]')
     with pytest.raises(EvaluationError, match="canaries"):
         list(read_canaries(tmp_path / CANARIES_FILE))
+
+
+def test_what_is_planted_is_what_the_audit_reads(tmp_path: Path) -> None:
+    """The file beside the adapter gives each canary's code and secret."""
+    planted = make_canaries(2, seed=3)
+    write_canaries(planted, tmp_path)
+    assert [one.middle for one in planted] == [
+        row["secret"] for row in json.loads((tmp_path / CANARIES_FILE).read_text())
+    ]
+    assert 2 == len(list(read_canaries(tmp_path / CANARIES_FILE)))

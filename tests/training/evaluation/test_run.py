@@ -51,7 +51,7 @@ def test_skipped_records_are_counted() -> None:
     suite = ListSuite(*ITEMS[:2], ITEMS[0], Skipped("line 4", "broken record"))
     plan = make_plan(suite, Choice(), leak=lambda item: "seen" if item.id == "a1" else "")
     assert ["a0"] == [item.id for item in plan.items]
-    assert {"leaked": 1, "id stands twice": 1, "broken record": 1} == plan.reasons
+    assert {"leaked": 1, "duplicate id": 1, "broken record": 1} == plan.reasons
 
 
 def test_nothing_left_says_why() -> None:
