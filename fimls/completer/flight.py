@@ -97,7 +97,7 @@ class Candidate:
 class Flight:
     """One request to the engine.
 
-    id: of the request that started it.
+    id: that of the request that started it.
     context: of that request; keystrokes since then extend its prefix.
     ahead: whether to go on after the first finished line.
     kept_suffix: whether its prompt shows the suffix of an earlier prompt.
@@ -114,12 +114,12 @@ class Flight:
         prompt: Prompt,
         sampling: SamplingParams,
         *,
-        id: int = 0,  # noqa: A002 - what it is
+        request_id: int,
         ahead: bool = False,
         kept_suffix: bool = False,
         frozen_snippets: bool = False,
     ) -> None:
-        self.id = id
+        self.id = request_id
         self.context = context
         self.prompt = prompt
         self.sampling = sampling

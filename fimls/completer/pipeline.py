@@ -288,7 +288,7 @@ class Completer:
             context,
             prompt,
             sampling,
-            id=why.id,
+            request_id=why.id,
             ahead=ahead,
             kept_suffix=shown_suffix != context.suffix,
             frozen_snippets=why.selection is not None
