@@ -279,11 +279,6 @@ def load(
     return merge(settings, given, COMMAND_LINE)
 
 
-def needs_reload(old: Settings, new: Settings) -> bool:
-    """Whether going from ``old`` to ``new`` needs another engine, not just other requests."""
-    return engine_key(old) != engine_key(new)
-
-
 def engine_key(settings: Settings) -> tuple[object, ...]:
     """The settings that an engine is loaded by: the same key, the same engine."""
     return tuple(getattr(settings, name) for name, rule in _RULES.items() if rule.scope == "engine")

@@ -21,6 +21,11 @@ class AnsweredBy(str, enum.Enum):
     NONE = "none"  # nothing had to be generated
 
 
+def _now() -> float:
+    # The clock is looked up at each call: a test may have set another one.
+    return time.perf_counter()
+
+
 @dataclass(slots=True)
 class Explanation:
     """One request, filled in on its way through the pipeline. Times are milliseconds.
@@ -72,7 +77,7 @@ class Explanation:
 
     verdict: Verdict | None = None
     stages_ms: dict[str, float] = field(default_factory=dict)
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=_now)
 
     def lap(self, stage: str, since: float) -> float:
         """Add the time from ``since`` (perf_counter) until now to a stage; return now."""

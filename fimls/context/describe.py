@@ -219,7 +219,7 @@ def _fields(lines: Sequence[str], file: SourceFile, owner: Definition) -> Iterat
     )
     # In a file without its middle, the parser may take the rest of a method for fields.
     language = get_language(file.language_id)
-    is_field = language.field_line.match if language else str.strip
+    is_field = re.compile(language.field_line).match if language else str.strip
     depth = min((len(line) - len(line.lstrip()) for line in lines), default=0)
     field: list[str] = []
     in_method = in_docstring = False

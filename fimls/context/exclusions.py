@@ -30,10 +30,10 @@ from fimls.types import ConfigError
 
 _MADE_MARKS = ("CACHEDIR.TAG", "pyvenv.cfg")  # files that tools leave in the folders they make
 
-Patterns = Sequence[tuple[str, GitIgnoreSpec]]
+_Patterns = Sequence[tuple[str, GitIgnoreSpec]]
 """Patterns and the folder they are relative to ("" or with a slash at its end), topmost first."""
 
-_Lists = tuple[Patterns, Patterns]
+_Lists = tuple[_Patterns, _Patterns]
 """The patterns of .fimlsignore and of .gitignore."""
 
 _IGNORE_BYTES_MAX = 1_000_000
@@ -221,7 +221,7 @@ class _IgnoreFiles:
         self._first = first
         self._cache: dict[str, tuple[tuple[int, int], GitIgnoreSpec]] = {}
 
-    def patterns(self, folder: str) -> Patterns:
+    def patterns(self, folder: str) -> _Patterns:
         """Return the patterns that apply in a folder, which is "" or ends with a slash."""
         found = [("", spec)] if self._first and (spec := self._spec(self._first)) else []
         end = 0
@@ -248,7 +248,7 @@ class _IgnoreFiles:
         return cached[1]
 
 
-def _ignored(patterns: Patterns, relative: str, *, folder: bool) -> bool | None:
+def _ignored(patterns: _Patterns, relative: str, *, folder: bool) -> bool | None:
     """Whether patterns ignore a path itself; None if they don't mention it.
 
     A deeper file overrides those above it, and in a file the last pattern that matches counts.

@@ -49,7 +49,7 @@ from fimls.syntax.languages import PLAIN_TEXT, language_of
 
 MAX_FILES = 30_000
 """The most files in an index: those nearest to the root, then by path. A file that is edited is
-indexed all the same, until the next start."""
+indexed nevertheless, until the next start."""
 
 MAX_FOUND = 300_000
 """The most files to look for: a folder with more is surely not one project."""
@@ -150,7 +150,7 @@ class Worker:
             self._attend(done, len(paths))
             loaded = _load(self._exclusions.folder / path)
             if loaded is None:
-                continue  # deleted since it was found; its entry goes with the next scan
+                continue  # deleted since it was found; the next scan drops its entry
             stamp, data = loaded
             if path in known and known[path].digest == stamp.digest:
                 same.append((path, stamp))
@@ -252,7 +252,7 @@ class Worker:
 def _load(path: Path) -> tuple[Stamp, bytes | None] | None:
     """Read a file: its state, and its bytes or None where they are too many; None: no such file."""
     try:
-        # Not blocking: should it be a pipe, there may be nobody at its other end.
+        # Not blocking: if it is a pipe, its other end may not be open.
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):

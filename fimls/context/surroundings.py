@@ -240,7 +240,7 @@ def _lines(text: str, language_id: str) -> tuple[list[Line], list[Line]]:
     code: list[Line] = []
     imports: list[Line] = []
     language = get_language(language_id)
-    statement = language.import_line if language else ANY_IMPORT
+    statement = re.compile(language.import_line if language else ANY_IMPORT)
     offset, in_import = 0, False
     for number, content in enumerate(text.split("\n")):
         line = Line(number, offset, content)

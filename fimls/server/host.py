@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fimls.completer import Completer, ContextSource
-from fimls.config import Settings, needs_reload
+from fimls.config import Settings, engine_key
 from fimls.engines.loading import adapter_folder, model_source
 from fimls.progress import Progress
 from fimls.server.pool import EnginePool, with_adapter
@@ -98,7 +98,7 @@ class EngineHost:
             PromptError: the engine can't work with them; the earlier ones stay.
         """
         failed = self._loading is not None and self._loading.done() and not self._loaded
-        reload = failed or needs_reload(self.settings, settings)
+        reload = failed or engine_key(self.settings) != engine_key(settings)
         if self.completer is not None and not reload:
             self.completer.configure(settings)
         self.settings = settings

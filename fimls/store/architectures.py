@@ -129,7 +129,7 @@ def _one_matrix(embedding: Tensor, head: Tensor) -> bool:
         one, other = (rows(tensor, start, start + ROWS_AT_ONCE) for tensor in (embedding, head))
         difference = np.abs(one - other).reshape(len(one), -1, _BLOCK).max(axis=-1)
         largest = np.abs(other).reshape(len(one), -1, _BLOCK).max(axis=-1)
-        # K-quants share scales over 256 weights: their error goes with the larger neighbours.
+        # K-quants share scales over 256 weights: their error depends on the larger neighbours.
         if not np.all(difference <= tolerance * np.maximum(largest, largest.max(-1)[:, None])):
             return False
     return True

@@ -6,7 +6,6 @@ Each file of ``languages/`` fills in such rows, and no other file has a branch o
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -33,7 +32,7 @@ ANY_DEFINITION = rb"""\n[ \t]*(?:(?:abstract|async|case|data|def|export|final|im
     |struct|trait|type)[ \t]+(NAME)"""
 """Finds the names that a file of many languages defines (see :attr:`Language.definitions`)."""
 
-ANY_IMPORT = re.compile(r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\(")
+ANY_IMPORT = r"import\b|export\b.*\bfrom\b|(?:const|let|var)\b.*\brequire\("
 """The beginning of a line that imports something in many languages."""
 
 
@@ -158,10 +157,10 @@ class Language:
     strings, arrays, maps and the like."""
     definitions: bytes | None = ANY_DEFINITION
     """A verbose regular expression for the index, in whose matches one group is a name that a file
-    defines. NAME in it stands for an identifier. It sees a line break before each line. None: there
+    defines. NAME in it means an identifier. It sees a line break before each line. None: there
     are no names."""
-    import_line: re.Pattern[str] = ANY_IMPORT
-    """Matches the beginning of a line that imports something."""
+    import_line: str = ANY_IMPORT
+    """A regular expression for the beginning of a line that imports something."""
     resolve: Resolve | None = None
     """From an import to the workspace's files; None: imports lead nowhere."""
     folder_is_package: bool = False
@@ -172,8 +171,8 @@ class Language:
     """Whether a parameter is written ``name: type = default``."""
     constructors: frozenset[str] = kinds("__init__ constructor new New __call__")
     """What functions are called that make an instance of their class."""
-    field_line: re.Pattern[str] = re.compile(r"\s*\S")
-    """Matches a line of a class that may declare a field."""
+    field_line: str = r"\s*\S"
+    """A regular expression for the beginning of a line of a class that may declare a field."""
     attributes: Callable[[str, int, int, int], Iterator[str]] | None = None
     """From a text, and where a constructor's header and body begin and where it ends, to a line for
     each attribute that is set there."""

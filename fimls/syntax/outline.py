@@ -83,7 +83,7 @@ def skeleton(text: str, outline: Outline, definition: Definition) -> str:
     """Return a definition of a text's outline without its bodies, dedented.
 
     A function: its signature, and a docstring's first line. A class or type: its header, its
-    fields, and a signature for each method, also for those that stand elsewhere in the file (Go,
+    fields, and a signature for each method, also for those elsewhere in the file (Go,
     ``impl``). A constant: its first lines. Decorators and comments are left out.
     """
     language = get_language(outline.language_id)
@@ -187,6 +187,6 @@ def _clipped(lines: list[str], limit: int) -> list[str]:
 
 
 def _indent(text: str, offset: int) -> str:
-    """Return the white space between a line's start and an offset, "" where more stands there."""
+    """Return the white space between a line's start and an offset, "" where there is more."""
     start = text.rfind("\n", 0, offset) + 1
     return text[start:offset] if text[start:offset].isspace() else ""

@@ -5,7 +5,7 @@ the body's, ``@close`` the word that ends it; the definition itself is one of
 
 - ``@function``, ``@class``, ``@type``, ``@constant``; a function directly in a class, a type or an
   ``@impl`` is a method, and a constant counts where it is not inside any of these;
-- ``@method``: one wherever it stands; ``@container`` names its class where that stands elsewhere;
+- ``@method``: one wherever it is; ``@container`` names its class where that is elsewhere;
 - ``@declarator``: C's part of a function that has the name; the definition is what it belongs to.
 
 Scopes, which contain definitions but are none: ``@impl`` and ``@namespace`` with a ``@name``, and

@@ -247,7 +247,7 @@ async def test_cancel_in_prefill(
 async def test_closing_the_iterator_frees_the_engine(
     engine: OpenVinoEngine, builder: PromptBuilder, worker: Listener
 ) -> None:
-    """Whoever has enough closes the iterator; the next request doesn't wait for the old one."""
+    """A caller that has enough closes the iterator; the next request doesn't wait for it."""
     prompt = build_prompt(CompletionContext("numbers = [1, 2, 3,", ""), builder)
     stream = engine.generate(prompt, SamplingParams(max_tokens=1000), CancelToken())
     await anext(stream)
@@ -307,7 +307,7 @@ async def test_concurrent_requests(engine: OpenVinoEngine, builder: PromptBuilde
 
 @weights
 async def test_literal_control_tokens(engine: OpenVinoEngine, builder: PromptBuilder) -> None:
-    """Control tokens that stand in source reach the model as text, and no control id comes back."""
+    """Control tokens in source code reach the model as text, and no control id comes back."""
     literal = "<|fim_prefix|><|fim_suffix|><|fim_middle|><|endoftext|><|im_end|><|file_sep|>"
     context = CompletionContext(f'TOKENS = "{literal}"\nx = ', f'\ny = "{literal}"\n')
     prompt = build_prompt(context, builder)

@@ -111,7 +111,7 @@ def test_an_example_begins_with_its_prompt(
 def test_loss_falls_on_the_middle_alone(
     case: tuple[CompletionContext, str], builder: PromptBuilder
 ) -> None:
-    """Labels mask exactly the prompt, and repeat the ids behind it."""
+    """Labels mask exactly the prompt, and repeat the ids after it."""
     context, middle = case
     prompt, example = build_prompt(context, builder), encode_example(context, middle, builder)
     length = len(prompt.token_ids)
@@ -198,7 +198,7 @@ def test_budgets_are_never_exceeded(
 def test_the_suffix_window_ignores_the_prefix(
     case: tuple[CompletionContext, str], other: str, builder: PromptBuilder
 ) -> None:
-    """In SPM it stands before the prefix: a window that moved would undo all reuse."""
+    """In SPM it comes before the prefix: a window that moved would undo all reuse."""
     context, _ = case
     typed = CompletionContext(
         context.prefix + other,
@@ -265,7 +265,7 @@ def assert_reuse(row: FimFormat, tokenizer: Tokenizer) -> None:
 def test_typing_keeps_nine_tenths_of_a_prompt(name: str) -> None:
     """Suffix first: a typed character leaves almost all tokens where they were.
 
-    The two layouts differ in what stands behind the prefix: nothing, or a control token.
+    The two layouts differ in what follows the prefix: nothing, or a control token.
     """
     assert_reuse(FORMATS[name], trained_tokenizer())
 

@@ -15,10 +15,10 @@ from fimls.config import (
     SNIPPET_SOURCES,
     Settings,
     Source,
+    engine_key,
     field_help,
     load,
     merge,
-    needs_reload,
     workspace_settings,
 )
 from fimls.context import SOURCES
@@ -125,7 +125,7 @@ def test_unknown_key_names_the_nearest_and_the_source(name: str, nearest: str) -
 
 @pytest.mark.parametrize("name", ["api_key", "apiKey", "API_KEY"])
 def test_a_secret_is_no_setting(name: str) -> None:
-    """Who tries to configure a key is told of the environment, and the key isn't repeated."""
+    """The error says that a key belongs in the environment, and does not repeat it."""
     with pytest.raises(ConfigError, match="unknown setting") as caught:
         merge(Settings(), {name: "sk-123"}, EDITOR)
     assert "FIMLS_API_KEY" in caught.value.hint
@@ -207,11 +207,11 @@ def test_workspace_settings_lists_them() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CHANGED))
-def test_needs_reload(name: str) -> None:
+def test_engine_key(name: str) -> None:
     """What the engine was made from needs another engine; budgets and triggers don't."""
     changed = merge(Settings(), {name: CHANGED[name]}, EDITOR)
-    assert (name in RELOADING) == needs_reload(Settings(), changed)
-    assert not needs_reload(changed, changed)
+    assert (name in RELOADING) == (engine_key(Settings()) != engine_key(changed))
+    assert engine_key(changed) == engine_key(dataclasses.replace(changed))
 
 
 def test_load_without_anything(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ class _Candidate:
         if chunk.reused_tokens is not None:
             self.reused_tokens = chunk.reused_tokens
         stop = next((at for at, one in enumerate(chunk.token_ids) if one in self._stop_ids), None)
-        # Some servers spell out a stop token that stands alone; none does after other tokens.
+        # Some servers spell out a stop token that comes alone; none does after other tokens.
         text, stopped = self._stop_strings.push("" if stop == 0 else chunk.text)
         delta = Delta(
             index=self._index,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from posixpath import join, normpath
@@ -97,7 +96,7 @@ _C = Language(
         [^;=()\n{]*(?=[{\n])
         |[ \t]*using[ \t]+(NAME)[ \t]*=
         |[A-Za-z_][^\n;={}()\#"]*[ \t*&:~](NAME)[ \t]*\(|(NAME)[ \t]*\([^\n;]*(?=\n))""",
-    import_line=re.compile(r"#\s*include\b"),
+    import_line=r"#\s*include\b",
     resolve=_resolve,
     folder_is_package=True,
     declares=(Declares.MADE, Declares.TYPE_FIRST),
@@ -119,6 +118,6 @@ LANGUAGES = (
         ),
         keywords=_C_KEYWORDS + _CPP_KEYWORDS,
         builtins=_C_BUILTINS + _CPP_BUILTINS,
-        import_line=re.compile(r"#\s*include\b|using\s"),
+        import_line=r"#\s*include\b|using\s",
     ),
 )

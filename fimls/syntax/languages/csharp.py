@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from posixpath import join
 
@@ -98,9 +97,7 @@ LANGUAGES = (
         keywords=_KEYWORDS,
         builtins=_BUILTINS,
         definitions=java.DEFINITIONS,
-        import_line=re.compile(
-            r"(?:global\s+)?using\s+(?:static\s+)?[\w.]+(?:\s*=\s*[\w.<>]+)?\s*;|namespace\b"
-        ),
+        import_line=r"(?:global\s+)?using\s+(?:static\s+)?[\w.]+(?:\s*=\s*[\w.<>]+)?\s*;|namespace\b",
         resolve=_resolve,
         folder_is_package=True,
         declares=(Declares.MADE, Declares.TYPE_FIRST),

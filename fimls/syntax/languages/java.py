@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from posixpath import basename, dirname, join
 
@@ -101,7 +100,7 @@ LANGUAGES = (
         keywords=_KEYWORDS,
         builtins=_BUILTINS,
         definitions=DEFINITIONS,
-        import_line=re.compile(r"import\b|package\b"),
+        import_line=r"import\b|package\b",
         resolve=_resolve,
         folder_is_package=True,
         declares=(Declares.MADE, Declares.TYPE_FIRST),

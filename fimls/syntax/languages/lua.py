@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from posixpath import join
 
@@ -69,7 +68,7 @@ LANGUAGES = (
             (?:local[ \t]+)?function[ \t]+(?:\w+[.:])*(NAME)
             |(?:\w+\.)*(NAME)[ \t]*=[ \t]*function\b
             |local[ \t]+(NAME)[ \t]*=[ \t]*(?!function\b|require\b))""",
-        import_line=re.compile(r"(?:local\s+[\w\s,]+=\s*)?require\b"),
+        import_line=r"(?:local\s+[\w\s,]+=\s*)?require\b",
         resolve=_resolve,
         declares=(Declares.MADE,),
     ),

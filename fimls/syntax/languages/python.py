@@ -133,13 +133,11 @@ LANGUAGES = (
         builtins=_builtins,
         definitions=rb"""\n(?:(?=[ \t]*[acd])[ \t]*(?:async[ \t]+)?(?:class|def)[ \t]+(NAME)
             |(?=\S)(?:type[ \t]+)?(NAME)[ \t]*(?::[^=\n]*|\[[^=\n]*\][ \t]*)?=[^=])""",
-        import_line=re.compile(
-            r"\s*(?:from\s+\S+\s+import|import\s+[\w.]+(?:\s+as\s+\w+)?(?:,|\s*$))"
-        ),
+        import_line=r"\s*(?:from\s+\S+\s+import|import\s+[\w.]+(?:\s+as\s+\w+)?(?:,|\s*$))",
         resolve=_resolve,
         declares=(Declares.ANNOTATED, Declares.MADE, Declares.ENTERED),
         name_first=True,
-        field_line=re.compile(r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))"),
+        field_line=r"[ \t]*[^\W\d]\w*[ \t]*(?::|=(?!=))",
         attributes=_attributes,
     ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from posixpath import dirname, join, normpath
 from typing import TYPE_CHECKING
@@ -118,7 +117,7 @@ LANGUAGES = (
             (?:(?:private|private_class_method|protected|public)[ \t]+)?def[ \t]+(?:self\.)?(NAME)
             |(?:class|module)[ \t]+(?:\w+::)*(NAME)
             |([A-Z]\w*)[ \t]*=[^=~>])""",
-        import_line=re.compile(r"\s*(?:autoload|load|require|require_relative)\b"),
+        import_line=r"\s*(?:autoload|load|require|require_relative)\b",
         resolve=_resolve,
         folder_is_package=True,  # as autoloaders see it: a constant needs no import
         declares=(Declares.MADE,),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from posixpath import basename, dirname, join, splitext
 from typing import TYPE_CHECKING
@@ -172,7 +171,7 @@ LANGUAGES = (
             (?:(?:async|const|default|extern(?:[ \t]+"[^"\n]*")?|unsafe)[ \t]+)*
             (?:const|enum|fn|macro_rules!|mod|static|struct|trait|type|union)[ \t]+(?:mut[ \t]+)?
             (NAME)""",
-        import_line=re.compile(r"\s*(?:pub(?:\([^)]*\))?\s+)?(?:use\s|mod\s+\w+;)"),
+        import_line=r"\s*(?:pub(?:\([^)]*\))?\s+)?(?:use\s|mod\s+\w+;)",
         resolve=_resolve,
         name_first=True,
     ),

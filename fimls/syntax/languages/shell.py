@@ -80,7 +80,7 @@ LANGUAGES = (
         definitions=rb"""\n[ \t]*(?:(?:function[ \t]+)?([\w-]+)[ \t]*\([ \t]*\)
             |function[ \t]+([\w-]+)[ \t]*\{
             |(?:(?:declare|export|readonly)[ \t]+(?:-\w+[ \t]+)*)?([A-Z_][A-Z0-9_]*)=)""",
-        import_line=re.compile(r"\s*(?:source|\.)\s"),
+        import_line=r"\s*(?:source|\.)\s",
         resolve=_resolve,
         declares=(),
     ),

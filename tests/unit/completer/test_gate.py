@@ -34,7 +34,7 @@ def candidate(*tokens: tuple[str, float]) -> Candidate:
     ],
 )
 def test_likely_end(tokens: list[tuple[str, float]], start: int, expected: int | None) -> None:
-    """Text is cut in front of the word that makes it less likely than the minimum.
+    """Text is cut before the word that makes it less likely than the minimum.
 
     What was typed already, in whole or in part, is certain.
     """
@@ -81,7 +81,7 @@ def test_extreme_features_are_judged() -> None:
     ],
 )
 def test_unseen_names(text: str, expected: set[str]) -> None:
-    """A name is new if it stands nowhere as a whole word; an unfinished last word doesn't count."""
+    """A name is new if it occurs nowhere as a whole word; an unfinished last word doesn't count."""
     assert expected == gate.unseen(gate.names(text), CONTEXT)
 
 

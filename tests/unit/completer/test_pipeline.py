@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 
 async def test_completes_at_the_offset() -> None:
-    """The completion replaces nothing and stands at the cursor."""
+    """The completion replaces nothing and is at the cursor."""
     engine = WatchedEngine(Rule("return ", ("a + b",)))
     source, offset = cursor("def add(a, b):\n    return ¦\n")
     result = await Completer(engine, Settings()).complete(source, offset)

@@ -68,7 +68,7 @@ async def test_going_back_needs_no_engine() -> None:
 
 
 async def test_a_closed_pair_needs_no_engine() -> None:
-    """The bracket that an editor inserts behind the cursor neither costs a request nor doubles."""
+    """The bracket that an editor inserts after the cursor neither costs a request nor doubles."""
     engine = WatchedEngine(Rule("x = ", ("first(second)\n",)))
     completer = Completer(engine, Settings())
     shown = await type_along(completer, "x = ¦\n", "x = first(¦)\n", "x = first(second)¦\n")
@@ -109,7 +109,7 @@ async def test_edits_elsewhere_change_nothing() -> None:
 
 @pytest.mark.parametrize("code", ["y = 1\nx = f¦\n", "x = f¦\ny = 1\n", "x = g¦\n"])
 async def test_edits_nearby_ask_anew(code: str) -> None:
-    """Other text in front of the cursor, behind it, or typed is another question."""
+    """Other text before the cursor, after it, or typed is another question."""
     engine = WatchedEngine(Rule("x = ", ("first",)), Rule("x = f", ("un",)), Rule("", ("get",)))
     completer = Completer(engine, Settings())
     await type_along(completer, "x = ¦\n", code)
@@ -194,6 +194,14 @@ async def test_late_is_better_than_nothing(clock: VirtualTime) -> None:
     assert ["1"] == texts(await completer.complete(*cursor("x = ¦\n")))
     assert 200 == pytest.approx(clock.ms - began, abs=1)
     assert 1 == len(engine.asked)
+
+
+async def test_a_slow_machine_leaves_the_time_limit_as_it_is(clock: VirtualTime) -> None:
+    """The limit is counted from the request by the clock that it is compared with."""
+    completer = Completer(WatchedEngine(Rule("x = ", ("1",))), Settings())
+    began = clock.ms
+    await completer.complete(*cursor("x = ¦\n"))
+    assert began <= 1000 * completer.explanations[0].began <= clock.ms
 
 
 async def test_late_lines_come_one_by_one() -> None:
@@ -281,7 +289,7 @@ async def test_unlikely_end_is_cut_without_waiting() -> None:
 
 
 async def test_the_middle_of_a_line_is_left_alone() -> None:
-    """Unasked, nothing is shown in front of code; the engine isn't asked either."""
+    """Unasked, nothing is shown before code; the engine isn't asked either."""
     engine = WatchedEngine(Rule("x = ", ("1",)))
     completer = Completer(engine, Settings())
     result = await completer.complete(*cursor("x = ¦value + 1\n"))

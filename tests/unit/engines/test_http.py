@@ -53,7 +53,7 @@ def prompt(code: str = CODE, healing: str = "") -> Prompt:
 class Stream(httpx.AsyncByteStream):
     """A response body that comes in pieces, and knows whether it was closed.
 
-    silence: is called when all pieces were taken; nothing comes behind them, not even an end.
+    silence: is called when all pieces are taken; nothing follows them, not even an end.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Stream(httpx.AsyncByteStream):
 
 
 def sse(*events: dict[str, Any] | str) -> bytes:
-    """Events as they stand in a stream."""
+    """Events as a stream has them."""
     texts = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in events]
     return "".join(f"data: {text}\n\n" for text in texts).encode()
 
@@ -256,7 +256,7 @@ async def test_a_stop_id_ends_the_generation_and_closes_the_stream() -> None:
 
 
 async def test_ids_that_the_server_dropped_are_not_made_up() -> None:
-    """Of a character of several tokens llama-server names only the last id: none is reported."""
+    """llama-server names only the last id of a character of several tokens: none is reported."""
     events = llama_events("aé")
     events[1]["tokens_predicted"] = 3
     stream = Stream([sse(*events)])
@@ -370,7 +370,7 @@ async def test_control_tokens_in_source_are_harmless_as_ids() -> None:
 
 
 async def test_stop_strings_are_found_across_events() -> None:
-    """A server that ignores ``stop`` is cut before the first stop string, wherever it was split."""
+    """Where a server ignores ``stop``, its text is cut before the first stop string."""
     events = [choice("a<e"), choice("x<en"), choice("d>junk"), choice("more", "stop")]
     deltas = await collect(await connect(OpenAiServer(events, takes_ids=False)))
     assert "a<ex" == text_of(deltas)
@@ -378,7 +378,7 @@ async def test_stop_strings_are_found_across_events() -> None:
 
 
 async def test_half_a_stop_string_at_the_end_is_text() -> None:
-    """What could have begun a stop string, and didn't, is shown."""
+    """What only looked like the beginning of a stop string is shown."""
     events = [choice("if a <"), choice("", "length")]
     deltas = await collect(await connect(OpenAiServer(events, takes_ids=False)))
     assert "if a <" == text_of(deltas)
@@ -553,7 +553,7 @@ async def test_a_refused_key_is_for_good(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def unfinished(text: str, silence: Callable[[], object]) -> tuple[LlamaServer, Stream]:
-    """A llama-server that falls silent behind ``text``, and its stream."""
+    """A llama-server that falls silent after ``text``, and its stream."""
     stream = Stream([sse(event) for event in llama_events(text)[:-1]], silence=silence)
     return LlamaServer(lambda _: httpx.Response(200, stream=stream)), stream
 
@@ -579,7 +579,7 @@ async def test_closing_the_iterator_closes_the_stream() -> None:
 
 
 async def test_the_deadline_ends_a_generation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the deadline the text so far ends with DEADLINE, and the usage tells the whole time."""
+    """At the deadline the text so far ends with DEADLINE, and the usage has the whole time."""
     clock = LoopClock(monkeypatch)
     monkeypatch.setattr("fimls.engines.http.engine.time", clock)
     server, stream = unfinished("aaa", lambda: clock.put_forward(3600))

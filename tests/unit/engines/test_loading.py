@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A file that stands for a base: only its hash is asked for."""
+    """A file used as a base: only its hash is asked for."""
     path = tmp_path / "tiny.gguf"
     path.write_bytes(b"weights")
     return path
@@ -66,7 +66,7 @@ def test_unset_means_the_promoted_one(store: Store, model: Path, adapter: Path) 
 
 
 def test_another_model_is_not_concerned(store: Store, tmp_path: Path, adapter: Path) -> None:
-    """What is promoted for one base doesn't serve another."""
+    """An adapter that is promoted for one base doesn't serve another."""
     promote(adapter, root=store.root)
     other = tmp_path / "other.gguf"
     other.write_bytes(b"others")
@@ -94,7 +94,7 @@ def test_named_adapters(store: Store, adapter: Path) -> None:
 
 
 def test_a_file_that_is_gone(store: Store, tmp_path: Path) -> None:
-    """Whose adapter it would be nobody can tell."""
+    """A model's file that is gone is an error, not the model alone."""
     gone = tmp_path / "gone.gguf"
     gone.write_bytes(b"")
     settings = Settings(model=str(gone))

@@ -258,7 +258,7 @@ async def test_other_device(tmp_path: Path) -> None:
 
 
 async def test_dies_at_start(make_engine: MakeEngine, log: Path) -> None:
-    """A worker that can't load says why: its exit code and its last words."""
+    """A worker that can't load says why: its exit code and what it printed last."""
     engine = make_engine("die")
     with pytest.raises(EngineDeadError, match=r"code 3: .*no such model") as caught:
         await run(engine)
@@ -269,7 +269,7 @@ async def test_dies_at_start(make_engine: MakeEngine, log: Path) -> None:
 async def test_silent_at_start(
     make_engine: MakeEngine, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that never gets ready is given up, and ended."""
+    """A worker that never becomes ready is given up and ended."""
     monkeypatch.setattr(openvino, "_LOAD_TIMEOUT_S", 0.3)
     with pytest.raises(EngineDeadError, match="did not load"):
         await run(make_engine("silent"))
@@ -287,7 +287,7 @@ async def test_prints_while_generating(make_engine: MakeEngine) -> None:
 
 
 async def test_dies_while_generating(make_engine: MakeEngine, log: Path) -> None:
-    """A death fails the request with the worker's last words; the next request starts another."""
+    """A death fails the request with what the worker printed last; the next one starts another."""
     engine = make_engine()
     with pytest.raises(EngineDeadError, match=r"code 7: .*out of memory") as caught:
         await run(engine, DIE)
@@ -308,7 +308,7 @@ async def test_killed_while_generating(make_engine: MakeEngine, log: Path) -> No
 
 
 async def test_death_fails_every_request(make_engine: MakeEngine) -> None:
-    """All requests under way fail when their worker dies."""
+    """All requests of a worker fail when it dies."""
     engine = make_engine()
     await run(engine)
     tasks = [asyncio.create_task(run(engine, kind)) for kind in (SILENT, STREAM, SILENT)]
@@ -346,7 +346,7 @@ async def test_requests_share_a_restart(make_engine: MakeEngine, log: Path) -> N
 async def test_cancelled_request_does_not_stop_a_restart(
     make_engine: MakeEngine, log: Path
 ) -> None:
-    """Typing on while the worker starts cancels requests, not the start, and uses up no restart."""
+    """Typing while the worker starts cancels requests, not the start, and uses up no restart."""
     engine = make_engine("held")
     for _ in range(2 * openvino._MOST_RESTARTS):
         task = asyncio.create_task(run(engine))
@@ -370,7 +370,7 @@ async def test_error_event(make_engine: MakeEngine, log: Path) -> None:
 
 
 async def test_wrong_healing(make_engine: MakeEngine) -> None:
-    """A worker that doesn't produce the healed text fails the request, and the hint says how on."""
+    """A worker that doesn't produce the healed text fails the request; the hint says what to do."""
     with pytest.raises(EngineError, match="healed text") as caught:
         await run(make_engine(), GARBAGE, healing="xyz")
     assert "healing = false" in caught.value.hint
@@ -379,7 +379,7 @@ async def test_wrong_healing(make_engine: MakeEngine) -> None:
 async def test_silent_while_generating(
     make_engine: MakeEngine, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that says nothing more is ended, and the next request starts another."""
+    """A worker that falls silent is ended, and the next request starts another."""
     engine = make_engine()
     with monkeypatch.context() as patch:
         patch.setattr(openvino, "_SILENCE_TIMEOUT_S", 0.2)
@@ -394,7 +394,7 @@ async def test_busy_with_others_is_not_silent(
     make_engine: MakeEngine, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that waits behind another hears nothing for longer than a silent worker may take,
-    and gets its answer all the same.
+    and still gets its answer.
     """
     engine = make_engine()
     await run(engine)
@@ -457,7 +457,7 @@ async def test_cancel_is_sent_at_once(
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_cancellation_that_comes_with_a_message(make_engine: MakeEngine, turns: int) -> None:
-    """A cancelled request ends at once, also in the moment in which a message arrives."""
+    """A cancelled request ends at once, even at the moment when a message arrives."""
     engine = make_engine()
     stream = engine.generate(prompt(STREAM), SamplingParams(), CancelToken())
     await anext(stream)
@@ -493,7 +493,7 @@ async def test_cancelled_before_it_starts(
 
 
 async def test_late_cancel_is_not_sent(make_engine: MakeEngine, sent: list[dict[str, Any]]) -> None:
-    """A token that is cancelled after its request's end reaches no worker."""
+    """Cancelling a token after its request's end sends nothing to the worker."""
     cancel = CancelToken()
     engine = make_engine()
     async for _ in engine.generate(prompt(ANSWER), SamplingParams(), cancel):
@@ -528,7 +528,7 @@ async def test_aclose_kills_a_stubborn_worker(make_engine: MakeEngine, log: Path
 
 
 async def test_aclose_during_a_restart(make_engine: MakeEngine, log: Path) -> None:
-    """Closing while a worker starts ends that worker too, and fails those who wait for it."""
+    """Closing while a worker starts ends it too, and fails the requests that wait for it."""
     engine = make_engine("silent")
     task = asyncio.create_task(run(engine))
     await until(lambda: starts(log))
@@ -567,7 +567,7 @@ async def test_load(fake_python: FakePython) -> None:
 
 
 async def test_load_that_dies(fake_python: FakePython, log: Path) -> None:
-    """A worker that can't load fails the load, with its code and last words."""
+    """A worker that can't load fails the load, with its code and what it printed last."""
     folder = fake_python("die")
     with pytest.raises(EngineDeadError, match=r"code 3: .*no such model"):
         await OpenVinoEngine.load(folder, model="fake", describe=lambda _: MANIFEST)
@@ -589,7 +589,7 @@ async def test_load_that_is_refused(fake_python: FakePython, log: Path) -> None:
 
 
 async def test_load_that_is_cancelled(fake_python: FakePython, log: Path) -> None:
-    """Whoever cancels a load leaves no process."""
+    """A cancelled load leaves no process."""
     folder = fake_python("silent")
     task = asyncio.create_task(
         OpenVinoEngine.load(folder, model="fake", describe=lambda _: MANIFEST)

@@ -19,7 +19,7 @@ def small(capacity: int = 8) -> PrefixBlocks:
 
 
 def allocate(blocks: PrefixBlocks, ids: list[int], room_tokens: int = 0) -> Allocation:
-    """Take blocks that must be there."""
+    """Allocate blocks that must be there."""
     taken = blocks.allocate(ids, room_tokens)
     assert taken is not None
     return taken
@@ -35,7 +35,7 @@ def test_nothing_is_held_at_first() -> None:
 
 
 def test_reuse_is_counted_in_tokens() -> None:
-    """The longest start in common counts, blocks or not, but for the last token."""
+    """The longest common start counts, whole blocks or not, except for the last token."""
     blocks = small()
     blocks.add([1, 2, 3, 4, 5, 6])
     assert 5 == blocks.match([1, 2, 3, 4, 5, 6])
@@ -45,7 +45,7 @@ def test_reuse_is_counted_in_tokens() -> None:
 
 
 def test_longest_of_several() -> None:
-    """Of several sequences the one that has most in common is taken."""
+    """The sequence that has most in common is the one that is reused."""
     blocks = small()
     for ids in ([1, 2], [1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 8]):
         blocks.add(ids)
@@ -53,7 +53,7 @@ def test_longest_of_several() -> None:
 
 
 def test_whole_blocks_are_shared_and_the_last_copied() -> None:
-    """Two sequences use the same blocks up to where they part, and the last one's content twice."""
+    """Two sequences share blocks up to where they part; the block in which they part is copied."""
     blocks = small()
     first = allocate(blocks, [1, 2, 3, 4, 5, 6])
     first.ids = [1, 2, 3, 4, 5, 6]
@@ -72,7 +72,7 @@ def test_room_is_reserved() -> None:
 
 
 def test_oldest_sequence_goes_first() -> None:
-    """Where blocks run out the sequence that ended first is forgotten."""
+    """When blocks run out, the sequence that ended first is forgotten."""
     blocks = small(capacity=4)
     blocks.add([1] * 8)
     blocks.add([2] * 8)
@@ -109,7 +109,7 @@ def test_sequences_under_way_keep_their_blocks() -> None:
 
 
 def test_larger_than_the_cache() -> None:
-    """A sequence that can't fit is refused, and not noted."""
+    """A sequence that can't fit is refused and not recorded."""
     blocks = small(capacity=2)
     assert blocks.allocate([1] * 9, 0) is None
     blocks.add([1] * 9)
@@ -167,7 +167,7 @@ def test_reused_blocks_hold_what_they_should(
 
 @pytest.mark.parametrize("typed", [1, 5])
 def test_typing_computes_what_was_typed(typed: int) -> None:
-    """A prompt that grows at its end costs the new tokens alone, for as long as one types."""
+    """A prompt that grows at its end costs only the new tokens, however long one types."""
     blocks = PrefixBlocks()
     prompt = list(range(1000))
     blocks.add(prompt)

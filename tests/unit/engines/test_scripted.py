@@ -40,7 +40,7 @@ async def run(
     sampling: SamplingParams | None = None,
     cancel: CancelToken | None = None,
 ) -> list[Delta]:
-    """Generate behind ``prefix`` to the end."""
+    """Generate after ``prefix`` to the end."""
     deltas = engine.generate(
         prompt_for(engine, prefix), sampling or SamplingParams(), cancel or CancelToken()
     )
@@ -95,7 +95,7 @@ async def test_candidates() -> None:
 
 
 async def test_usage_stands_on_the_first_token_and_on_the_last_delta() -> None:
-    """The cost is told when it is known and again at the end; reuse is what two prompts share."""
+    """The cost is reported as soon as it is known and at the end; reuse is what prompts share."""
     engine = ScriptedEngine([Rule("", ("ab",))])
     first = await run(engine, "x = 1\ny = ")
     second = await run(engine, "x = 1\nz = ")
@@ -147,7 +147,7 @@ async def test_cancel_while_hanging() -> None:
 
 
 async def test_hold(tmp_path: Path) -> None:
-    """Nothing comes while the file is there that the engine made when it began."""
+    """Nothing comes as long as the file exists that the engine made when it began."""
     file = tmp_path / "held"
     engine = ScriptedEngine([Rule("", ("a",), hold=str(file))])
     task = asyncio.create_task(run(engine, "x = "))
@@ -187,7 +187,7 @@ async def test_die() -> None:
 
 
 async def test_aclose() -> None:
-    """A closed engine serves nobody; closing twice is fine."""
+    """A closed engine serves no request; closing twice is fine."""
     engine = ScriptedEngine([Rule("", ("1",))])
     await engine.aclose()
     await engine.aclose()
@@ -205,7 +205,7 @@ async def test_closing_the_iterator_ends_it() -> None:
 
 
 def test_read_script(tmp_path: Path) -> None:
-    """A script is a JSON list of rules; a text stands for a list of one."""
+    """A script is a JSON list of rules; a single text counts as a list of one."""
     path = tmp_path / "script.json"
     path.write_text(
         json.dumps(

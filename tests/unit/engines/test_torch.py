@@ -138,7 +138,7 @@ def reference(model: Any, request: Prompt, max_tokens: int = 20) -> list[int]:
 
 
 async def test_greedy_is_what_transformers_generates(model: Any, engine: TorchEngine) -> None:
-    """Chunked prefill and the own decode loop choose the same tokens as ``generate``."""
+    """Chunked prefill and our decode loop choose the same tokens as transformers' ``generate``."""
     deltas = await collect(engine, prompt())
     assert reference(model, prompt()) == ids_of(deltas)
     assert TOKENIZER.decode(ids_of(deltas)) == text_of(deltas)
@@ -167,7 +167,7 @@ async def test_an_adapter_that_is_not_merged_is_given_the_cache() -> None:
 
 
 class _Forgetful(transformers.Qwen2ForCausalLM):  # type: ignore[misc, name-defined]
-    """A model whose cache goes by a name that the engine doesn't know."""
+    """A model whose cache has a name that the engine doesn't know."""
 
     def forward(self, input_ids: Any, logits_to_keep: int = 0, **_ignored: Any) -> Any:
         return super().forward(input_ids, logits_to_keep=logits_to_keep, use_cache=False)
@@ -191,7 +191,7 @@ async def test_a_stop_token_ends_the_generation(model: Any, engine: TorchEngine)
 
 @pytest.mark.parametrize("healing", ["", "    ret"])
 async def test_a_generation_is_never_empty(engine: TorchEngine, healing: str) -> None:
-    """The model's first choice behind what is healed is an end: the next best token comes."""
+    """The model's first choice after the healed text is an end: the next best token comes."""
     length = len(healing.encode())
     stop = ids_of(await collect(engine, prompt(healing=healing)))[length]
     deltas = await collect(engine, prompt(healing=healing, stops=[stop]))
@@ -213,7 +213,7 @@ async def test_logprobs_are_the_model_s_own(model: Any, engine: TorchEngine) -> 
 
 
 async def test_usage(engine: TorchEngine) -> None:
-    """The last delta tells what the request cost, the first token's already tells the rest."""
+    """The last delta says what the request cost; the first token's already says the rest."""
     deltas = await collect(engine, prompt())
     usage = deltas[-1].usage
     assert usage is not None
@@ -226,7 +226,7 @@ async def test_usage(engine: TorchEngine) -> None:
 
 
 async def test_reuse_is_exact_and_changes_nothing(model: Any, engine: TorchEngine) -> None:
-    """Typing on, editing and repeating reuse exactly the common prefix, with equal results."""
+    """Typing, editing and repeating reuse exactly the common prefix, with equal results."""
     generated = ids_of(await collect(engine, prompt()))
     cached = [*prompt().token_ids, *generated[:-1]]  # the last token was never read
     for code in (CODE + "x", CODE + "xy", CODE, CODE[:50] + "#" + CODE[50:]):
@@ -463,7 +463,7 @@ async def test_closing(model: Any) -> None:
 async def test_the_prefill_chunk_adapts(
     model: Any, monkeypatch: pytest.MonkeyPatch, chunk_ms: float, expected: int
 ) -> None:
-    """Chunks grow and shrink, within bounds, towards what takes the time a cancel may wait."""
+    """Chunks grow and shrink, within bounds, until one takes as long as a cancel may wait."""
     monkeypatch.setattr("fimls.engines.torch.decoder._CHUNK_MS", chunk_ms)
     engine = make_engine(model, prefill_chunk_tokens=None)
     long = prompt(CODE * 8)

@@ -198,7 +198,7 @@ def test_find_format(model: str, expected: str) -> None:
 
 
 def test_the_longest_match_wins() -> None:
-    """Whichever row stands first."""
+    """Whichever row is first."""
     assert "codellama" == find_format("granite-codellama-7b").name
 
 

@@ -68,7 +68,7 @@ def test_defaults() -> None:
 
 
 def test_read(tmp_path: Path) -> None:
-    """It stands in the adapter's folder."""
+    """It lies in the adapter's folder."""
     (tmp_path / MANIFEST_FILE).write_text(MANIFEST.to_json(), encoding="utf-8")
     assert Manifest.read(tmp_path) == MANIFEST
 

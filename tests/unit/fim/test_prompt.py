@@ -174,14 +174,14 @@ def test_a_tokenizer_without_file_separators() -> None:
     ],
 )
 def test_a_file_without_a_path(name: str, expected: str) -> None:
-    """An unsaved buffer has none: no empty line stands for it."""
+    """An unsaved buffer has none: no empty line takes its place."""
     context = with_snippets(Snippet("b", "B"), path="")
     builder = builder_of(name, order=Order.PSM, healing=False)
     assert expected == render(context, builder).rpartition("<")[0]
 
 
 def test_stop_tokens_are_all_control_ids_of_the_row() -> None:
-    """None of them can stand inside a middle; those that the tokenizer lacks are left out."""
+    """None of them can be inside a middle; those that the tokenizer lacks are left out."""
     tokenizer = Tokenizer.of_bytes([*QWEN.layout_tokens, "<|endoftext|>", "<|im_end|>", "<other>"])
     builder = PromptBuilder(QWEN, tokenizer)
     assert {256, 257, 258, 259, 260} == builder.stop_token_ids

@@ -23,7 +23,7 @@ from tests.unit.postprocess.cursor import draft
             "\n    return x\n\n\ndef g():\n    pass",
             "python",
             "\n    return x",
-            id="python: behind the header",
+            id="python: after the header",
         ),
         pytest.param(
             "class A:\n    def f(self):¦\n\n    def g(self): ...\n",
@@ -86,7 +86,7 @@ from tests.unit.postprocess.cursor import draft
             "b();\n} else {\n  c();\n}\nd();",
             "javascript",
             "b();\n} else {\n  c();\n}",
-            id="javascript: a clause behind a closing bracket goes on",
+            id="javascript: a clause after a closing bracket goes on",
         ),
         pytest.param(
             "x = ¦\ny = 2\n", "1\nz = 3", "python", "1\nz = 3", id="python: nothing leaves a module"

@@ -53,7 +53,7 @@ def test_process(code: str, text: str, mode: Mode, expected: str, reason: str | 
     ],
 )
 def test_cut_control_tokens(text: str, expected: str) -> None:
-    """The text ends in front of its first control token."""
+    """The text ends before its first control token."""
     tokens = ("<|endoftext|>", "<|fim_middle|>", "<|im_end|>")
     assert expected == cut_control_tokens(text, tokens)
 
@@ -202,7 +202,7 @@ def test_is_complete_agrees_with_process(
 
 @given(text=CODE, prefix=CODE, suffix=CODE)
 def test_inside_a_line_one_line_is_shown(text: str, prefix: str, suffix: str) -> None:
-    """Single-line mode never shows a line break behind text that was typed on the line."""
+    """Single-line mode never shows a line break after text that was typed on the line."""
     where = CompletionContext(prefix + "x", suffix, language_id="python", mode=Mode.SINGLE)
     shown = postprocess.process(Generation((), text, (), FinishReason.STOP), where).text
     assert {"\r", "\n"}.isdisjoint(shown)

@@ -22,7 +22,7 @@ from tests.unit.postprocess.cursor import draft
             "result = a\n    return result\n    b\n",
             "python",
             "result = a\n    return result\n    b\n",
-            id="python: a bare return may stand twice",
+            id="python: a bare return may be there twice",
         ),
         pytest.param(
             "def f(a):\n    ¦\n    return g(result)\n",
@@ -57,7 +57,7 @@ from tests.unit.postprocess.cursor import draft
             "\n    x = g(result)\n",
             "python",
             "",
-            id="python: behind the header",
+            id="python: after the header",
         ),
         pytest.param(
             "if not x:\n        ¦\n    return None\n",
@@ -114,7 +114,7 @@ from tests.unit.postprocess.cursor import draft
             "c()\n} else {\n\td()\n}\n",
             "go",
             "c()\n} else {\n\td()\n}\n",
-            id="go: a short line may stand twice",
+            id="go: a short line may be there twice",
         ),
         pytest.param(
             "if a {\n\t¦\n} else {\n\tb()\n}\n",
@@ -219,7 +219,7 @@ def test_cut_where_line_goes_on(code: str, text: str, language_id: str, expected
     ],
 )
 def test_cut_suffix_overlap(code: str, text: str, expected: str) -> None:
-    """What already stands behind the cursor is not written again, nor is a bracket lost."""
+    """What already follows the cursor is not written again, nor is a bracket lost."""
     assert expected == cut_suffix_overlap(draft(text, code))[0]
 
 
@@ -248,7 +248,7 @@ def test_cut_suffix_overlap_trusts_the_model() -> None:
     ids=["line", "twice", "blank lines", "group", "differ", "unfinished", "data", "closers"],
 )
 def test_cut_repetition(text: str, expected: str) -> None:
-    """A group of lines that says something and stands three times in a row is kept once."""
+    """A group of lines that says something and comes three times in a row is kept once."""
     assert expected == cut_repetition(draft(text, "¦"))[0]
 
 
@@ -266,5 +266,5 @@ def test_cut_repetition(text: str, expected: str) -> None:
     ],
 )
 def test_drop_lines_above(code: str, text: str, expected: str) -> None:
-    """Lines that say something and stand right above already are not suggested again."""
+    """Lines that say something and are right above already aren't suggested again."""
     assert expected == drop_lines_above(draft(text, code))[0]

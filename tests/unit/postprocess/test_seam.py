@@ -49,7 +49,7 @@ def test_brackets() -> None:
     ],
 )
 def test_missing_brackets(code: str, language_id: str, missing: tuple[int, ...]) -> None:
-    """Brackets are matched across the cursor, within what stands between two margins."""
+    """Brackets are matched across the cursor, within the code between two margins."""
     around = surroundings_of(context(code, language_id=language_id))
     assert (True, missing) == (around.known, around.missing)
 

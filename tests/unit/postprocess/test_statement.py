@@ -121,7 +121,7 @@ def test_goes_on_until_it_can_stand_alone(
 
 
 def test_first_statement_without_its_end() -> None:
-    """Where tokens ran out before the lines could stand alone, the first one is shown."""
+    """Where tokens ran out before the lines were of use alone, the first one is shown."""
     text, code = "# the words\n    words = s.spl", "def f(s):\n    ¦\n"
     given = draft(text, code, mode=Mode.SINGLE, reason=FinishReason.LENGTH)
     assert "# the words" == first_statement(given)[0]

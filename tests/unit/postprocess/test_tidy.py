@@ -27,7 +27,7 @@ from tests.unit.postprocess.cursor import draft
         ("a = f(¦)\n", "x", "python", "x"),
         ("a = ¦)\n", "f(x", "python", "f(x"),
         ("a = ¦\n    b)\n", "f(x,", "python", "f(x,"),
-        ("f(¦\n", "x", "python", "x"),  # what stands before the cursor is the person's
+        ("f(¦\n", "x", "python", "x"),  # the code before the cursor is the person's
         ("a = ¦\n", "f(')", "python", "f(')"),  # it ends in a string
         ("a = f(¦)\n", '"(", g(1', "python", '"(", g(1)'),
         ("a = ¦\n", "b  # (see", "python", "b  # (see"),
@@ -104,7 +104,7 @@ def test_drop_extra_closers(code: str, text: str, language_id: str, expected: st
     ],
 )
 def test_trim_end(code: str, text: str, expected: str) -> None:
-    """Blank space is kept only in front of other text on the line."""
+    """Blank space is kept only before other text on the line."""
     assert expected == trim_end(draft(text, code))[0]
 
 
@@ -164,7 +164,7 @@ def test_keep_lines_apart_inside_indentation() -> None:
         pytest.param("\ta\n    b\n¦", "\tc\n    d", "\tc\n    d", id="a mixed file stays mixed"),
         pytest.param("a = 1\n¦", "if b:\n\tc()", "if b:\n\tc()", id="a file without indentation"),
         pytest.param(
-            "def f():\n\t¦\n", "g(a,\n\t  b)", "g(a,\n\t  b)", id="alignment behind tabs stays"
+            "def f():\n\t¦\n", "g(a,\n\t  b)", "g(a,\n\t  b)", id="alignment after tabs stays"
         ),
     ],
 )

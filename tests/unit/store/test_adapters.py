@@ -39,7 +39,7 @@ def with_own(tmp_path: Path) -> AdapterRegistry:
 
 
 def test_adding_copies_the_files_alone(tmp_path: Path, registry: AdapterRegistry) -> None:
-    """The copy lives on without the original; checkpoints in subfolders stay behind."""
+    """The copy works without the original; checkpoints in subfolders are not copied."""
     folder = adapter(tmp_path / "mine")
     (folder / "checkpoints").mkdir()
     added = registry.add(folder)
@@ -67,7 +67,7 @@ def test_names_that_cannot_be(tmp_path: Path, registry: AdapterRegistry, name: s
 
 
 def test_an_adapter_says_its_base(tmp_path: Path, registry: AdapterRegistry) -> None:
-    """Without a manifest nobody could tell what it may serve."""
+    """Without a manifest it isn't known which base it may serve."""
     folder = adapter(tmp_path / "mine")
     (folder / "fimls_manifest.json").unlink()
     with pytest.raises(AdapterMismatchError, match="does not say which base"):
@@ -90,7 +90,7 @@ def test_promote_and_rollback(tmp_path: Path, registry: AdapterRegistry) -> None
 
 
 def test_promoting_again_changes_nothing(tmp_path: Path, registry: AdapterRegistry) -> None:
-    """What serves already is not put on the history twice."""
+    """An adapter that serves already isn't added to the history again."""
     registry.add(adapter(tmp_path / "one"))
     registry.promote("one")
     stamp = registry.stamp()
@@ -199,7 +199,7 @@ def test_fimls_own_can_be_promoted_over_another(tmp_path: Path, with_own: Adapte
 
 
 def test_fimls_own_stays(tmp_path: Path, with_own: AdapterRegistry) -> None:
-    """Nobody takes its name, and it isn't removed: it belongs to the package."""
+    """Its name can't be taken and it can't be removed: it belongs to the package."""
     with pytest.raises(StoreError, match="comes with fimls") as caught:
         with_own.remove("fimls-b")
     assert 'adapter = "none"' in str(caught.value.hint)

@@ -45,7 +45,7 @@ def test_reads_what_the_gguf_package_reads(path: Path) -> None:
 
 @pytest.mark.parametrize("size_bytes", [0, 3, 24, 300, 5_000, -1])
 def test_cut_off_file(path: Path, size_bytes: int) -> None:
-    """A file that ends too early, wherever, is an explained error that names it."""
+    """A file that ends too early, at whatever place, is an explained error that names it."""
     path.write_bytes(path.read_bytes()[:size_bytes])
     with pytest.raises(StoreError, match=r"model\.gguf is not a readable GGUF file"):
         open_gguf(path)
@@ -60,7 +60,7 @@ def test_cut_off_file(path: Path, size_bytes: int) -> None:
     ],
 )
 def test_damaged_header(path: Path, at: int, value: bytes, named: str) -> None:
-    """A header that can't be is an explained error."""
+    """An impossible header is an explained error."""
     content = bytearray(path.read_bytes())
     content[at : at + len(value)] = value
     path.write_bytes(content)
@@ -69,7 +69,7 @@ def test_damaged_header(path: Path, at: int, value: bytes, named: str) -> None:
 
 
 def test_missing_key(path: Path) -> None:
-    """A key that isn't there is named; with a default it isn't asked for."""
+    """A missing key is named in the error; with a default there is none."""
     model = open_gguf(path)
     with pytest.raises(StoreError, match=r"no\.such\.key"):
         model.get("no.such.key")
@@ -77,7 +77,7 @@ def test_missing_key(path: Path) -> None:
 
 
 def test_some_rows(path: Path) -> None:
-    """Rows are dequantized without the others."""
+    """Some rows are dequantized without the others."""
     tensor = open_gguf(path).tensors["blk.0.attn_k.weight"]
     np.testing.assert_array_equal(rows(tensor)[5:9], rows(tensor, 5, 9))
 
@@ -113,7 +113,7 @@ def test_rewrite(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_written_file_is_read_by_the_gguf_package(path: Path, tmp_path: Path) -> None:
-    """A rewritten file is a GGUF file for others too."""
+    """Other readers take a rewritten file for GGUF too."""
     base = open_gguf(path)
     plans = [keep(tensor, name) for name, tensor in base.tensors.items()]
     write_gguf(tmp_path / "out.gguf", base, plans)

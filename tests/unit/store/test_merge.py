@@ -267,7 +267,7 @@ def test_control_tokens_join_the_tokenizer(tmp_path: Path) -> None:
     ],
 )
 def test_refuses_what_is_more_than_lora(tmp_path: Path, config: dict[str, Any], named: str) -> None:
-    """An adapter that isn't just B @ A is refused by the name of what it has besides."""
+    """An adapter that isn't just B @ A is refused, and what else it has is named."""
     base = write_model(tmp_path / "base.gguf")
     adapter = write_adapter(tmp_path / "adapter", lora(), **config)
     with pytest.raises(AdapterMismatchError, match=named):

@@ -43,7 +43,7 @@ def test_one_default() -> None:
 
 
 def test_names_are_unique() -> None:
-    """No name or alias stands for two models."""
+    """No name or alias means two models."""
     names = [name.lower() for spec in known_models() for name in (spec.name, *spec.aliases)]
     assert len(set(names)) == len(names)
 

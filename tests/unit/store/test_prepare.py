@@ -52,7 +52,7 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def folders(store: Store) -> list[str]:
-    """What lies among the conversions, hidden or not."""
+    """What is among the conversions, hidden or not."""
     return sorted(path.name for path in (store.root / "converted").iterdir())
 
 

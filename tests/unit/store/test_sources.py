@@ -147,7 +147,7 @@ class TestIndex:
 
 @pytest.fixture
 def fake_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a pip in front of the real one that says something on stderr and fails."""
+    """Replaces pip by one that prints something on stderr and fails."""
 
     def install(says: str) -> None:
         (tmp_path / "fake").mkdir()
@@ -163,7 +163,7 @@ class TestPip:
     def test_full_disk(
         self, wheelhouse: Path, partial: Partial, fake_pip: Callable[[str], None]
     ) -> None:
-        """A disk that fills up under pip is a full disk, not a source that can't."""
+        """A disk that fills up under pip is reported as a full disk, not as a source's failure."""
         wheel = write_wheel(wheelhouse, "tiny-part", DATA)
         fake_pip("ERROR: Could not install: [Errno 28] No space left on device")
         with pytest.raises(OSError, match="No space left") as caught:

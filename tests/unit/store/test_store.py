@@ -79,7 +79,7 @@ class TestPull:
     """Getting bytes."""
 
     def test_verified_bytes_by_their_hash(self, store: Store) -> None:
-        """The file lies under its hash, and nothing else is left."""
+        """The file is stored under its hash, and nothing else is left."""
         path = store.pull(SPEC, sources=[FakeSource()])
         assert store.root / BLOB == path == store.blob(SPEC)
         assert DATA == path.read_bytes()
@@ -93,7 +93,7 @@ class TestPull:
         assert [] == source.asked
 
     def test_next_source(self, store: Store) -> None:
-        """A source that can't is followed by the next one."""
+        """After a source that fails, the next one is asked."""
         sources: list[Source] = [FakeSource(error=DownloadError("no")), FakeSource()]
         assert DATA == store.pull(SPEC, sources=sources).read_bytes()
 
@@ -146,7 +146,7 @@ class TestPull:
         assert store.blob(SPEC) is None
 
     def test_keyboard_interrupt_is_passed_on(self, store: Store) -> None:
-        """An interrupt isn't taken for a source that can't; the lock is free afterwards."""
+        """An interrupt isn't taken for a source's failure; the lock is free afterwards."""
         interrupted = FakeSource()
         interrupted.error = KeyboardInterrupt()  # type: ignore[assignment]
         with pytest.raises(KeyboardInterrupt):
@@ -204,7 +204,7 @@ class TestDamage:
         assert DATA == store.pull(SPEC, sources=[FakeSource()]).read_bytes()
 
     def test_verify_reads_the_bytes(self, store: Store) -> None:
-        """Verifying finds a flipped bit behind an unchanged size and time, and removes the file."""
+        """Verifying finds a flipped bit despite unchanged size and time, and removes the file."""
         path = store.pull(SPEC, sources=[FakeSource()])
         stat = path.stat()
         path.write_bytes(DATA[::-1])

@@ -20,7 +20,7 @@ Q8_0 = GGMLQuantizationType.Q8_0
 
 
 def byte_tokens() -> list[str]:
-    """The 256 tokens of byte-level BPE, in the order of the bytes they stand for."""
+    """The 256 tokens of byte-level BPE, in the order of their bytes."""
     plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = (chr(0x100 + index) for index in range(256))
     return [chr(byte) if byte in plain else next(others) for byte in range(256)]

@@ -94,7 +94,7 @@ def test_appended_tokens_count() -> None:
 
 @given(st.lists(st.sampled_from([0, 1, 0xD800, 0xFFFF, 0x10000, 151_935]), min_size=1))
 def test_any_id(ids: list[int]) -> None:
-    """Ids that are no characters, surrogates among them, are ids all the same."""
+    """Ids that are no valid characters, such as surrogates, are ids like others."""
     assert set(History(ids).continuation(5)) <= set(ids)
     assert [] == History(ids).continuation(0)
 
@@ -117,7 +117,7 @@ def test_allowed() -> None:
 
 
 def test_banned() -> None:
-    """The likeliest of the others, or a draw from them; ids that the model lacks are no matter."""
+    """The likeliest of the others, or a draw from them; ids that the model lacks don't matter."""
     banned = np.array([0, 2, 9])
     token, logprob = Sampler(0.0, 1.0, 0).choose(LOGITS, None, banned)
     assert 1 == token
@@ -129,7 +129,7 @@ def test_banned() -> None:
 
 
 def test_large_logits() -> None:
-    """Logits whose exponential no number can hold give probabilities all the same."""
+    """Logits whose exponential overflows still give probabilities."""
     logits = np.array([900.0, 900.0, -900.0], dtype=np.float32)
     _, logprob = Sampler(1.0, 0.9, 0).choose(logits, None)
     assert math.log(0.5) == pytest.approx(logprob)

@@ -185,7 +185,7 @@ def test_right_guesses_save_steps() -> None:
 
 
 def test_reuses_to_the_token() -> None:
-    """A prompt that grew by a token, and by what was generated, computes the new tokens alone."""
+    """A prompt that grew by a token, or by what was generated, computes only the new tokens."""
     ids = [3, 1, 4, 1, 5, 2, 2, 0, 5, 3]
     with connected() as client:
         first = client.ask(request(1, ids))[1]
@@ -198,7 +198,7 @@ def test_reuses_to_the_token() -> None:
 
 
 def test_cancelled_prefill_is_kept() -> None:
-    """What a request had computed when it was cancelled is there for the next."""
+    """What a cancelled request had computed is there for the next one."""
     ids = list(np.random.default_rng(0).integers(0, STOP, 40).tolist())
     with connected() as client:
 
@@ -242,7 +242,7 @@ def test_stop_token_is_left_out() -> None:
 
 @pytest.mark.parametrize("plan", [[], [[4, 4, [[5, 1]]], [2, 3, [[2, 1]]]]])
 def test_a_generation_is_never_empty(plan: list[Any]) -> None:
-    """The model's first choice behind what is healed is an end: the next best token comes."""
+    """The model's first choice after the healed text is an end: the next best token comes."""
     ids = [0, 1, 2]
     with connected() as client:
         free = generated(client.ask(request(1, ids, healing=plan))[1])
@@ -299,7 +299,7 @@ def test_more_than_the_cache_holds() -> None:
 
 
 def test_empty_prompt() -> None:
-    """A prompt without a token has nothing to go on from, and fails."""
+    """A prompt without a token fails: there is nothing to continue."""
     with connected() as client:
         answers = client.ask(request(1, []))[1]
     assert ["the prompt is empty"] == [one["message"] for one in answers]
