@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import itertools
-import os
 import random
 import re
 import statistics
@@ -26,6 +25,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from record import write_result
 
 from fimls.context.extract import extract
@@ -105,12 +105,11 @@ async def lags(found: list[float]) -> None:
 
 def process_facts(pid: int) -> dict[str, float]:
     """Processor seconds and peak memory, in megabytes (10^6 bytes), of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
+    used = psutil.Process(pid).cpu_times()
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
     return {
-        "processor_s": round(ticks / os.sysconf("SC_CLK_TCK"), 1),
+        "processor_s": round(used.user + used.system, 1),
         "peak_mb": round(peak * 1.024e-3, 1),
     }
 

@@ -114,16 +114,17 @@ class Runner:
             decoding = generation.unknown == 1
             began = time.perf_counter()
             [rows] = self._model.step([generation.part(PREFILL_CHUNK_TOKENS, (step_tokens,))])
-            output = generation.read(rows)
+            new, finish = generation.read(rows)
+            ids = [token for token, _ in new]
             if decoding:
                 times.append((time.perf_counter() - began) * 1000)
-                arm.tokens += len(output.ids)
+                arm.tokens += len(ids)
                 if not line_ends:
-                    arm.line_tokens += len(output.ids)
-            tokens += output.ids
-            if not line_ends and not newlines.isdisjoint(output.ids):
+                    arm.line_tokens += len(ids)
+            tokens += ids
+            if not line_ends and not newlines.isdisjoint(ids):
                 line_ends = len(times)
-            finished = output.finish is not None
+            finished = finish is not None
         self._blocks.release(allocation)
         arm.steps += len(times)
         arm.line_steps += line_ends or len(times)

@@ -129,7 +129,7 @@ def run(invocation: Invocation, request: Request) -> None:
     from training.evaluation import tables
     from training.evaluation.evaluate import evaluate
     from training.evaluation.page import render_markdown, render_page
-    from training.evaluation.report import make_report, summary, write_report
+    from training.evaluation.report import summary, write_report
 
     settings = invocation.settings(None, deadline_ms=0)
     with progress_bar() as progress, progress_bar(counted="") as answered:
@@ -137,10 +137,10 @@ def run(invocation: Invocation, request: Request) -> None:
         def on_done(suite: str, label: str, done: int, total: int) -> None:
             answered(f"{suite}, {label}", done, total)
 
-        done = asyncio.run(evaluate(request, settings, progress=progress, on_done=on_done))
-    report = make_report(done)
+        report = asyncio.run(evaluate(request, settings, progress=progress, on_done=on_done))
+    gate = report["gate"]
     write_report(report, request.output, page=render_page(report), markdown=render_markdown(report))
-    if done.decision is not None and done.decision.promote:
+    if gate is not None and gate["promote"]:
         promote(settings.adapter)
     print_table(tables.overview(report))
     for comparison in report["comparisons"]:
@@ -151,10 +151,10 @@ def run(invocation: Invocation, request: Request) -> None:
     if report["memory"]:
         print_table(tables.memory(report["memory"]))
     print(f"report: {request.output / 'report.html'}", file=sys.stderr)
-    if done.decision is not None:
-        print(done.decision.sentence, file=sys.stderr)
+    if gate is not None:
+        print(gate["sentence"], file=sys.stderr)
     print(summary(report))
-    if done.decision is not None and not done.decision.promote:
+    if gate is not None and not gate["promote"]:
         raise typer.Exit(_REFUSED)
 
 

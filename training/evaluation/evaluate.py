@@ -26,7 +26,7 @@ from training.evaluation.answers import (
 from training.evaluation.comparison import Decision, decide
 from training.evaluation.journal import Journal
 from training.evaluation.memorisation import Audit, audit
-from training.evaluation.report import Done, Evaluation, comparisons, run_folder
+from training.evaluation.report import Done, comparisons, make_report, run_folder
 from training.evaluation.run import CONCURRENCY, JOBS, Plan, make_plan, run
 from training.evaluation.suites import ALL_ITEMS, NAMED, Choice, Item, open_suite
 from training.evaluation.traces import Traces
@@ -90,8 +90,8 @@ class Model:
 
 async def evaluate(
     request: Request, settings: Settings, *, progress: Progress = silent, on_done: OnDone
-) -> Evaluation:
-    """Ask everything that the output folder doesn't have yet.
+) -> dict[str, Any]:
+    """Ask everything that the output folder doesn't have yet; return the report.
 
     Raises:
         FimlsError: a suite, an adapter or the engine can't be used; what was done is kept.
@@ -109,8 +109,8 @@ async def evaluate(
                 audits[model.label] = await _audit(raw, runs, model)
         done |= {(one.plan.suite.name, model.label): one for one in runs}
     ordered = [done[plan.suite.name, one.label] for plan, _ in plans for one in models]
-    return Evaluation(
-        runs=ordered,
+    return make_report(
+        ordered,
         about=_about(request, settings) | {"concurrency": request.concurrency},
         seed=request.choice.seed,
         memory={label: found.as_json() for label, found in audits.items()},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,32 +43,29 @@ class Done:
     """Whether the suite is there to show what is forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All runs, and what they amount to."""
+def make_report(
+    runs: Sequence[Done],
+    *,
+    about: Mapping[str, Any],
+    seed: int,
+    memory: Mapping[str, Any],
+    decision: Decision | None,
+) -> dict[str, Any]:
+    """Return the report.
 
-    runs: Sequence[Done]
-    """For each suite the baseline's first, if there is one."""
-    about: Mapping[str, Any]
-    """How they were run."""
-    seed: int
-    memory: Mapping[str, Any] = field(default_factory=dict)
-    """The memorisation audits by model; {} without one."""
-    decision: Decision | None = None
-
-
-def make_report(done: Evaluation) -> dict[str, Any]:
-    """Return the report."""
+    runs: for each suite the baseline's first, if there is one. about: how they were run. memory:
+    the memorisation audits by model, {} without one.
+    """
     return {
         "name": "evaluation",
         "format_version": FORMAT_VERSION,
         "fimls": __version__,
-        "seed": done.seed,
-        "about": dict(done.about),
-        "runs": [_run(one, done.seed) for one in done.runs],
-        "comparisons": comparisons(done.runs, done.seed),
-        "memory": dict(done.memory),
-        "gate": None if done.decision is None else asdict(done.decision),
+        "seed": seed,
+        "about": dict(about),
+        "runs": [_run(one, seed) for one in runs],
+        "comparisons": comparisons(runs, seed),
+        "memory": dict(memory),
+        "gate": None if decision is None else asdict(decision),
         "machine": machine_facts(),
     }
 
@@ -133,7 +130,7 @@ def read_report(folder: Path) -> dict[str, Any]:
 
 
 def run_folder(output: Path, suite: str, label: str) -> Path:
-    """Return where a run's rows lie in a report's folder."""
+    """Return the folder of a run's rows in a report's folder."""
     return output / "runs" / f"{suite}--{label}"
 
 

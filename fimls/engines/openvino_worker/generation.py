@@ -7,7 +7,6 @@ healed, only some tokens may come next. A token is chosen from a row of logits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,23 +14,12 @@ import numpy.typing as npt
 
 from fimls.engines.openvino_worker.model import FloatRows, Part
 from fimls.engines.prefix_blocks import Allocation
+from fimls.types import FinishReason
 
 FloatRow = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 _LONGEST_MATCH = 4
-
-
-@dataclass(slots=True)
-class Output:
-    """What a step produced."""
-
-    ids: list[int]
-    """New tokens, without a stop token."""
-    logprobs: list[float]
-    """One for each of ``ids``."""
-    finish: str | None = None
-    """The value of the FinishReason that ended the generation; None: it goes on."""
 
 
 class Generation:
@@ -77,13 +65,16 @@ class Generation:
         self._part = Part(ids, past, self.allocation.table, rows)
         return self._part
 
-    def read(self, logits: FloatRows) -> Output:
+    def read(self, logits: FloatRows) -> tuple[list[tuple[int, float]], FinishReason | None]:
         """Take in the logits of the last part.
+
+        Returns the new tokens with their log-probabilities, without a stop token, and why the
+        generation ended; None: it goes on.
 
         Raises:
             RuntimeError: no token is allowed.
         """
-        output = Output([], [])
+        new: list[tuple[int, float]] = []
         known = len(self._part.ids) - max(0, self._part.rows - 1)
         self.allocation.ids += self._part.ids[:known]
         for row, guess in zip(logits, [*self._guesses, None], strict=False):
@@ -94,17 +85,14 @@ class Generation:
             self._history.append(token)
             self._left -= 1
             if token in self._stop_ids:
-                output.finish = "stop"
-                break
-            output.ids.append(token)
-            output.logprobs.append(logprob)
+                return new, FinishReason.STOP
+            new.append((token, logprob))
             if self._left <= 0:
-                output.finish = "length"
-                break
+                return new, FinishReason.LENGTH
             if token != guess:
                 break
             self.allocation.ids.append(token)
-        return output
+        return new, None
 
 
 class History:

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from fimls.child import Parent, ParentGoneError
-from fimls.engines.openvino_worker.generation import Generation, Healing, Output
+from fimls.engines.openvino_worker.generation import Generation, Healing
 from fimls.engines.openvino_worker.model import FloatRows, PagedModel, Part, release_mapped_weights
 from fimls.engines.prefix_blocks import KV_BLOCK_TOKENS, PrefixBlocks
+from fimls.types import FinishReason
 
 DECODE_TOKENS = 8
 """Tokens of a decoding step: eight take hardly longer than one."""
@@ -93,8 +94,8 @@ class Service:
     def _end_cancelled(self) -> None:
         for request_id, request in list(self._requests.items()):
             if request.cancelled or time.monotonic() > request.deadline:
-                reason = "cancel" if request.cancelled else "deadline"
-                self._report(request_id, Output([], [], reason))
+                reason = FinishReason.CANCEL if request.cancelled else FinishReason.DEADLINE
+                self._report(request_id, [], reason)
 
     def _admit(self) -> None:
         """Start the requests that there is room for, in the order they came."""
@@ -140,24 +141,29 @@ class Service:
             return
         for key, rows in zip(chosen, logits, strict=True):
             try:
-                self._report(key, running[key].read(rows))
+                self._report(key, *running[key].read(rows))
             except RuntimeError as error:
                 self._fail(key, str(error))
 
-    def _report(self, request_id: int, output: Output) -> None:
+    def _report(
+        self, request_id: int, new: list[tuple[int, float]], finish: FinishReason | None
+    ) -> None:
         """Send a request's new tokens, one by one."""
         generation = self._requests[request_id].generation
         reused = 0 if generation is None else generation.allocation.reused
-        delta = {"event": "delta", "id": request_id, "reused": reused}
-        pieces = [
-            ([token], [logprob]) for token, logprob in zip(output.ids, output.logprobs, strict=True)
-        ]
-        if output.finish is not None and not pieces:
+        pieces = [([token], [logprob]) for token, logprob in new]
+        if finish is not None and not pieces:
             pieces = [([], [])]
         for index, (ids, logprobs) in enumerate(pieces, start=1):
-            finish = output.finish if index == len(pieces) else None
-            self._parent.send(**delta, ids=ids, logprobs=logprobs, finish=finish)
-        if output.finish is not None:
+            self._parent.send(
+                event="delta",
+                id=request_id,
+                ids=ids,
+                logprobs=logprobs,
+                finish=finish.value if finish and index == len(pieces) else None,
+                reused=reused,
+            )
+        if finish is not None:
             self._drop(request_id)
         elif not pieces:
             self._parent.send(event="prefill", id=request_id)

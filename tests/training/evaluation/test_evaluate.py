@@ -23,7 +23,7 @@ from training.evaluation.answers import Answer, CompleterAsker, FixedAsker, RawA
 from training.evaluation.evaluate import Request, evaluate
 from training.evaluation.journal import Journal
 from training.evaluation.page import render_markdown, render_page
-from training.evaluation.report import compare_reports, make_report, read_report, write_report
+from training.evaluation.report import compare_reports, read_report, write_report
 from training.evaluation.run import make_plan, run
 from training.evaluation.suites.base import Choice, Item
 from training.evaluation.traces import Traces
@@ -149,8 +149,7 @@ async def evaluated(
         **{"answers": "reference", "choice": Choice(limit=6), "jobs": 1, **options},
     )
     settings = replace(SETTINGS, adapter=adapter)
-    done = await evaluate(request, settings, on_done=lambda *_: None)
-    report = make_report(done)
+    report = await evaluate(request, settings, on_done=lambda *_: None)
     write_report(report, output, page=render_page(report), markdown=render_markdown(report))
     return report
 
