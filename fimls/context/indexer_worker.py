@@ -162,7 +162,7 @@ class Worker:
 
     def _locked(self) -> contextlib.AbstractContextManager[object]:
         """Wait for the lock that keeps two servers' processes from doing the same work."""
-        lock = FileLock(f"{self._database}.lock")
+        lock = FileLock(f"{self._database}.lock", mode=0o600)
         while True:
             try:
                 return lock.acquire(blocking=False)

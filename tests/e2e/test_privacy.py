@@ -134,7 +134,7 @@ def test_export(watch: Watch, model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(find_spec("peft") is None, reason="the training extra isn't installed")
 async def test_train_and_serve_it_with_torch(
     watch: Watch, model: Path, code: Path, tmp_path: Path
@@ -168,7 +168,7 @@ async def test_train_and_serve_it_with_torch(
 
 @pytest.mark.weights
 @pytest.mark.usefixtures("default_model")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("words", [("pull", "0.5b"), ("complete", "examples/shapes.py:23:15")])
 def test_the_default_model(watch: Watch, words: Sequence[str]) -> None:
     """A model that is here is not asked for anywhere, nor is anybody told that it is used."""
