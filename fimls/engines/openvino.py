@@ -339,7 +339,7 @@ class Worker:
         finished = False
 
         def send_cancel() -> None:
-            if request_id in self._queues and self.alive:
+            if request_id in self._queues and self.alive and self._child.listens:
                 self.send({"op": "cancel", "id": request_id})
 
         try:

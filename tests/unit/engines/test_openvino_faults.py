@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fimls.child import Child
 from fimls.engines import openvino
 from fimls.engines.openvino import OpenVinoEngine
 from fimls.fim import Manifest, Tokenizer
@@ -502,6 +503,21 @@ async def test_late_cancel_is_not_sent(make_engine: MakeEngine, sent: list[dict[
     for _ in range(3):  # turns of the event loop
         await asyncio.sleep(0)
     assert ["generate"] == [message["op"] for message in sent]
+
+
+async def test_cancelling_when_the_worker_has_just_died(
+    make_engine: MakeEngine, sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that is cancelled then ends as any other, and leaves nothing."""
+    engine = make_engine()
+    task = asyncio.create_task(run(engine, SILENT))
+    await until(lambda: sent)
+    monkeypatch.setattr(Child, "listens", False)  # before its output's end is seen
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert engine._worker is not None
+    assert {} == engine._worker._queues
 
 
 async def test_aclose_leaves_no_process(make_engine: MakeEngine, log: Path) -> None:
