@@ -151,7 +151,7 @@ class Indexer:
             if pause_s is None:
                 self._fail(f"the process {ended.how}")
                 break
-            _LOG.warning("the index's process %s; starting another", ended.how)
+            _LOG.warning("the index's process %s; starting another", ended)
             # The next one looks through the whole folder: only those that wait have to be told.
             self.state, self._child = IndexState.INDEXING, None
             self._unsent = [{"op": "sync", "id": number} for number in self._syncs]
@@ -169,7 +169,9 @@ class Indexer:
     def _handle(self, message: dict[str, Any]) -> None:
         event = message["event"]
         if event == "synced":
-            self._syncs.pop(message["id"]).set_result(None)
+            sync = self._syncs.pop(message["id"])
+            if not sync.done():  # whoever waited was cancelled
+                sync.set_result(None)
         elif self.state is IndexState.CLOSED:
             pass
         elif event == "progress":

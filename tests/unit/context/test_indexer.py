@@ -343,6 +343,33 @@ async def test_killed_again_and_again(
     assert 2 == index.files()
 
 
+async def test_what_a_dying_process_said_is_logged(
+    new_indexer: NewIndexer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cause of an unexpected end is in the log."""
+    broken = (sys.executable, "-c", "raise MemoryError('out of room')")
+    monkeypatch.setattr("fimls.context.indexer.module_command", lambda _: broken)
+    monkeypatch.setattr("fimls.context.indexer.RESTART_PAUSES_S", (0.0,))
+    indexer = new_indexer()
+    await indexer.start()
+    await indexer.idle()
+    assert (IndexState.FAILED, "the process ended with code 1") == (indexer.state, indexer.failure)
+    assert "MemoryError: out of room; starting another" in caplog.text
+
+
+async def test_a_cancelled_wait(new_indexer: NewIndexer, index: Index, folder: Path) -> None:
+    """The indexer goes on when somebody stops waiting for it."""
+    indexer = new_indexer()
+    await indexer.start()
+    waiting = asyncio.create_task(indexer.idle())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await indexer.idle()
+    indexer.update([folder / "store.py"])
+    await indexer.idle()
+    assert (IndexState.READY, 2) == (indexer.state, index.files())
+
+
 async def test_closing_between_two_processes(
     new_indexer: NewIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
