@@ -143,7 +143,7 @@ class Repository:
             name = text.partition("ref:")[2].strip()
             if not _REF.fullmatch(name) or ".." in name:
                 break
-        raise GitError("git is not asked: HEAD names no branch and no commit")
+        raise GitError("the repository's HEAD names neither a branch nor a commit")
 
     def _packed(self, name: str) -> str:
         for line in _text(self.common / "packed-refs", _PACKED_REFS_BYTES_MAX).splitlines():
@@ -246,7 +246,7 @@ def offered(git: Git) -> str:
     """
     objects = str((git.repository.common / "objects").resolve())
     if "\n" in objects or objects.startswith(('"', "#")):
-        raise GitError("git is not asked: the repository's folder has an odd name")
+        raise GitError("the name of the repository's folder can't be passed to git")
     head = git.repository.head()
     if not head:
         raise GitError("the repository has no commit")
@@ -351,10 +351,10 @@ def _make(shadow: Path, repository: Repository, theirs: Mapping[str, str]) -> No
     for key in theirs:
         section, _, name = key.partition(".")
         if section == "extensions" and name not in _KNOWN_EXTENSIONS:
-            raise GitError(f"git is not asked: the repository uses {key}, which is not known here")
+            raise GitError(f"the repository uses {key}, which fimls doesn't support")
     kind = theirs.get("extensions.objectformat", "sha1").lower()
     if kind not in _OBJECT_FORMATS:
-        raise GitError(f"git is not asked: objects of the kind {kind} are not known here")
+        raise GitError(f"the repository uses {kind} hashes, which fimls doesn't support")
     for folder in ("objects", "refs", "info"):
         (shadow / folder).mkdir()
     config = "[core]\n\trepositoryformatversion = 1\n[extensions]\n\tobjectFormat = "
@@ -391,13 +391,14 @@ def _run(
 
 
 def _text(path: Path, limit_bytes: int = _POINTER_BYTES_MAX) -> str:
-    """Return a file's text; "" if there is none, or if it is larger."""
+    """Return a file's text; "" if there is none, if it is larger, or if it isn't text."""
     try:
         if not path.is_file() or path.stat().st_size > limit_bytes:
             return ""
-        return path.read_text("utf-8")
+        text = path.read_text("utf-8")
     except (OSError, ValueError):
         return ""
+    return "" if "\0" in text else text  # no path and no argument of a program may have one
 
 
 def added_lines(diff: Iterable[bytes]) -> Iterator[tuple[str, int, int]]:

@@ -243,11 +243,11 @@ def test_a_persons_own_filters_are_not_run_by_a_folder(
     [
         (
             lambda folder: git(folder, "config", "extensions.future", "x"),
-            "git is not asked: the repository uses extensions.future, which is not known here",
+            "the repository uses extensions.future, which fimls doesn't support",
         ),
         (
             lambda folder: (folder / ".git" / "HEAD").write_text("ref: ../../outside\n"),
-            "git is not asked: HEAD names no branch and no commit",
+            "the repository's HEAD names neither a branch nor a commit",
         ),
         (
             lambda folder: (folder / ".git" / "index").write_bytes(b"DIRC broken"),
@@ -269,6 +269,15 @@ def test_why_git_is_not_asked_is_said(
     changes.refresh()
     assert ((), f"uncommitted changes are not known: {why}") == (changes.regions, changes.note)
     assert ("a.py", "pkg/b.py") == read_repository(folder).files
+
+
+def test_a_pointer_that_is_no_path(tmp_path: Path) -> None:
+    """A ``.git`` file with a zero byte names no repository, and fails nothing."""
+    (tmp_path / "a.py").write_text("one = 1\n")
+    (tmp_path / ".git").write_text("gitdir: a\0b\n")
+    look(tmp_path)
+    assert {} == change_times(tmp_path)
+    assert ("a.py",) == read_repository(tmp_path).files
 
 
 def test_a_partial_clone_fetches_nothing(trap: Trap, tmp_path: Path) -> None:
