@@ -3,7 +3,7 @@
 #   VENV        where the tools are installed         make test VENV=/somewhere/else
 #   PYTHON      creates the virtual environment       make try PYTHON=python3.12
 #   FIMLS_HOME  where models are kept (environment)   default: the user's data directory
-#   PINS        the versions that are installed       make test PINS= (none: the newest allowed)
+#   PINS        the versions that are installed       make test VENV=.venv-mine PINS=FILE; none: the newest allowed
 #   TRY_AT      FILE:LINE:COL that `make try` completes
 #   EDITORS     where real editors are installed      default: ~/.cache/fimls-editors
 #   ARGS        further arguments for pytest          make test-quick ARGS="-k healing -x"
@@ -18,7 +18,7 @@ EDITORS ?= $(HOME)/.cache/fimls-editors
 BIN := $(VENV)/bin
 # pip at -qq: errors only. Its progress would drown in the notes of several hundred files.
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
-INSTALL := $(PIP) $(if $(PINS),-c $(PINS))
+INSTALL := $(PIP) $(if $(PINS),-c $(PINS),--upgrade --upgrade-strategy eager)
 PYTEST := $(BIN)/python -m pytest
 # Test files run side by side, one file in one process: they share what a file loads.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -31,7 +31,7 @@ STRICT := -W error::DeprecationWarning -W error::PendingDeprecationWarning -W er
 .PHONY: check lint types contracts format constraints clean install-base install-dev install-test
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- use it ------------------------------------------------------------------------------------
 
@@ -52,6 +52,7 @@ test-quick: install-dev ## tests that need neither torch nor a model, a minute
 	$(PYTEST) tests/unit tests/parity tests/e2e tests/snapshots tests/training/typing -m "not weights and not slow and not gpu" $(PARALLEL) $(ARGS)
 
 test-newest: ## all tests with the newest versions that are allowed; deprecations are errors
+	@rm -f .venv-newest/.base
 	@$(MAKE) --no-print-directory test VENV=.venv-newest PINS= ARGS="$(STRICT) $(ARGS)"
 
 test-oldest: ## all tests with the oldest versions that are allowed
