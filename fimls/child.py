@@ -72,13 +72,19 @@ class Parent:
         self._messages: deque[dict[str, Any]] = deque()
 
     @classmethod
-    def connect(cls) -> Parent:
+    def connect(cls, *, interruptible: bool = False) -> Parent:
         """Take standard input and output for messages, and see to it that this process ends when
         the parent does.
 
         Whatever else is printed, by native code too, goes to standard error from now on.
+
+        interruptible: Ctrl-C ends this process at once, instead of being for the parent alone. For
+        children of :func:`child_messages`.
         """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the parent
+        if not interruptible:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # at once, in native code too
         outgoing = os.dup(1)
         os.dup2(2, 1)
         watch = threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True)
@@ -205,7 +211,8 @@ class Child:
 def child_messages(command: Sequence[str]) -> Generator[dict[str, Any], None, None]:
     """Run a child to its end and yield its messages; for threads without an event loop.
 
-    The child is killed where the iterator is closed early.
+    The child is killed where the iterator is closed early. It shares the caller's terminal: Ctrl-C
+    can't interrupt a thread that waits here, but the child that it waits for.
 
     Raises:
         ChildDiedError: it ended with another status than 0. OSError: it can't be started.
@@ -217,7 +224,6 @@ def child_messages(command: Sequence[str]) -> Generator[dict[str, Any], None, No
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            start_new_session=True,
         )
         with process:
             try:

@@ -150,7 +150,7 @@ def main() -> int:
     "hint"}``. Returns the exit status.
     """
     source, folder, quantization, *adapter = sys.argv[1:]
-    parent = Parent.connect()
+    parent = Parent.connect(interruptible=True)
 
     def progress(stage: str, done: int, total: int) -> None:
         parent.send(stage=stage, done=done, total=total)

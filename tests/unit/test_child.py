@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,30 @@ def test_a_child_that_dies(end: str, expected: str) -> None:
     with pytest.raises(ChildDiedError) as caught:
         heard.extend(child_messages(command(REPORT.format(end=end))))
     assert (3, expected) == (len(heard), str(caught.value))
+
+
+async def test_ctrl_c_ends_what_a_thread_waits_for() -> None:
+    """A command whose event loop waits for such a thread ends, and so does the child."""
+    busy = BUSY.replace("connect()", "connect(interruptible=True)")
+    parent = f"""
+import asyncio, sys
+from fimls.child import child_messages
+def listen():
+    for message in child_messages((sys.executable, "-c", {busy!r})):
+        print(message["pid"], flush=True)
+asyncio.run(asyncio.to_thread(listen))
+"""
+    process = await asyncio.create_subprocess_exec(
+        *command(parent),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # as in a terminal of its own
+    )
+    assert process.stdout is not None
+    child = int(await process.stdout.readline())
+    os.killpg(process.pid, signal.SIGINT)
+    await process.wait()
+    assert not is_running(child)
 
 
 async def test_a_child_that_nobody_listens_to_is_ended() -> None:
