@@ -128,6 +128,9 @@ class Indexer:
         except OSError as error:
             self._fail(f"no process: {error}")
             return None
+        if self.state is IndexState.CLOSED:  # meanwhile
+            await child.aclose(_END_TIMEOUT_S)
+            return None
         self._child = child
         unsent, self._unsent = self._unsent, []
         for message in (self._opening, *unsent):

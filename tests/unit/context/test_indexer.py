@@ -9,13 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fimls.child import Parent, ParentGoneError
+from fimls.child import Child, Parent, ParentGoneError
 from fimls.context import indexer_worker
 from fimls.context.exclusions import Exclusions
 from fimls.context.index import Index
@@ -396,6 +396,27 @@ async def test_closing(new_indexer: NewIndexer, folder: Path) -> None:
         await indexer.aclose()
     await waiting
     assert (IndexState.CLOSED, IndexState.CLOSED) == (never.state, busy.state)
+
+
+async def test_closing_during_the_start(
+    new_indexer: NewIndexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that is being started doesn't stay."""
+    started: list[Child] = []
+    start = Child.start
+
+    async def start_and_note(command: Sequence[str]) -> Child:
+        started.append(await start(command))
+        return started[-1]
+
+    monkeypatch.setattr(Child, "start", start_and_note)
+    indexer = new_indexer()
+    starting = asyncio.create_task(indexer.start())
+    await asyncio.sleep(0)
+    await indexer.aclose()
+    await starting
+    assert (IndexState.CLOSED, None) == (indexer.state, indexer.pid)
+    assert [False] == [child.listens for child in started]
 
 
 async def test_closing_does_not_wait_for_the_process(new_indexer: NewIndexer) -> None:
