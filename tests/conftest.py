@@ -58,6 +58,17 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a file that is skipped whole, because a module that it needs is missing."""
+    report = yield
+    if REQUIRE_ALL and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"FIMLS_REQUIRE_ALL=1, but {report.nodeid} was skipped: {reason}"
+    return report
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Generator[None, None, None]:
     """What a server keeps of its use goes to the tests' own folder, its children's too."""
