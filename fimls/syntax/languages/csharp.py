@@ -97,7 +97,8 @@ LANGUAGES = (
         keywords=_KEYWORDS,
         builtins=_BUILTINS,
         definitions=java.DEFINITIONS,
-        import_line=r"(?:global\s+)?using\s+(?:static\s+)?[\w.]+(?:\s*=\s*[\w.<>]+)?\s*;|namespace\b",
+        import_line=r"(?:global\s+)?using\s+(?:static\s+)?[\w.]+(?:\s*=\s*[\w.<>]+)?\s*;"
+        r"|namespace\b[^{]*$",
         resolve=_resolve,
         folder_is_package=True,
         declares=(Declares.MADE, Declares.TYPE_FIRST),

@@ -139,7 +139,7 @@ LANGUAGES = (
         definitions=rb"""\n[ \t]*
             (?:(?:abstract|final|private|protected|public|readonly|static)[ \t]+)*
             (?:class|const|enum|function|interface|trait)[ \t]+&?(NAME)""",
-        import_line=r"use\b|namespace\b|(?:include|require)(?:_once)?\b|<\?php\s*$",
+        import_line=r"use\b|namespace\b[^{]*$|(?:include|require)(?:_once)?\b|<\?php\s*$",
         resolve=_resolve,
         folder_is_package=True,
         declares=(Declares.MADE, Declares.TYPE_FIRST),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _HEADER = (
     r"^\s*(?!.*\bend$)(?!def\s+[\w.?!]+(?:\([^)]*\))?\s+=\s)"  # a body on the same line
     r"(?:begin|case|class|def|else|elsif|ensure|for|if|module|rescue|unless|until|when|while)\b"
-    r"|\b(?:begin|do|else|then)$|\bdo\s*\|[^|]*\|$|\{\s*(?:\|[^|]*\|)?$"
+    r"|\b(?:begin|do|else|then)$|\bdo\s*\|[^|]*\|$"
+    r"|(?:[\w)?!]|->)\s*\{\s*(?:\|[^|]*\|)?$"  # after anything else a brace opens a hash
 )
 _KEYWORDS = """
     BEGIN END __ENCODING__ __FILE__ __LINE__ alias and begin break case class def defined do

@@ -71,7 +71,7 @@ LANGUAGES = (
             uses=_uses,
         ),
         line_comment="#",
-        block_header=r"[({]$|\b(?:do|else|in|then)$",
+        block_header=r"(?<!=)[({]$|\b(?:do|else|in|then)$",
         block_ends=("done", "esac", "fi"),
         clauses={"elif": kinds("if elif"), "else": kinds("if elif")},
         no_body=":",

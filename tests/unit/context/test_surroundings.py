@@ -34,6 +34,19 @@ def test_an_import_statement_is_no_use_of_its_names() -> None:
     assert ["import os", statement] == [line.content for line in around.imports]
 
 
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("a.cs", "namespace A {\n  class B {\n    int Total;\n    |\n  }\n}\n"),
+        ("a.php", "<?php\nnamespace A {\n  class B {\n    var $Total;\n    |\n  }\n}\n"),
+    ],
+)
+def test_a_namespace_in_braces_is_no_import(path: str, code: str) -> None:
+    """What a namespace holds is code, also where its brace is on the same line."""
+    around = look(code.replace("|", CURSOR), path)
+    assert (1, 1) == (around.counts["B"], around.counts["Total"])
+
+
 def test_a_module_that_hands_names_on_has_no_unused_ones() -> None:
     """If nearly all imports are unused, none is expected next."""
     names = ", ".join(f"name{number}" for number in range(20))

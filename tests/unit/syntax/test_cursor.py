@@ -266,6 +266,23 @@ def test_brace_blocks(marked: str, starts: bool) -> None:  # noqa: FBT001  the t
 @pytest.mark.parametrize(
     ("marked", "language_id", "starts"),
     [
+        ("each {\n  |\n}\n", "ruby", True),
+        ("f = -> {\n  |\n}\n", "ruby", True),
+        ("h = {\n  |\n}\n", "ruby", False),
+        ("f({|\n", "ruby", False),
+        ("(\n  |\n)\n", "shellscript", True),
+        ("x=(\n  |\n)\n", "shellscript", False),
+        ("x+=(\n  |", "shellscript", False),
+    ],
+)
+def test_brackets_of_literals(marked: str, language_id: str, starts: bool) -> None:  # noqa: FBT001  the table's column
+    """A bracket that opens a hash or an array opens no block."""
+    assert starts == block_starts_here(*split(marked), language_id)
+
+
+@pytest.mark.parametrize(
+    ("marked", "language_id", "starts"),
+    [
         ("for x in *; do\n  |\ndone\n", "shellscript", True),
         ("def f\n  |\nend\n", "ruby", True),
         ("def f\n  |\n  x\nend\n", "ruby", False),
