@@ -35,7 +35,7 @@ JUMP = re.compile(r"(?:return|raise|break|continue|throw|goto)\b")
 
 # What may follow a jump at its own depth: the block's end, a label, a hoisted function.
 _AFTER_JUMP = re.compile(
-    r"[)\]}#@]|(?:case|default|else|elif|except|finally|catch|function|async\s+function|end"
+    r"[)\]}#@]|;;|(?:case|default|else|elif|except|finally|catch|function|async\s+function|end"
     r"|when|rescue|fn|func|class)\b|\w+\s*:(?!=)"
 )
 _FIRST_WORD = re.compile(r"\w*")

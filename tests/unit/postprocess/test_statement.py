@@ -47,6 +47,10 @@ LONE_LINES = [
         "def f():\n    ¦\n", "g()\n    return 1\nx", "python", "g()", id="python: a call"
     ),
     pytest.param("if (a) {\n  ¦\n}\n", "b();\n  c();\n}", "javascript", "b();", id="javascript"),
+    pytest.param(
+        "case $1 in\n  a)\n    ¦\n    ;;\nesac\n", "return 1\n    ;;\n", "shellscript", "return 1",
+        id="shell: the case ends below",
+    ),
 ]  # fmt: skip
 SEVERAL_LINES = [
     pytest.param(
