@@ -147,6 +147,10 @@ class Completer:
         except asyncio.CancelledError:
             why.suppressed = why.suppressed or Suppressed.CANCELLED
             raise
+        except Exception as error:
+            # Without its text, which may quote the document.
+            why.suppressed = f"internal error: {type(error).__name__}"
+            raise
         finally:
             why.finish()
             _log.debug("%s", why)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fimls.completer import Completer, context_at, flight
+from fimls.completer import Completer, context_at, flight, pipeline
 from fimls.config import Settings
 from fimls.engines.scripted import Rule, ScriptedEngine
 from fimls.types import (
@@ -202,6 +202,19 @@ async def test_dead_engine_passes() -> None:
     for code in ("bad = ¦", "x = ¦"):
         with pytest.raises(EngineDeadError):
             await completer.complete(*cursor(code))
+
+
+async def test_an_internal_error_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any error is why nothing was shown; one of no known kind is named without its text."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("x = ")
+
+    monkeypatch.setattr(pipeline, "context_at", fail)
+    completer = Completer(ScriptedEngine([]), Settings())
+    with pytest.raises(RuntimeError):
+        await completer.complete(*cursor("x = ¦"))
+    assert "internal error: RuntimeError" == completer.explanations[-1].suppressed
 
 
 @pytest.mark.parametrize(
