@@ -48,7 +48,7 @@ def _text_pattern(language_id: str) -> re.Pattern[str] | None:
         return None
     comments, whole, unended, of_one_line = [], [], [], []
     if language.line_comment:
-        comments.append(re.escape(language.line_comment) + r"[^\r\n]*")
+        comments.append(rf"(?:{language.comment_pattern})[^\r\n]*")
     if language.block_comment:
         begin, end = map(re.escape, language.block_comment)
         comments.append(rf"{begin}[\s\S]*?{end}")

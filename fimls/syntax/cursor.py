@@ -150,7 +150,7 @@ def _without_comment(line: str, language: Language) -> str | None:
     opening = _opening(language)
     at = 0
     while opening is not None and (match := opening.search(line, at)):
-        if match[0] == language.line_comment:
+        if match[0] not in language.quotes:
             return line[: match.start()]
         close = _closing(match[0]).match(line, match.end())
         if close is None:
@@ -161,8 +161,8 @@ def _without_comment(line: str, language: Language) -> str | None:
 
 @cache
 def _opening(language: Language) -> re.Pattern[str] | None:
-    marks = [mark for mark in (*language.quotes, language.line_comment) if mark]
-    return re.compile("|".join(map(re.escape, marks))) if marks else None
+    marks = [*map(re.escape, language.quotes), language.comment_pattern]
+    return re.compile("|".join(filter(None, marks))) if any(marks) else None
 
 
 @cache

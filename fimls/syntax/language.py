@@ -6,6 +6,7 @@ Each file of ``languages/`` fills in such rows, and no other file has a branch o
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -136,6 +137,9 @@ class Language:
     """Whether it is text for people, in which code is quoted."""
     line_comment: str = ""
     """What starts one."""
+    comment_start: str = ""
+    """A regular expression for the start of a line comment; "" where ``line_comment`` outside a
+    string always starts one."""
     block_comment: tuple[str, str] | None = None
     """What starts and what ends one."""
     quotes: tuple[str, ...] = ('"', "'")
@@ -183,6 +187,11 @@ class Language:
     def indented(self) -> bool:
         """Whether indentation makes blocks."""
         return self.blocks is Blocks.INDENTATION
+
+    @property
+    def comment_pattern(self) -> str:
+        """A regular expression for the start of a line comment; "" where there are none."""
+        return self.comment_start or re.escape(self.line_comment)
 
     def closing_word(self, text: str, end: int) -> str:
         """Return the word with which a block ends that ends at an offset of a text, "" for none."""

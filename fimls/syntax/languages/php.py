@@ -132,6 +132,7 @@ LANGUAGES = (
             uses=_uses,
         ),
         line_comment="//",
+        comment_start=r"//|#(?!\[)",  # #[ starts an attribute
         block_comment=C_COMMENT,
         block_header=BRACE_HEADER,
         keywords=_KEYWORDS,

@@ -102,6 +102,7 @@ LANGUAGES = (
             uses=_uses,
         ),
         line_comment="#",
+        comment_start=r"#(?!\{)",  # not in /#{name}/
         blocks=Blocks.WORDS,
         block_header=_HEADER,
         block_ends=("end",),

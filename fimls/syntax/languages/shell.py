@@ -71,6 +71,7 @@ LANGUAGES = (
             uses=_uses,
         ),
         line_comment="#",
+        comment_start=r"(?<![^\s;&|()])#",  # not in $#, ${#name} and ${name#prefix}
         block_header=r"(?<!=)[({]$|\b(?:do|else|in|then)$",
         block_ends=("done", "esac", "fi"),
         clauses={"elif": kinds("if elif"), "else": kinds("if elif")},

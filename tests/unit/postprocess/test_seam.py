@@ -21,6 +21,9 @@ from tests.unit.postprocess.cursor import context
         ("a /* ( \n ( */ b", "c", "a      \n      b", False),
         ("a /* ( \n (", "c", "a      \n  ", True),
         ("fn f<'a>(x: &'a str) {", "rust", "fn f<'a>(x: &'a str) {", False),
+        ("n=${#a[@]} # (\n[ $# ]", "shellscript", "n=${#a[@]}    \n[ $# ]", False),
+        ("x =~ /(#{a})/ # (", "ruby", "x =~ /(#{a})/    ", False),
+        ("#[A]\nf() # (\ng() // (", "php", "#[A]\nf()    \ng()     ", False),
         ("it's (a", "", "it's (a", False),
     ],
 )  # fmt: skip

@@ -271,12 +271,13 @@ def test_brace_blocks(marked: str, starts: bool) -> None:  # noqa: FBT001  the t
         ("h = {\n  |\n}\n", "ruby", False),
         ("f({|\n", "ruby", False),
         ("(\n  |\n)\n", "shellscript", True),
+        ("if [ $# -lt 1 ]; then # why\n  |\nfi\n", "shellscript", True),
         ("x=(\n  |\n)\n", "shellscript", False),
         ("x+=(\n  |", "shellscript", False),
     ],
 )
 def test_brackets_of_literals(marked: str, language_id: str, starts: bool) -> None:  # noqa: FBT001  the table's column
-    """A bracket that opens a hash or an array opens no block."""
+    """A bracket that opens a hash or an array opens no block; a number sign may be no comment."""
     assert starts == block_starts_here(*split(marked), language_id)
 
 
