@@ -64,7 +64,7 @@ class Editor:
         try:
             answers = await asyncio.wait_for(asking, _ANSWER_TIMEOUT_S)
         except (JsonRpcException, asyncio.TimeoutError) as error:
-            _log.warning("the editor did not tell its settings: %s", type(error).__name__)
+            _log.warning("the editor did not send its settings: %s", type(error).__name__)
             return None
         return answers[0] if answers else None
 
@@ -101,7 +101,7 @@ class Editor:
                 lsp.RegistrationParams(registrations)
             )
         except JsonRpcException as error:
-            _log.warning("the editor won't tell of changes: %s", error.message)
+            _log.warning("the editor will not report changes: %s", error.message)
 
     @contextlib.asynccontextmanager
     async def progress(self, title: str) -> AsyncIterator[Progress]:

@@ -68,7 +68,7 @@ def serve_shared(settings: Mapping[str, object], *, replace: bool = False) -> in
     """
     path = address(settings)
     connection = _connect_or_start(path, settings, replace=replace)
-    _log.info("a shared server answers, and logs to %s", log_path(path))
+    _log.info("connected to a shared server, which logs to %s", log_path(path))
     threading.Thread(target=_send, args=(connection,), name="fimls-stdin", daemon=True).start()
     return _receive(connection)
 
