@@ -79,7 +79,10 @@ def drop_extra_closers(draft: Draft) -> Left:
     """
     text = draft.text
     seam = Seam(text, draft.context)
-    if not seam.around.known:
+    language = get_language(draft.context.language_id)
+    line = last_line(typed_on_line(draft.context) + text.rstrip())
+    is_label = language is not None and re.fullmatch(language.label_line, line) is not None
+    if is_label or not seam.around.known:
         return draft.leave(text)
     excess = _excess(seam, text)
     while excess.get(text.rstrip()[-1:], 0) < 0:

@@ -151,6 +151,8 @@ class Language:
     block_ends: tuple[str, ...] = ()
     """Words that end a block as a brace does, on a line of their own."""
     clauses: Clauses = field(default_factory=lambda: CLAUSES)
+    label_line: str = ""
+    """A regular expression for a line that ends with a closing bracket which nothing opens."""
     no_body: str = ""
     """What can replace any function's body, so that the file still compiles."""
 

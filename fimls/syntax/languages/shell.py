@@ -75,6 +75,7 @@ LANGUAGES = (
         block_header=r"(?<!=)[({]$|\b(?:do|else|in|then)$",
         block_ends=("done", "esac", "fi"),
         clauses={"elif": kinds("if elif"), "else": kinds("if elif")},
+        label_line=r"\s*[^\s()]+\)",  # a pattern of a case
         no_body=":",
         keywords=_KEYWORDS,
         builtins=_BUILTINS,

@@ -87,6 +87,8 @@ def test_finished_lines(text: str, reason: FinishReason, expected: str) -> None:
         ("int f() {\n  if (a) {\n    ¦\n  }\n}\n", "b();\n  }", "c", "b();"),
         ("fn f() {\n    ¦\n", "a()\n}", "rust", "a()\n}"),
         ('"""\n(¦\n', "a))", "python", "a))"),
+        ("case $1 in\n  ¦\nesac\n", "-h|--help)", "shellscript", "-h|--help)"),
+        ("x=$(f ¦)\n", "a)", "shellscript", "a"),
     ],
 )
 def test_drop_extra_closers(code: str, text: str, language_id: str, expected: str) -> None:
