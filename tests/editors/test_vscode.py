@@ -100,8 +100,13 @@ def _window(browser: Browser, address: str) -> Iterator[Window]:
         page.close()
 
 
+def _is_ready(window: Window) -> bool:
+    """Whether the server is; after an empty answer the status says why it was empty."""
+    return any(words in window.status() for words in ("Ready", "No suggestion here"))
+
+
 def _ready(window: Window) -> Window:
-    window.until(lambda: "Ready" in window.status(), 40, "fimls to be ready")
+    window.until(lambda: _is_ready(window), 40, "fimls to be ready")
     return window
 
 
@@ -233,12 +238,13 @@ def test_off_on_and_a_killed_server(
     window = opened(write("off.py", "\n"))
     code.set(languages_off=["python"])
     window.until(lambda: _answer(window) == "", _GHOST_S, "quiet")
+    window.until(lambda: "No suggestion here: " in window.status(), _GHOST_S, "why it is quiet")
     code.set()
     window.until(lambda: "width" in _answer(window), _GHOST_S, "a suggestion again")
 
     (server,) = code.servers()
     os.kill(server, signal.SIGKILL)
-    window.until(lambda: "Ready" not in window.status(), _GHOST_S, "the death to be noticed")
+    window.until(lambda: not _is_ready(window), _GHOST_S, "the death to be noticed")
     _ready(window)
     window.type("\nreturn ")
     _appears(window, "width")
