@@ -250,13 +250,15 @@ def _decide(runs: Sequence[Done], request: Request) -> Decision:
 
 def _about(request: Request, settings: Settings) -> dict[str, Any]:
     """What decides the answers; rows that were made otherwise aren't mixed with these."""
+    decisive = asdict(settings)
+    del decisive["log_level"]  # a run goes on, however much it logs
     return {
         "raw": request.raw,
         "answers": request.answers,
         "candidates": request.candidates,
         "choice": _plain({name: getattr(request.choice, name) for name in _CHOSEN}),
         "per_kind": request.choice.per_kind,
-        "settings": _plain(asdict(settings)),
+        "settings": _plain(decisive),
     }
 
 

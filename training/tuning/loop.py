@@ -135,7 +135,7 @@ class Trainer:
             raise TrainingError(
                 f"the loss became {loss} (gradient norm {norm}) at step {state.step + 1}; "
                 "the last good checkpoint is kept",
-                hint="lower the learning rate (--lr), then begin again with --fresh",
+                hint="lower the learning rate (--learning-rate), then begin again with --fresh",
             )
         positions = self._positions(step)
         examples = self._examples(positions)

@@ -174,6 +174,19 @@ async def test_report_is_the_same_twice(tmp_path: Path, project: Path) -> None:
     assert (6, 1.0) == (run_["items"], run_["figures"]["all"]["all"]["exact"]["value"])
 
 
+async def test_a_run_goes_on_however_much_it_logs(tmp_path: Path, project: Path) -> None:
+    """Rows fit if they were answered the same way; how much was logged changes no answer."""
+    request = Request(
+        suites=(str(project),), output=tmp_path, answers="reference", choice=Choice(limit=2), jobs=1
+    )
+    await evaluate(request, SETTINGS, on_done=lambda *_: None)
+    debugged = replace(SETTINGS, log_level="debug")
+    report = await evaluate(request, debugged, on_done=lambda *_: None)
+    assert [2] == [run_["items"] for run_ in report["runs"]]
+    with pytest.raises(EvaluationError, match="order was 'spm', now it is 'psm'"):
+        await evaluate(request, replace(SETTINGS, order="psm"), on_done=lambda *_: None)
+
+
 async def test_model_through_the_pipeline(tmp_path: Path, project: Path) -> None:
     """The scripted engine says nothing: all items are answered, none is right, all are shown."""
     report = await evaluated(tmp_path / "out", str(project), answers="model")
