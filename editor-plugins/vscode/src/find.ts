@@ -2,7 +2,7 @@
 
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, dirname, isAbsolute, join, relative } from 'node:path';
+import { delimiter, dirname, isAbsolute, join, relative, sep } from 'node:path';
 
 export interface Places {
   /** The setting `fimls.server.path`; wins, even where it doesn't exist, so that a typo is seen. */
@@ -70,7 +70,7 @@ function value<T>(setting: Setting<T> | undefined, trusted: boolean): T | undefi
 function isWithin(path: string, folder: string): boolean {
   const [real, root] = [realPath(path), realPath(folder)];
   const way = relative(root, real);
-  return way === '' || (!way.startsWith('..') && !isAbsolute(way));
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 function realPath(path: string): string {

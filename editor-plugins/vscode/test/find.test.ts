@@ -88,6 +88,12 @@ test("a trusted folder's environment is run, and its settings count", () => {
   assert.deepEqual(args, ['serve', '--stdio']);
 });
 
+test('a folder whose name begins with two dots is within its parent', () => {
+  const { window, folder, outside } = hostile(false);
+  const { places } = launch({ ...window, path: [join(folder, '..bin'), dirname(outside)].join(delimiter) });
+  assert.equal(places.path, dirname(outside));
+});
+
 test('a relative part of PATH is never looked in', () => {
   for (const trusted of [false, true]) {
     const { places } = launch({ ...hostile(trusted).window, folders: [], python: undefined, settings: {}, path: ['.', 'bin', ''].join(delimiter) });
