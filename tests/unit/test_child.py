@@ -162,8 +162,9 @@ async def test_ctrl_c_ends_what_a_thread_waits_for() -> None:
     """A command whose event loop waits for such a thread ends, and so does the child."""
     busy = BUSY.replace("connect()", "connect(interruptible=True)")
     parent = f"""
-import asyncio, sys
+import asyncio, signal, sys
 from fimls.child import child_messages
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 def listen():
     for message in child_messages((sys.executable, "-c", {busy!r})):
         print(message["pid"], flush=True)
