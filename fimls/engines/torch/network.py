@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def load_network(
     options["dtype"] = torch.bfloat16 if device == "cuda" else torch.float32
     if path.is_file():
         library("accelerate")
+        _tell_version_of_gguf()
         folder, options["gguf_file"] = path.parent, path.name
     else:
         folder = path
@@ -82,6 +84,17 @@ def _without_progress_bars(transformers: Any) -> Iterator[None]:
     finally:
         if enabled:
             settings.enable_progress_bar()
+
+
+def _tell_version_of_gguf() -> None:
+    """Let transformers find the version of the package that it reads GGUF files with.
+
+    Python 3.10 can't say which distribution the module is from. transformers then asks the module
+    itself, which has no version, and refuses to load.
+    """
+    module: Any = importlib.import_module("gguf")
+    if not hasattr(module, "__version__"):
+        module.__version__ = importlib.metadata.version("gguf")
 
 
 def _device(torch: Any, wanted: str) -> str:
