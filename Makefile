@@ -48,7 +48,7 @@ test: install-test ## all tests, with torch and real models
 	@$(BIN)/fimls pull smollm2
 	FIMLS_REQUIRE_ALL=1 $(PYTEST) $(PARALLEL) $(ARGS)
 
-test-quick: install-dev ## tests that need neither torch nor a model, a minute
+test-quick: install-dev ## tests that need neither torch nor a model, two minutes
 	$(PYTEST) tests/unit tests/parity tests/e2e tests/snapshots tests/training/typing -m "not weights and not slow and not gpu" $(PARALLEL) $(ARGS)
 
 test-newest: ## all tests with the newest versions that are allowed; deprecations are errors
