@@ -52,9 +52,7 @@ def pytest_runtest_makereport(
     report = yield
     promised = not item.get_closest_marker("gpu") and not item.get_closest_marker("editors")
     if REQUIRE_ALL and report.skipped and promised and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.outcome = "failed"
-        report.longrepr = f"FIMLS_REQUIRE_ALL=1, but {item.nodeid} was skipped: {reason}"
+        _fail(report)
     return report
 
 
@@ -63,10 +61,14 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     """The same for a file that is skipped whole, because a module that it needs is missing."""
     report = yield
     if REQUIRE_ALL and report.skipped:
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.outcome = "failed"
-        report.longrepr = f"FIMLS_REQUIRE_ALL=1, but {report.nodeid} was skipped: {reason}"
+        _fail(report)
     return report
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    report.outcome = "failed"
+    report.longrepr = f"FIMLS_REQUIRE_ALL=1, but {report.nodeid} was skipped: {reason}"
 
 
 @pytest.fixture(autouse=True, scope="session")
